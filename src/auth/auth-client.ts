@@ -1,0 +1,162 @@
+import { setMaxListeners } from "node:events";
+import type { Outcome } from "../cache/tiered-cache.js";
+import { sleep } from "../runtime/abort.js";
+import { OverloadedError, UnavailableError } from "../transport/outcome.js";
+import { createRemoteAuthService } from "./auth-service.js";
+import { createCaches } from "./caches.js";
+import type { AuthClient, CallOptions } from "./client.js";
+import { readConfig } from "./config.js";
+import { optionsFromEnv } from "./environment.js";
+import { AuthError, type AuthErrorCode } from "./errors.js";
+import { Events } from "./events.js";
+import { isLookupId, isTenantId } from "./lookup-id.js";
+import type { AuthClientOptions } from "./options.js";
+import { createPipeline, statusOf } from "./pipeline.js";
+import { StringLists } from "./string-lists.js";
+import { isToken } from "./token-syntax.js";
+
+/** `ready` looks again after this many milliseconds. */
+const READY_EVERY_MS = 250;
+
+/**
+ * Makes a client. It connects when it is first needed; close it when it is no longer.
+ *
+ * @throws ConfigError that names every option that cannot be used
+ */
+export function createAuthClient(options: AuthClientOptions): AuthClient {
+  const config = readConfig(options);
+  const { clock, deadlineMs } = config;
+  const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // every call under way listens
+  const events = new Events(config.logger);
+  const lists = new StringLists();
+  const pipeline = createPipeline(config, events);
+  const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, signal: closing.signal });
+  const caches = createCaches(service, config, events, lists);
+
+  /** Runs one question and turns everything that can go wrong into an `AuthError`. */
+  async function settle<P>(question: () => Promise<Outcome<P, AuthErrorCode>>, call: CallOptions): Promise<P> {
+    try {
+      closing.signal.throwIfAborted();
+      const outcome = await question();
+      if (outcome.kind === "answer") return outcome.answer;
+      throw new AuthError(outcome.reason);
+    } catch (error) {
+      if (error instanceof AuthError) throw error;
+      if (call.signal?.aborted && error === call.signal.reason) throw error; // the caller's own
+      throw toAuthError(error);
+    }
+  }
+
+  function toAuthError(error: unknown): AuthError {
+    if (error instanceof OverloadedError) return new AuthError("overloaded", { cause: error, retryAfterMs: 1000 });
+    if (error instanceof UnavailableError) {
+      return new AuthError("auth_unavailable", { cause: error, retryAfterMs: error.retryAfterMs });
+    }
+    if (error === closing.signal.reason) return new AuthError("auth_unavailable", { cause: error });
+    // A fault of our own. It says nothing about the token, and its text could hold one.
+    const name = error instanceof Error ? error.name : typeof error;
+    config.logger.error(`portero: unexpected ${name} while asking the auth service`);
+    return new AuthError("auth_unavailable", { cause: new Error(`unexpected ${name}`) });
+  }
+
+  const client: AuthClient = {
+    verifyToken(token, call = {}) {
+      return settle(() => {
+        if (typeof token !== "string" || !isToken(token)) throw new AuthError("invalid_request");
+        return caches.token.get(token, call);
+      }, call);
+    },
+    peekToken: (token) => (closing.signal.aborted ? undefined : caches.token.peek(token)),
+    async ready(signal) {
+      const ended = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
+      for (;;) {
+        ended.throwIfAborted();
+        const reached = await Promise.all(pipeline.legs.map((leg) => leg.connect()));
+        if (reached.includes(true)) return;
+        await sleep(clock, READY_EVERY_MS, ended);
+      }
+    },
+    getUserPermissions(user, call = {}) {
+      return settle(() => {
+        assertLookup(isLookupId(user.userId) && isTenantId(user.organizationId));
+        return caches.permissions.get(user, call);
+      }, call);
+    },
+    getUserLocals(user, call = {}) {
+      return settle(() => {
+        assertLookup(isLookupId(user.userId) && isTenantId(user.organizationId));
+        return caches.locals.get(user, call);
+      }, call);
+    },
+    getOrganization(organizationId, call = {}) {
+      return settle(() => {
+        assertLookup(isLookupId(organizationId));
+        return caches.organization.get(organizationId, call);
+      }, call);
+    },
+    invalidateToken: (token) => settleInvalidation(() => caches.token.invalidate(token)),
+    invalidateUser: (user) => settleInvalidation(() => caches.invalidateUser(user)),
+    status() {
+      const [grpc, rest] = (["grpc", "rest"] as const).map((upstream) =>
+        pipeline.legs.find((leg) => leg.upstream === upstream),
+      );
+      return {
+        ...(grpc && { grpc: statusOf(grpc) }),
+        ...(rest && { rest: statusOf(rest) }),
+        cache: caches.status(),
+        inFlight: caches.inFlight(),
+        upstream: pipeline.load(),
+      };
+    },
+    on: (event, listener) => events.on(event, listener),
+    async close() {
+      if (closing.signal.aborted) return;
+      closing.abort(new Error("The client is closed."));
+      pipeline.close();
+      await caches.close();
+      events.clear();
+    },
+    [Symbol.asyncDispose]: () => client.close(),
+  };
+  return client;
+
+  async function settleInvalidation(invalidate: () => Promise<void>): Promise<void> {
+    try {
+      closing.signal.throwIfAborted();
+      await invalidate();
+    } catch (error) {
+      const message = "The shared cache could not be told; this process has forgotten all the same.";
+      throw new AuthError(
+        "auth_unavailable",
+        error === closing.signal.reason ? { cause: error } : { cause: error, message },
+      );
+    }
+  }
+}
+
+function assertLookup(isPossible: boolean): void {
+  if (!isPossible) throw new AuthError("lookup_refused");
+}
+
+/** Across both module formats of this package. */
+const SHARED: unique symbol = Symbol.for("portero.client") as never;
+const shared = globalThis as { [SHARED]?: AuthClient };
+
+/**
+ * The client of this process, made from the environment when it is first asked for.
+ *
+ * @throws ConfigError that names every variable that cannot be used
+ */
+export function getAuthClient(): AuthClient {
+  const existing = shared[SHARED];
+  if (existing) return existing;
+  const client = createAuthClient(optionsFromEnv());
+  const close = async () => {
+    if (shared[SHARED] === closable) shared[SHARED] = undefined; // the next one who asks gets a new one
+    await client.close();
+  };
+  const closable: AuthClient = { ...client, close, [Symbol.asyncDispose]: close };
+  shared[SHARED] = closable;
+  return closable;
+}

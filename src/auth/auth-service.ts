@@ -1,0 +1,94 @@
+import { type ContextValues, createClient, type Transport } from "@connectrpc/connect";
+import { AuthService, type VerifyTokenResponse } from "../../gen/auth/auth_service_pb.js";
+import type { Verdict } from "../cache/tiered-cache.js";
+import type { Clock } from "../runtime/clock.js";
+import { answeredBy, createCallContext } from "../transport/call-context.js";
+import { UpstreamError } from "../transport/outcome.js";
+import type { Organization, User, UserRef } from "./model.js";
+import type { StringLists } from "./string-lists.js";
+
+/** What the service says of a token, but for what the token says of itself. */
+export interface TokenAnswer {
+  readonly user: User;
+  readonly locals: readonly string[];
+}
+
+export type TokenRefusal = "invalid_token" | "inactive_user";
+export type LookupRefusal = "lookup_refused";
+
+/** The four questions, asked of the service itself. They reject when it could not tell. */
+export interface RemoteAuthService {
+  verifyToken(token: string): Promise<Verdict<TokenAnswer, TokenRefusal>>;
+  getUserLocals(user: UserRef): Promise<Verdict<readonly string[], LookupRefusal>>;
+  getUserPermissions(user: UserRef): Promise<Verdict<readonly string[], LookupRefusal>>;
+  getOrganization(organizationId: string): Promise<Verdict<Organization, LookupRefusal>>;
+}
+
+export interface RemoteAuthServiceOptions {
+  clock: Clock;
+  /** Time for one question, in milliseconds. */
+  deadlineMs: number;
+  /** Ends every question. */
+  signal: AbortSignal;
+  lists: StringLists;
+}
+
+/** Asks through the generated client, and makes the model of its messages: frozen, and with what can be shared shared. */
+export function createRemoteAuthService(transport: Transport, options: RemoteAuthServiceOptions): RemoteAuthService {
+  const client = createClient(AuthService, transport);
+  const { clock, deadlineMs, signal, lists } = options;
+
+  async function ask<M, V, R>(
+    call: (options: { signal: AbortSignal; contextValues: ContextValues }) => Promise<M>,
+    judge: (message: M) => Judgement<V, R>,
+    refusal: R,
+  ): Promise<Verdict<V, R>> {
+    const contextValues = createCallContext(clock.monotonic() + deadlineMs);
+    try {
+      const judgement = judge(await call({ signal, contextValues }));
+      return judgement.kind === "refusal" ? judgement : { ...judgement, source: answeredBy(contextValues) ?? "grpc" };
+    } catch (error) {
+      if (error instanceof UpstreamError && error.failure === "refused") return { kind: "refusal", reason: refusal };
+      throw error;
+    }
+  }
+
+  return {
+    verifyToken: (token) => ask((call) => client.verifyToken({ token }, call), judgeUser, "invalid_token"),
+    getUserLocals: (user) =>
+      ask(
+        (call) => client.getUserLocals(user, call),
+        ({ localIds }) => answer(lists.ofInterned(localIds)),
+        "lookup_refused",
+      ),
+    getUserPermissions: (user) =>
+      ask(
+        (call) => client.getUserPermissions(user, call),
+        ({ permissions }) => answer(lists.of(permissions)),
+        "lookup_refused",
+      ),
+    getOrganization: (organizationId) =>
+      ask(
+        (call) => client.getOrganization({ organizationId }, call),
+        ({ id, name, plan, isActive, modules }) =>
+          answer(Object.freeze({ id, name, plan, isActive, modules: lists.of(modules) })),
+        "lookup_refused",
+      ),
+  };
+
+  function judgeUser(message: VerifyTokenResponse): Judgement<TokenAnswer, TokenRefusal> {
+    if (!message.isActive) return { kind: "refusal", reason: "inactive_user" };
+    const { userId, organizationId, email, permissions, locals } = message;
+    const user = Object.freeze({ id: userId, organizationId, email, permissions: lists.of(permissions) });
+    return answer({ user, locals: lists.ofInterned(locals) });
+  }
+}
+
+/** A verdict before it is known who spoke it. */
+type Judgement<V, R> =
+  | { readonly kind: "answer"; readonly value: V }
+  | { readonly kind: "refusal"; readonly reason: R };
+
+function answer<V>(value: V): Judgement<V, never> {
+  return { kind: "answer", value };
+}

@@ -1,0 +1,114 @@
+import { compoundId, tokenId } from "../cache/keyring.js";
+import type { Kind } from "../cache/tiered-cache.js";
+import type { LookupRefusal, RemoteAuthService, TokenAnswer, TokenRefusal } from "./auth-service.js";
+import type { CacheConfig } from "./config.js";
+import { jwtExpiry } from "./jwt-expiry.js";
+import type { Organization, UserRef, VerifiedToken } from "./model.js";
+import type { StringLists } from "./string-lists.js";
+
+/** How each of the four answers is cached. */
+export interface CacheKinds {
+  readonly token: Kind<string, TokenAnswer, VerifiedToken, TokenRefusal>;
+  readonly locals: Kind<UserRef, readonly string[], readonly string[], LookupRefusal>;
+  readonly permissions: Kind<UserRef, readonly string[], readonly string[], LookupRefusal>;
+  readonly organization: Kind<string, Organization, Organization, LookupRefusal>;
+}
+
+/** How users are named when they are invalidated. */
+export function subjectOf({ userId, organizationId }: UserRef): string {
+  return compoundId(organizationId, userId);
+}
+
+export function createCacheKinds(service: RemoteAuthService, config: CacheConfig, lists: StringLists): CacheKinds {
+  return {
+    token: {
+      name: "token",
+      ttlMs: config.ttlMs,
+      refusalTtlMs: config.refusalTtlMs,
+      id: tokenId,
+      ask: service.verifyToken,
+      present: ({ user, locals }, source, token) => {
+        const expiresAt = jwtExpiry(token);
+        return Object.freeze(expiresAt === undefined ? { user, locals, source } : { user, locals, expiresAt, source });
+      },
+      endOf: jwtExpiry,
+      subjectOf: (_token, { user }) => subjectOf({ userId: user.id, organizationId: user.organizationId }),
+      encode: (value) => value,
+      decode: (stored) => decodeToken(stored, lists),
+      bytesOf: ({ user, locals }) =>
+        bytesOfTexts([user.id, user.organizationId, user.email]) +
+        bytesOfTexts(user.permissions) +
+        bytesOfTexts(locals),
+    },
+    locals: userListKind("locals", config.localsTtlMs, service.getUserLocals, (texts) => lists.ofInterned(texts)),
+    permissions: userListKind("permissions", config.permissionsTtlMs, service.getUserPermissions, (texts) =>
+      lists.of(texts),
+    ),
+    organization: {
+      name: "organization",
+      ttlMs: config.organizationTtlMs,
+      refusalTtlMs: 0,
+      id: (organizationId) => organizationId,
+      ask: service.getOrganization,
+      present: (value) => value,
+      encode: (value) => value,
+      decode: (stored) => decodeOrganization(stored, lists),
+      bytesOf: ({ id, name, plan, modules }) => bytesOfTexts([id, name, plan]) + bytesOfTexts(modules),
+    },
+  };
+}
+
+function userListKind(
+  name: string,
+  ttlMs: number,
+  ask: CacheKinds["locals"]["ask"],
+  share: (texts: readonly string[]) => readonly string[],
+): CacheKinds["locals"] {
+  return {
+    name,
+    ttlMs,
+    refusalTtlMs: 0,
+    id: ({ userId, organizationId }) => compoundId(organizationId, userId),
+    ask,
+    present: (value) => value,
+    subjectOf,
+    encode: (value) => value,
+    decode: (stored) => (isTexts(stored) ? share(stored) : undefined),
+    bytesOf: bytesOfTexts,
+  };
+}
+
+function decodeToken(stored: unknown, lists: StringLists): TokenAnswer | undefined {
+  const { user, locals } = fieldsOf(stored);
+  const { id, organizationId, email, permissions } = fieldsOf(user);
+  if (!isText(id) || id === "" || !isText(organizationId) || !isText(email)) return undefined;
+  if (!isTexts(permissions) || !isTexts(locals)) return undefined;
+  return {
+    user: Object.freeze({ id, organizationId, email, permissions: lists.of(permissions) }),
+    locals: lists.ofInterned(locals),
+  };
+}
+
+function decodeOrganization(stored: unknown, lists: StringLists): Organization | undefined {
+  const { id, name, plan, isActive, modules } = fieldsOf(stored);
+  if (!isText(id) || id === "" || !isText(name) || !isText(plan)) return undefined;
+  if (typeof isActive !== "boolean" || !isTexts(modules)) return undefined;
+  return Object.freeze({ id, name, plan, isActive, modules: lists.of(modules) });
+}
+
+function fieldsOf(stored: unknown): Readonly<Record<string, unknown>> {
+  return typeof stored === "object" && stored !== null ? (stored as Record<string, unknown>) : {};
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every(isText);
+}
+
+/** A pointer and a string header for each, and the characters. Strings that are shared are counted again: rather too much. */
+function bytesOfTexts(texts: readonly string[]): number {
+  return texts.reduce((bytes, text) => bytes + text.length + 24, 16);
+}

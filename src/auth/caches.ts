@@ -1,0 +1,95 @@
+import { createKeyring } from "../cache/keyring.js";
+import { createProcessTier } from "../cache/process-tier.js";
+import { connectRedis, type RedisStore } from "../cache/redis.js";
+import { SharedTier } from "../cache/shared-tier.js";
+import { type CacheCounts, TieredCache } from "../cache/tiered-cache.js";
+import { UserInvalidations } from "../cache/user-invalidations.js";
+import type { RemoteAuthService } from "./auth-service.js";
+import { type CacheKinds, createCacheKinds, subjectOf } from "./cache-kinds.js";
+import type { AuthClientStatus } from "./client.js";
+import type { CacheConfig, Config } from "./config.js";
+import type { Events } from "./events.js";
+import type { UserRef } from "./model.js";
+import type { StringLists } from "./string-lists.js";
+
+type CacheOf<K> = K extends import("../cache/tiered-cache.js").Kind<infer Q, infer V, infer P, infer R>
+  ? TieredCache<Q, V, P, R>
+  : never;
+
+/** A cache for each question, on the same tiers. */
+export type Caches = { readonly [K in keyof CacheKinds]: CacheOf<CacheKinds[K]> } & {
+  invalidateUser(user: UserRef): Promise<void>;
+  status(): AuthClientStatus["cache"];
+  /** Questions that somebody waits for. */
+  inFlight(): number;
+  close(): Promise<void>;
+};
+
+export function createCaches(service: RemoteAuthService, config: Config, events: Events, lists: StringLists): Caches {
+  const { clock, random } = config;
+  const process = createProcessTier(config.cache);
+  const { shared, redis } = connectShared(config, events);
+  const users = new UserInvalidations({ shared, clock, keepMs: longestLife(config.cache) });
+  const tiers = { process, shared, users };
+  const options = {
+    clock,
+    random,
+    processTtlMs: config.cache.processTtlMs,
+    staleIfErrorMs: config.cache.staleIfErrorMs,
+  };
+  const kinds = createCacheKinds(service, config.cache, lists);
+  const caches = {
+    token: new TieredCache(kinds.token, tiers, options),
+    locals: new TieredCache(kinds.locals, tiers, options),
+    permissions: new TieredCache(kinds.permissions, tiers, options),
+    organization: new TieredCache(kinds.organization, tiers, options),
+  };
+  const all = Object.values(caches) as readonly { counts: CacheCounts; inFlight: number }[];
+  const total = (count: keyof CacheCounts) => all.reduce((sum, { counts }) => sum + counts[count], 0);
+  return {
+    ...caches,
+    invalidateUser: (user) => users.invalidate(subjectOf(user)),
+    status: () => ({
+      entries: process.size,
+      bytes: process.calculatedSize,
+      shared: shared ? (shared.available ? "available" : "unavailable") : "none",
+      hits: total("hits"),
+      sharedHits: total("sharedHits"),
+      refusals: total("refusals"),
+      misses: total("misses"),
+      stale: total("stale"),
+    }),
+    inFlight: () => all.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    close: async () => {
+      await shared?.flush();
+      await redis?.close();
+    },
+  };
+}
+
+function connectShared({ cache, clock, logger }: Config, events: Events): { shared?: SharedTier; redis?: RedisStore } {
+  const redis = cache.redisUrl === undefined ? undefined : connectRedis(cache.redisUrl);
+  const store = redis?.store ?? cache.store;
+  if (!store) return {};
+  if (cache.secrets.length === 0) {
+    logger.warn(
+      "portero: the shared cache has no secret: whoever can write to it can make a user; see cache.secret (AUTH_CACHE_SECRET)",
+    );
+  }
+  const shared = new SharedTier({
+    store,
+    clock,
+    keyring: createKeyring({ identity: cache.identity, secrets: cache.secrets }),
+    onTransition: (available) => {
+      if (available) logger.info("portero: the shared cache is back");
+      else logger.warn("portero: the shared cache cannot be reached: going on without it");
+      events.emit("cache", { tier: "shared", available });
+    },
+  });
+  return { shared, redis };
+}
+
+/** The longest that an entry which speaks of a user can be used. */
+function longestLife({ ttlMs, localsTtlMs, permissionsTtlMs, staleIfErrorMs }: CacheConfig): number {
+  return Math.max(ttlMs, localsTtlMs, permissionsTtlMs) + staleIfErrorMs;
+}

@@ -1,0 +1,26 @@
+/** A bearer challenge (RFC 6750 §3). */
+export interface Challenge {
+  readonly realm: string;
+  readonly error?: "invalid_request" | "invalid_token" | "insufficient_scope" | undefined;
+  /** Those that can be written as scope tokens are. */
+  readonly scope?: readonly string[] | undefined;
+}
+
+/** The value of a `WWW-Authenticate` header: always one line of printable ASCII. */
+export function encodeChallenge({ realm, error, scope = [] }: Challenge): string {
+  const parameters = [`realm=${quote(realm)}`];
+  if (error) parameters.push(`error=${quote(error)}`);
+  const tokens = scope.filter(isScopeToken);
+  if (tokens.length > 0) parameters.push(`scope=${quote(tokens.join(" "))}`);
+  return `Bearer ${parameters.join(", ")}`;
+}
+
+/** RFC 6749 §3.3. */
+function isScopeToken(scope: string): boolean {
+  return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope);
+}
+
+/** A quoted-string (RFC 9110 §5.6.4) of what can be printed; everything else becomes a question mark. */
+function quote(text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]/gu, "?").replace(/["\\]/g, "\\$&")}"`;
+}

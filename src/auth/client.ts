@@ -1,0 +1,78 @@
+import type { BreakerState } from "../runtime/circuit-breaker.js";
+import type { AuthClientEvents } from "./events.js";
+import type { Organization, UserRef, VerifiedToken } from "./model.js";
+
+/** How one question is to be asked. */
+export interface CallOptions {
+  /** Ends this caller's wait, with the signal's reason; others who wait for the same answer go on. */
+  signal?: AbortSignal;
+  /** Ask the service now, skip the caches. */
+  fresh?: boolean;
+}
+
+/** Asks the auth service who somebody is, and remembers the answer. Every method rejects with an `AuthError`. */
+export interface AuthClient {
+  /**
+   * Whose token it is.
+   *
+   * Rejects with `invalid_token`, `inactive_user`, `invalid_request` (no `token68`, or over 8 KiB), `auth_unavailable` or
+   * `overloaded`.
+   */
+  verifyToken(token: string, call?: CallOptions): Promise<VerifiedToken>;
+  /** What this process remembers of the token, without waiting; `undefined` says nothing about it. */
+  peekToken(token: string): VerifiedToken | undefined;
+  /** Resolves when an upstream can be connected to; tries until then, or until the signal aborts. */
+  ready(signal?: AbortSignal): Promise<void>;
+  /** The user's permissions. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
+  getUserPermissions(user: UserRef, call?: CallOptions): Promise<readonly string[]>;
+  /** The ids of the locals that the user may act on. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
+  getUserLocals(user: UserRef, call?: CallOptions): Promise<readonly string[]>;
+  /** Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
+  getOrganization(organizationId: string, call?: CallOptions): Promise<Organization>;
+  /**
+   * Forgets the token here and in the shared cache; the next request asks the service. Other processes may remember it for
+   * `cache.processTtlMs` more. Rejects when the shared cache could not be told; this process has forgotten all the same.
+   */
+  invalidateToken(token: string): Promise<void>;
+  /** Forgets every token, the locals and the permissions of a user, as {@link invalidateToken} does for one token. */
+  invalidateUser(user: UserRef): Promise<void>;
+  /** The state of everything, as plain data. */
+  status(): AuthClientStatus;
+  /** Calls the listener on every such event, until the returned function is called. */
+  on<E extends keyof AuthClientEvents>(event: E, listener: (details: AuthClientEvents[E]) => void): () => void;
+  /** Ends what is under way and closes every connection. Afterwards every call rejects. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface UpstreamStatus {
+  /** Without user-info; absent with a custom transport. */
+  readonly url?: string;
+  readonly breaker: BreakerState;
+  /** Failures in a row that count at the moment. */
+  readonly failures: number;
+  /** Milliseconds until an open breaker admits a probe; else 0. */
+  readonly retryAfterMs: number;
+}
+
+/** Plain and serialisable. Counts are since the client was made. */
+export interface AuthClientStatus {
+  /** Absent where it is not configured. */
+  readonly grpc?: UpstreamStatus;
+  readonly rest?: UpstreamStatus;
+  readonly cache: {
+    /** Entries in the process, and roughly their bytes. */
+    readonly entries: number;
+    readonly bytes: number;
+    readonly shared: "none" | "available" | "unavailable";
+    readonly hits: number;
+    readonly sharedHits: number;
+    readonly refusals: number;
+    readonly misses: number;
+    readonly stale: number;
+  };
+  /** Questions that somebody waits for. */
+  readonly inFlight: number;
+  /** Calls under way upstream, and those that wait for a place. */
+  readonly upstream: { readonly active: number; readonly queued: number };
+}

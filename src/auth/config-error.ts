@@ -1,0 +1,45 @@
+/** One setting that cannot be used. */
+export interface ConfigProblem {
+  /** The option's path (`grpc.timeoutMs`) or the variable's name (`AUTH_GRPC_TIMEOUT`). */
+  readonly name: string;
+  /** What was found there; never a secret. */
+  readonly value: string;
+  /** What should stand there. */
+  readonly expected: string;
+}
+
+/** Settings that cannot be used. Thrown when a client, a middleware or a guard is made, and names everything that is wrong at once. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+
+  constructor(readonly problems: readonly ConfigProblem[]) {
+    const lines = problems.map(({ name, value, expected }) => `  ${name}: expected ${expected}, got ${value}`);
+    super(`portero cannot start with these settings:\n${lines.join("\n")}`);
+  }
+}
+
+/** A value as it can be shown: short, on one line, and without anything that could be a password. */
+export function show(value: unknown): string {
+  switch (typeof value) {
+    case "undefined":
+      return "nothing";
+    case "string":
+      return showString(value);
+    case "number":
+    case "boolean":
+    case "bigint":
+      return String(value);
+    case "function":
+      return "a function";
+    case "symbol":
+      return "a symbol";
+    case "object":
+      return value === null ? "null" : Array.isArray(value) ? "an array" : "an object";
+  }
+}
+
+/** What stands before an `@` is the user-info of a URL, or of what was meant to be one. */
+function showString(value: string): string {
+  const shown = value.includes("@") ? `…${value.slice(value.lastIndexOf("@"))}` : value;
+  return JSON.stringify(shown.length > 80 ? `${shown.slice(0, 79)}…` : shown);
+}

@@ -1,0 +1,108 @@
+import { type ConfigProblem, show } from "./config-error.js";
+import type { AuthClientOptions } from "./options.js";
+import type { Origins, SettingOrigin } from "./setting-reader.js";
+
+/** The options that come from variables, by path. */
+const VARIABLES = {
+  "grpc.timeoutMs": { name: "AUTH_GRPC_TIMEOUT", seconds: true },
+  "rest.timeoutMs": { name: "AUTH_REST_TIMEOUT", seconds: true },
+  "breaker.failureThreshold": { name: "CIRCUIT_BREAKER_FAILURE_THRESHOLD", seconds: false },
+  "breaker.windowMs": { name: "CIRCUIT_BREAKER_TIMEOUT", seconds: true },
+  "breaker.recoveryMs": { name: "CIRCUIT_BREAKER_RECOVERY_TIMEOUT", seconds: true },
+  deadlineMs: { name: "AUTH_DEADLINE", seconds: true },
+} as const;
+
+const DEFAULT_GRPC_PORT = "50051";
+
+/** What is known of options that were read from an environment. */
+interface Environment {
+  readonly origins: Origins;
+  readonly problems: readonly ConfigProblem[];
+}
+
+/** Travels with the options, through a spread too, so that a mistake is reported under the variable's name. */
+const ENVIRONMENT: unique symbol = Symbol.for("portero.environment") as never;
+
+export function environmentOf(options: AuthClientOptions): Environment {
+  return (options as { [ENVIRONMENT]?: Environment } | null)?.[ENVIRONMENT] ?? { origins: {}, problems: [] };
+}
+
+/**
+ * The options that the environment names; times there are in seconds. An empty variable counts as not set.
+ *
+ * | variable | option | default |
+ * |---|---|---|
+ * | `AUTH_GRPC_URL`, or `AUTH_GRPC_HOST` and `AUTH_GRPC_PORT` | `grpc.url` | –, port 50051 |
+ * | `AUTH_GRPC_TIMEOUT` | `grpc.timeoutMs` | 1 |
+ * | `AUTH_REST_URL` | `rest.url` | – |
+ * | `AUTH_REST_TIMEOUT` | `rest.timeoutMs` | 2 |
+ * | `CIRCUIT_BREAKER_FAILURE_THRESHOLD` | `breaker.failureThreshold` | 5 |
+ * | `CIRCUIT_BREAKER_TIMEOUT` | `breaker.windowMs` | 60 |
+ * | `CIRCUIT_BREAKER_RECOVERY_TIMEOUT` | `breaker.recoveryMs` | 30 |
+ * | `AUTH_DEADLINE` | `deadlineMs` | the sum of the timeouts |
+ * | `REDIS_URL` | `cache.redisUrl` | – |
+ * | `AUTH_CACHE_SECRET` (a list by commas) | `cache.secret` | – |
+ *
+ * Nothing is validated here: `createAuthClient` does, and names the variable.
+ *
+ * @example createAuthClient({ ...optionsFromEnv(), logger: pino() })
+ */
+export function optionsFromEnv(env: Readonly<Record<string, string | undefined>> = process.env): AuthClientOptions {
+  const variable = (name: string) => env[name]?.trim() || undefined;
+  const origins: Record<string, SettingOrigin> = {};
+  const problems: ConfigProblem[] = [];
+
+  const text = (path: string, name: string): string | undefined => {
+    const value = variable(name);
+    if (value !== undefined) origins[path] = { name, value };
+    return value;
+  };
+  const number = (path: keyof typeof VARIABLES): number | undefined => {
+    const { name, seconds } = VARIABLES[path];
+    const value = variable(name);
+    if (value === undefined) return undefined;
+    origins[path] = { name, value, seconds };
+    const parsed = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : Number.NaN;
+    return seconds ? parsed * 1000 : parsed;
+  };
+  const grpcUrl = (): string | undefined => {
+    const host = variable("AUTH_GRPC_HOST");
+    if (variable("AUTH_GRPC_URL") !== undefined || host === undefined) return text("grpc.url", "AUTH_GRPC_URL");
+    const port = variable("AUTH_GRPC_PORT") ?? DEFAULT_GRPC_PORT;
+    origins["grpc.url"] = { name: "AUTH_GRPC_HOST", value: host };
+    const hostOk = /^(\[[\da-f:.]+\]|[^\s/@:?#[\]]+|[\da-f]*:[\da-f:.]+)$/i.test(host);
+    if (!hostOk) problems.push({ name: "AUTH_GRPC_HOST", value: show(host), expected: "a host name or an IP address" });
+    const portOk = /^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535;
+    if (!portOk) problems.push({ name: "AUTH_GRPC_PORT", value: show(port), expected: "a port from 1 to 65535" });
+    const authority = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+    return hostOk && portOk ? `http://${authority}:${port}` : undefined;
+  };
+
+  const url = grpcUrl();
+  const restUrl = text("rest.url", "AUTH_REST_URL");
+  const secrets = text("cache.secret", "AUTH_CACHE_SECRET")
+    ?.split(",")
+    .map((secret) => secret.trim())
+    .filter((secret) => secret !== "");
+  const timeoutMs = number("grpc.timeoutMs");
+  const restTimeoutMs = number("rest.timeoutMs");
+  const options: AuthClientOptions = {
+    ...(url !== undefined && { grpc: { url, timeoutMs } }),
+    ...(restUrl !== undefined && { rest: { url: restUrl, timeoutMs: restTimeoutMs } }),
+    breaker: {
+      failureThreshold: number("breaker.failureThreshold"),
+      windowMs: number("breaker.windowMs"),
+      recoveryMs: number("breaker.recoveryMs"),
+    },
+    cache: { redisUrl: text("cache.redisUrl", "REDIS_URL"), secret: secrets },
+    deadlineMs: number("deadlineMs"),
+  };
+  if (url === undefined && restUrl === undefined && problems.length === 0) {
+    problems.push({
+      name: "AUTH_GRPC_URL or AUTH_REST_URL",
+      value: "nothing",
+      expected: "the URL of the auth service",
+    });
+  }
+  return Object.assign(options, { [ENVIRONMENT]: { origins, problems } });
+}

@@ -1,0 +1,46 @@
+import { EventEmitter } from "node:events";
+import type { BreakerState } from "../runtime/circuit-breaker.js";
+import type { Logger } from "../runtime/logger.js";
+import type { Fallback } from "../transport/failover.js";
+import type { Upstream } from "../transport/outcome.js";
+
+/** What a client tells its listeners. Nothing here holds a token. */
+export interface AuthClientEvents {
+  /** The breaker of an upstream moved. */
+  breaker: { readonly upstream: Upstream; readonly from: BreakerState; readonly to: BreakerState };
+  /** A question went to REST, because gRPC could not tell. */
+  fallback: Fallback;
+  /** The shared cache went away, or came back. */
+  cache: { readonly tier: "shared"; readonly available: boolean };
+}
+
+/** Tells listeners. One that throws disturbs nobody else. */
+export class Events {
+  readonly #emitter = new EventEmitter();
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+    this.#emitter.setMaxListeners(0);
+  }
+
+  on<E extends keyof AuthClientEvents>(event: E, listener: (details: AuthClientEvents[E]) => void): () => void {
+    const guarded = (details: AuthClientEvents[E]) => {
+      try {
+        listener(details);
+      } catch {
+        this.#logger.error(`portero: a listener of "${event}" threw`);
+      }
+    };
+    this.#emitter.on(event, guarded);
+    return () => void this.#emitter.off(event, guarded);
+  }
+
+  emit<E extends keyof AuthClientEvents>(event: E, details: AuthClientEvents[E]): void {
+    this.#emitter.emit(event, details);
+  }
+
+  clear(): void {
+    this.#emitter.removeAllListeners();
+  }
+}

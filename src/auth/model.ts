@@ -1,0 +1,41 @@
+/**
+ * Who is knocking, as the auth service says. Applications may add fields of their own by declaration merging; portero fills in
+ * these.
+ */
+export interface User {
+  readonly id: string;
+  readonly organizationId: string;
+  readonly email: string;
+  /** What the user may do, as the service names it: `"products:write"`. */
+  readonly permissions: readonly string[];
+}
+
+/** What the service says of a token. Deeply frozen: it is shared between requests. */
+export interface VerifiedToken {
+  readonly user: User;
+  /** The ids of the locals (shop branches) that the user may act on. */
+  readonly locals: readonly string[];
+  /** The token's own end (`exp` of a JWT), in milliseconds since the epoch; opaque tokens have none. */
+  readonly expiresAt?: number;
+  /**
+   * Where the answer came from: this process's cache, the shared cache, the service over gRPC or REST, or (`stale`, with
+   * `cache.staleIfErrorMs`) an expired entry while the service is unavailable.
+   */
+  readonly source: "process" | "shared" | "stale" | "grpc" | "rest";
+}
+
+/** An organization of the service. */
+export interface Organization {
+  readonly id: string;
+  readonly name: string;
+  readonly plan: string;
+  readonly isActive: boolean;
+  /** The modules that it has: `"inventory"`. */
+  readonly modules: readonly string[];
+}
+
+/** Names one user of one organization. */
+export interface UserRef {
+  readonly userId: string;
+  readonly organizationId: string;
+}

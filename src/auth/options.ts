@@ -1,0 +1,125 @@
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import type { SharedStore } from "../cache/shared-tier.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
+import type { CredentialHeaders } from "../transport/credentials.js";
+import type { TlsOptions } from "../transport/grpc-session.js";
+import type { RestPaths } from "../transport/rest-request.js";
+
+/** The auth service over gRPC, which is asked first. */
+export interface GrpcOptions {
+  /** `http://host:port` (HTTP/2 without TLS) or `https://host:port`. */
+  url?: string;
+  /** Time for one call, in milliseconds. Default 1000, at least 20. */
+  timeoutMs?: number;
+  /** Certificates in PEM, for `https:` URLs. */
+  tls?: TlsOptions;
+  /** Connect interceptors around every gRPC call. */
+  interceptors?: readonly Interceptor[];
+  /**
+   * Any Connect transport instead of `url`. Its codes are believed, unless Connect made them out of a bare HTTP status; with a
+   * shared cache it needs `cache.namespace`.
+   */
+  transport?: Transport;
+}
+
+/** The auth service over REST: asked when gRPC cannot tell, or alone. */
+export interface RestOptions {
+  /** Base URL, `http:` or `https:`; the paths are appended to it. */
+  url: string;
+  /** Time for one request, in milliseconds. Default 2000, at least 20. */
+  timeoutMs?: number;
+  /** Certificates in PEM, for `https:` URLs. */
+  tls?: TlsOptions;
+  /** Where each operation is answered, below `url`. */
+  paths?: Partial<RestPaths>;
+}
+
+/** When an upstream is left alone. One breaker for each upstream. */
+export interface BreakerOptions {
+  /** Failures in a row that open it. Default 5, at least 1. */
+  failureThreshold?: number;
+  /** The failures must lie within this many milliseconds. Default 60,000. */
+  windowMs?: number;
+  /** Milliseconds until one call may probe the upstream again. Default 30,000. */
+  recoveryMs?: number;
+}
+
+/** When neither upstream answered and one was out of reach. */
+export interface RetryOptions {
+  /** Tries in all, 1 to 10; 1 = no retry. Default 3. */
+  attempts?: number;
+  /** Upper bound of the first wait, in milliseconds; it doubles from try to try, and the wait is a random part of it. Default 50. */
+  initialDelayMs?: number;
+  /** Upper bound of every wait, in milliseconds. Default 1000. */
+  maxDelayMs?: number;
+}
+
+/** How much is asked of the auth service at once. Cached users are never queued. */
+export interface LimitOptions {
+  /** Verifications and look-ups under way. Default 256, at least 1. */
+  maxConcurrent?: number;
+  /** More may wait, no longer than their deadline; beyond that the answer is `overloaded`. Default 1024; 0 = nobody waits. */
+  maxQueue?: number;
+}
+
+/** What is remembered, where and how long. Each TTL is up to 10 % shorter at random; 0 = not cached. */
+export interface CacheOptions {
+  /** Entries in the process. Default 20,000. */
+  maxEntries?: number;
+  /** Their size in bytes, roughly. Default 67,108,864 (64 MiB). */
+  maxBytes?: number;
+  /** A verified token, in milliseconds; never past the token's own `exp`. Default 300,000. */
+  ttlMs?: number;
+  /** A user's locals, in milliseconds. Default 3,600,000. */
+  localsTtlMs?: number;
+  /** A user's permissions, in milliseconds. Default 300,000. */
+  permissionsTtlMs?: number;
+  /** An organization, in milliseconds. Default 3,600,000. */
+  organizationTtlMs?: number;
+  /** A refused token, in milliseconds, in this process only. Default 10,000. */
+  refusalTtlMs?: number;
+  /** Longest stay in the process when there is a shared tier, in milliseconds. Default 30,000. */
+  processTtlMs?: number;
+  /**
+   * How long an expired entry may stand in while the service is unavailable, in milliseconds; never past `exp`, never after a
+   * refusal. Default 0 = never.
+   */
+  staleIfErrorMs?: number;
+  /** `redis://` or `rediss://`: a shared tier on Redis. */
+  redisUrl?: string;
+  /** Any Keyv, or anything with its `get`, `set` and `delete`, as the shared tier instead. */
+  store?: SharedStore;
+  /** Keeps entries of different auth services apart in one store. Default: the URLs of the upstreams. */
+  namespace?: string;
+  /**
+   * At least 32 bytes. With it the shared tier's keys are HMACs and its entries are sealed (AES-256-GCM), so that whoever can write
+   * to the store cannot make a user. A list for rotation: the first one writes, all of them read.
+   */
+  secret?: string | readonly string[];
+}
+
+/** Everything is optional but one upstream. Times are in milliseconds. */
+export interface AuthClientOptions {
+  grpc?: GrpcOptions;
+  rest?: RestOptions;
+  breaker?: BreakerOptions;
+  retry?: RetryOptions;
+  limit?: LimitOptions;
+  cache?: CacheOptions;
+  /** The service's own credentials on every call to both upstreams: headers, or a function that fetches them. */
+  headers?: CredentialHeaders;
+  /** A larger answer is no answer, in bytes. Default 1,048,576 (1 MiB). */
+  maxAnswerBytes?: number;
+  /**
+   * Time for one question, everything included: queue, tries, waits. Default: the sum of the upstreams' timeouts. A shorter one is
+   * shared between them in proportion to their timeouts.
+   */
+  deadlineMs?: number;
+  /** Told of transitions only. Default `console`; `false` = silent. */
+  logger?: Logger | false;
+  /** Time, for tests and simulations. Default: the machine's. */
+  clock?: Clock;
+  /** Random numbers from 0 (included) to 1 (excluded), for tests and simulations. Default `Math.random`. */
+  random?: () => number;
+}

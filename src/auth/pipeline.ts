@@ -1,0 +1,111 @@
+import type { Transport } from "@connectrpc/connect";
+import { CircuitBreaker } from "../runtime/circuit-breaker.js";
+import { withBreaker } from "../transport/breaker.js";
+import { watchingCredential } from "../transport/credential-watch.js";
+import { withCredentials } from "../transport/credentials.js";
+import { failover, type Route } from "../transport/failover.js";
+import { classifyTransport, createGrpcUpstream } from "../transport/grpc.js";
+import { type Load, withLimit } from "../transport/limit.js";
+import type { Upstream } from "../transport/outcome.js";
+import { isReachable } from "../transport/reachable.js";
+import { createRestUpstream } from "../transport/rest.js";
+import { withRetry } from "../transport/retry.js";
+import { withTimeout } from "../transport/timeout.js";
+import { type Config, type GrpcConfig, type RestConfig, withoutUserInfo } from "./config.js";
+import type { Events } from "./events.js";
+
+/** When a client is made, REST is probably not needed yet; a second later its HTTP client is loaded, in case it will be. */
+const WARM_AFTER_MS = 1000;
+
+/** One upstream as the pipeline uses it. */
+interface Leg extends Route {
+  readonly url: string | undefined;
+  /** Whether a connection can be made. */
+  connect(): Promise<boolean>;
+  close(): void;
+}
+
+/** Everything between the cache and the network. */
+export interface Pipeline {
+  readonly transport: Transport;
+  /** In the order they are asked. */
+  readonly legs: readonly Leg[];
+  load(): Load;
+  close(): void;
+}
+
+/**
+ * The order of the stages, said once:
+ * `limit( credentials( retry( failover( breaker( timeout( grpc ) ), breaker( timeout( rest ) ) ) ) ) )`
+ */
+export function createPipeline(config: Config, events: Events): Pipeline {
+  const { clock, random, headers } = config;
+  const [first, second] = [config.grpc && grpcLeg(config.grpc), config.rest && restLeg(config.rest)].filter(
+    (leg) => leg !== undefined,
+  );
+  if (!first) throw new TypeError("a pipeline needs an upstream");
+  const legs = second ? [first, second] : [first];
+
+  const over = failover(first, second, { clock, onFallback: (fallback) => events.emit("fallback", fallback) });
+  const canTry = () => legs.some(({ breaker }) => !breaker.refuses);
+  const retried = withRetry(over, { ...config.retry, clock, random, canTry });
+  const signed = headers ? withCredentials(retried, headers, clock) : retried;
+  const { transport, load } = withLimit(signed, { ...config.limit, clock });
+  const close = () => {
+    for (const leg of legs) leg.close();
+  };
+  return { transport, legs, load, close };
+
+  function grpcLeg(grpc: GrpcConfig): Leg {
+    const { url, tls, transport: custom } = grpc;
+    if (custom || url === undefined) {
+      const transport = classifyTransport(custom as Transport);
+      return { ...guarded("grpc", transport, grpc), url: undefined, connect: async () => true, close: () => undefined };
+    }
+    const { timeoutMs, interceptors } = grpc;
+    const upstream = createGrpcUpstream({ url, timeoutMs, tls, interceptors, maxAnswerBytes: config.maxAnswerBytes });
+    return { ...guarded("grpc", upstream.transport, grpc), url, connect: upstream.connect, close: upstream.close };
+  }
+
+  function restLeg(rest: RestConfig): Leg {
+    const { url, tls, paths } = rest;
+    const upstream = createRestUpstream({ url, tls, paths, maxAnswerBytes: config.maxAnswerBytes, now: clock.now });
+    const warming = clock.setTimeout(upstream.warm, config.grpc ? WARM_AFTER_MS : 0, { background: true });
+    const close = () => {
+      warming.clear();
+      upstream.close();
+    };
+    return { ...guarded("rest", upstream.transport, rest), url, connect: () => isReachable(url, tls), close };
+  }
+
+  function guarded(upstream: Upstream, transport: Transport, { timeoutMs }: { timeoutMs: number }): Route {
+    const breaker = new CircuitBreaker({
+      ...config.breaker,
+      clock,
+      onTransition: (from, to) => {
+        if (to === "open")
+          config.logger.warn(`portero: the breaker of ${upstream} is open: ${upstream} is not asked for now`);
+        else if (to === "closed")
+          config.logger.info(`portero: the breaker of ${upstream} is closed: ${upstream} is asked again`);
+        events.emit("breaker", { upstream, from, to });
+      },
+    });
+    const watched = watchingCredential(withTimeout(transport, upstream, clock), () =>
+      config.logger.error(
+        `portero: ${upstream} refuses this service's own credentials on look-ups; see the option "headers"`,
+      ),
+    );
+    return { upstream, breaker, timeoutMs, transport: withBreaker(watched, breaker, { upstream, timeoutMs }) };
+  }
+}
+
+/** An upstream's state, as plain data. */
+export function statusOf({ url, breaker }: Leg) {
+  const shown = withoutUserInfo(url);
+  return {
+    ...(shown !== undefined && { url: shown }),
+    breaker: breaker.state,
+    failures: breaker.failures,
+    retryAfterMs: Math.ceil(breaker.retryAfterMs),
+  };
+}

@@ -1,0 +1,103 @@
+import { ConfigError, type ConfigProblem, show } from "./config-error.js";
+
+/** The variable that a setting was read from, so that a mistake is named as its author knows it. */
+export interface SettingOrigin {
+  readonly name: string;
+  readonly value: string;
+  /** The variable counts in seconds, the option in milliseconds. */
+  readonly seconds?: boolean;
+}
+
+export type Origins = Readonly<Record<string, SettingOrigin>>;
+
+/** The longest that a timer of Node takes, in milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Reads settings one by one and collects what is wrong with them, so that it can be said all at once. */
+export class SettingReader {
+  readonly #problems: ConfigProblem[];
+  readonly #origins: Origins;
+
+  constructor(origins: Origins, problems: readonly ConfigProblem[]) {
+    this.#origins = origins;
+    this.#problems = [...problems];
+  }
+
+  problem(path: string, value: unknown, expected: string): void {
+    const origin = this.#origins[path];
+    this.#problems.push({ name: origin?.name ?? path, value: show(origin?.value ?? value), expected });
+  }
+
+  /** For values that must not be shown. */
+  secretProblem(path: string, expected: string): void {
+    this.#problems.push({ name: this.#origins[path]?.name ?? path, value: "something else (not shown)", expected });
+  }
+
+  throwIfAny(): void {
+    if (this.#problems.length > 0) throw new ConfigError(this.#problems);
+  }
+
+  /** A plain object with no other keys than these; an empty one in its place where there is none. */
+  section<T extends object>(path: string, value: T | undefined, keys: readonly (keyof T & string)[]): T {
+    if (value === undefined) return {} as T;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      this.problem(path, value, `an object with any of ${keys.join(", ")}`);
+      return {} as T;
+    }
+    for (const key of Object.keys(value)) {
+      if (!(keys as readonly string[]).includes(key)) {
+        this.problem(
+          path ? `${path}.${key}` : key,
+          (value as Record<string, unknown>)[key],
+          `no such option, but any of ${keys.join(", ")}`,
+        );
+      }
+    }
+    return value;
+  }
+
+  /** A duration in milliseconds. */
+  duration(path: string, value: number | undefined, fallback: number, min = 0): number {
+    if (value === undefined) return fallback;
+    if (typeof value === "number" && value >= min && value <= MAX_TIMER_MS) return value;
+    const seconds = this.#origins[path]?.seconds;
+    const [from, to, unit] = seconds
+      ? [min / 1000, MAX_TIMER_MS / 1000, "seconds"]
+      : [min, MAX_TIMER_MS, "milliseconds"];
+    this.problem(path, value, `a number of ${unit} from ${from} to ${to}`);
+    return fallback;
+  }
+
+  integer(
+    path: string,
+    value: number | undefined,
+    fallback: number,
+    min: number,
+    max = Number.MAX_SAFE_INTEGER,
+  ): number {
+    if (value === undefined) return fallback;
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    this.problem(
+      path,
+      value,
+      max === Number.MAX_SAFE_INTEGER ? `a whole number, at least ${min}` : `a whole number from ${min} to ${max}`,
+    );
+    return fallback;
+  }
+
+  /** A URL with one of these protocols (`"http:"`), or `undefined` where it is missing or wrong. */
+  url(path: string, value: string | undefined, protocols: readonly string[]): string | undefined {
+    if (value === undefined) return undefined;
+    const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
+    if (url && protocols.includes(url.protocol) && url.hostname !== "" && url.hash === "") return value;
+    this.problem(path, value, `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
+    return undefined;
+  }
+
+  /** What the predicate accepts. */
+  optional<T>(path: string, value: T | undefined, accepts: (value: T) => boolean, expected: string): T | undefined {
+    if (value === undefined || accepts(value)) return value;
+    this.problem(path, value, expected);
+    return undefined;
+  }
+}

@@ -1,0 +1,50 @@
+import { LRUCache } from "lru-cache";
+
+/** Distinct strings, and distinct lists, that are kept to be shared. */
+const MAX_STRINGS = 20_000;
+const MAX_LISTS = 2_000;
+/** Up to here a scan is as fast as a look-up in a set. */
+const SCAN_LENGTH = 16;
+
+/**
+ * Makes frozen lists of strings that share what they have in common: thousands of users have the same few permissions, and most of
+ * them the same list.
+ */
+export class StringLists {
+  readonly #strings = new LRUCache<string, string>({ max: MAX_STRINGS });
+  readonly #lists = new LRUCache<string, readonly string[]>({ max: MAX_LISTS });
+
+  of(strings: readonly string[]): readonly string[] {
+    const key = JSON.stringify(strings);
+    const known = this.#lists.get(key);
+    if (known) return known;
+    const list = Object.freeze(strings.map((text) => this.#interned(text)));
+    this.#lists.set(key, list);
+    return list;
+  }
+
+  /** Like {@link of}, for lists that differ from user to user: only the strings are shared. */
+  ofInterned(strings: readonly string[]): readonly string[] {
+    return strings.length === 0 ? this.of(strings) : Object.freeze(strings.map((text) => this.#interned(text)));
+  }
+
+  #interned(text: string): string {
+    const known = this.#strings.get(text);
+    if (known !== undefined) return known;
+    this.#strings.set(text, text);
+    return text;
+  }
+}
+
+const sets = new WeakMap<readonly string[], ReadonlySet<string>>();
+
+/** Whether a frozen list holds the string. A long list gets a set, built once. */
+export function listHas(list: readonly string[], text: string): boolean {
+  if (list.length <= SCAN_LENGTH) return list.includes(text);
+  let set = sets.get(list);
+  if (!set) {
+    set = new Set(list);
+    sets.set(list, set);
+  }
+  return set.has(text);
+}

@@ -1,0 +1,67 @@
+import { createHash, createHmac, hash, hkdfSync } from "node:crypto";
+import { open, seal } from "./seal.js";
+
+/** Where one entry lives in the shared tier, and how its content is protected there. */
+export interface Slot {
+  readonly key: string;
+  /** Makes the text fit to be stored. */
+  seal(text: string): string;
+  /** The text that was sealed for this very slot; `undefined` for anything else. */
+  open(stored: string): string | undefined;
+}
+
+/** Names the entries of the shared tier. */
+export interface Keyring {
+  /** The slots of an entry: the first is written, all are read. */
+  slots(kind: string, id: string): readonly Slot[];
+}
+
+export interface KeyringOptions {
+  /** Whose answers these are. Mixed into every key, so that two auth services never share an entry. */
+  identity: string;
+  /** With secrets, keys are HMACs and entries are sealed; the first one writes, all of them read. */
+  secrets: readonly string[];
+}
+
+/** The token's key in the process: SHA-256 of the whole of it. Every JWT of one issuer starts alike. */
+export function tokenId(token: string): string {
+  return hash("sha256", token, "base64url");
+}
+
+/** An encoding of several ids into one that no other ids share: `a:b` + `c` is not `a` + `b:c`. */
+export function compoundId(...parts: readonly string[]): string {
+  return JSON.stringify(parts);
+}
+
+export function createKeyring({ identity, secrets }: KeyringOptions): Keyring {
+  const name = (kind: string, id: string) => compoundId(identity, kind, id);
+  if (secrets.length === 0) {
+    return {
+      slots: (kind, id) => [
+        {
+          key: keyOf(kind, createHash("sha256").update(name(kind, id)).digest()),
+          seal: (text) => text,
+          open: (text) => text,
+        },
+      ],
+    };
+  }
+  const derived = secrets.map((secret) => ({ naming: derive(secret, "name"), sealing: derive(secret, "seal") }));
+  return {
+    slots: (kind, id) =>
+      derived.map(({ naming, sealing }) => {
+        const key = keyOf(kind, createHmac("sha256", naming).update(name(kind, id)).digest());
+        // A key of its own for each entry: what was sealed for one slot opens in no other.
+        const entryKey = () => createHmac("sha256", sealing).update(key).digest();
+        return { key, seal: (text) => seal(text, entryKey(), key), open: (text) => open(text, entryKey(), key) };
+      }),
+  };
+}
+
+function keyOf(kind: string, digest: Buffer): string {
+  return `portero:1:${kind}:${digest.toString("base64url")}`;
+}
+
+function derive(secret: string, purpose: string): Buffer {
+  return Buffer.from(hkdfSync("sha256", secret, "", `portero shared cache ${purpose} v1`, 32));
+}

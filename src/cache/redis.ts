@@ -1,0 +1,56 @@
+import { lazyImport } from "../runtime/lazy-import.js";
+import type { SharedStore } from "./shared-tier.js";
+
+/** A shared store on Redis, and the way to end it. */
+export interface RedisStore {
+  readonly store: SharedStore;
+  close(): Promise<void>;
+}
+
+const loadKeyv = lazyImport(() => import("keyv"), "keyv");
+const loadKeyvRedis = lazyImport(() => import("@keyv/redis"), "@keyv/redis");
+
+/**
+ * Keyv on a Redis client of our own. The client that @keyv/redis makes by itself waits for ever while Redis is down; this one fails
+ * at once, notices a silent server, and reconnects in the background.
+ */
+export function connectRedis(url: string): RedisStore {
+  const connecting = connect(url);
+  const ready = connecting.then(({ connected }) => connected);
+  ready.catch(() => undefined); // every operation meets the failure, and counts as a miss
+  return {
+    store: {
+      ready,
+      get: async (key) => (await connecting).keyv.get(key),
+      set: async (key, value, ttlMs) => (await connecting).keyv.set(key, value, ttlMs),
+      delete: async (key) => (await connecting).keyv.delete(key),
+    },
+    close: async () => {
+      const { client } = await connecting;
+      if (client.isOpen) client.destroy();
+    },
+  };
+}
+
+async function connect(url: string) {
+  const [{ Keyv }, { default: KeyvRedis, createClient }] = await Promise.all([loadKeyv(), loadKeyvRedis()]);
+  const client = createClient({
+    url,
+    disableOfflineQueue: true,
+    pingInterval: 200,
+    socket: {
+      connectTimeout: 500,
+      socketTimeout: 600,
+      reconnectStrategy: (retries) => Math.min(2000, 50 * 2 ** Math.min(retries, 10)) * (0.5 + Math.random() / 2),
+    },
+  });
+  client.on("error", () => undefined); // the shared tier reports transitions; a line per attempt helps nobody
+  const connected = client.connect().then(
+    () => undefined,
+    () => undefined,
+  );
+  const adapter = new KeyvRedis(client as never, { throwOnConnectError: false, throwOnErrors: true });
+  const keyv = new Keyv(adapter as never, { useKeyPrefix: false, throwOnErrors: true });
+  keyv.on("error", () => undefined);
+  return { client, keyv, connected };
+}

@@ -1,0 +1,171 @@
+import { raceTimeout } from "../runtime/abort.js";
+import { CircuitBreaker } from "../runtime/circuit-breaker.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Keyring, Slot } from "./keyring.js";
+
+/** Where the shared tier keeps its entries: what Keyv offers, and nothing more. */
+export interface SharedStore {
+  get(key: string): Promise<unknown>;
+  set(key: string, value: string, ttlMs: number): Promise<unknown>;
+  delete(key: string): Promise<unknown>;
+  /** Keyv reports errors here instead of rejecting, unless told otherwise. */
+  on?(event: "error", listener: (error: unknown) => void): unknown;
+  /** Settles when the first attempt to connect has ended, either way. What fails before then is no sign of a dead store. */
+  readonly ready?: Promise<unknown>;
+}
+
+/** One entry, as it lies in the shared tier. */
+export interface SharedEntry {
+  /** When the service was asked, wall time in milliseconds. */
+  readonly askedAt: number;
+  /** Wall time in milliseconds. */
+  readonly expiresAt: number;
+  readonly value: unknown;
+}
+
+/** A look into the shared tier. `unknown`: it could not be asked, which for an entry is a miss and for a tombstone is not. */
+export type SharedLookup =
+  | { readonly known: false }
+  | { readonly known: true; readonly entry: SharedEntry | undefined };
+
+export interface SharedTierOptions {
+  store: SharedStore;
+  keyring: Keyring;
+  clock: Clock;
+  onTransition?: (available: boolean) => void;
+}
+
+/** No operation may take longer, in milliseconds. */
+const OPERATION_MS = 50;
+/** After so many failures in a row a dead store is skipped … */
+const FAILURE_THRESHOLD = 3;
+const FAILURE_WINDOW_MS = 60_000;
+/** … and tried again after this many milliseconds. */
+const RECOVERY_MS = 1000;
+
+/**
+ * The cache tier that several processes share. It can be slow, down or full of garbage, and no request fails, waits or crashes for
+ * it: every operation is bounded, an error is a miss, and a dead store is skipped.
+ */
+export class SharedTier {
+  readonly #options: SharedTierOptions;
+  readonly #breaker: CircuitBreaker;
+  readonly #writing = new Map<string, Promise<unknown>>();
+  #errors = 0;
+  #starting: boolean;
+
+  constructor(options: SharedTierOptions) {
+    this.#options = options;
+    this.#breaker = new CircuitBreaker({
+      failureThreshold: FAILURE_THRESHOLD,
+      windowMs: FAILURE_WINDOW_MS,
+      recoveryMs: RECOVERY_MS,
+      clock: options.clock,
+      onTransition: (from, to) => {
+        if (from === "closed" || to === "closed") options.onTransition?.(to === "closed");
+      },
+    });
+    options.store.on?.("error", () => this.#errors++);
+    this.#starting = options.store.ready !== undefined;
+    const started = () => {
+      this.#starting = false;
+    };
+    options.store.ready?.then(started, started);
+  }
+
+  get available(): boolean {
+    return !this.#starting && this.#breaker.state === "closed";
+  }
+
+  async read(kind: string, id: string): Promise<SharedLookup> {
+    const slots = this.#options.keyring.slots(kind, id);
+    const found = await Promise.all(slots.map((slot) => this.#readSlot(slot)));
+    const entry = found.find((lookup) => lookup.known && lookup.entry);
+    return entry ?? found.find((lookup) => !lookup.known) ?? { known: true, entry: undefined };
+  }
+
+  /** Writes behind: nobody waits for it, nobody learns that it failed. */
+  write(kind: string, id: string, entry: SharedEntry, ttlMs: number): void {
+    void this.#write(kind, id, entry, ttlMs).catch(() => undefined); // an entry that is not shared is asked for again
+  }
+
+  /** Writes, and rejects when the store could not be told. */
+  async writeThrough(kind: string, id: string, entry: SharedEntry, ttlMs: number): Promise<void> {
+    await this.#write(kind, id, entry, ttlMs);
+  }
+
+  /** Deletes, and rejects when the store could not be told. */
+  async remove(kind: string, id: string): Promise<void> {
+    const slots = this.#options.keyring.slots(kind, id);
+    await Promise.all(
+      slots.map(async ({ key }) => {
+        await this.#writing.get(key)?.catch(() => undefined); // a write on its way must not arrive after the deletion
+        await this.#operate(() => this.#options.store.delete(key));
+      }),
+    );
+  }
+
+  /** Waits for what is being written; bounded, as every write is. */
+  async flush(): Promise<void> {
+    await Promise.allSettled(this.#writing.values());
+  }
+
+  async #readSlot(slot: Slot): Promise<SharedLookup> {
+    let stored: unknown;
+    try {
+      stored = await this.#operate(() => this.#options.store.get(slot.key));
+    } catch {
+      return { known: false };
+    }
+    return { known: true, entry: typeof stored === "string" ? parse(slot.open(stored)) : undefined };
+  }
+
+  #write(kind: string, id: string, { askedAt, expiresAt, value }: SharedEntry, ttlMs: number): Promise<void> {
+    const [slot] = this.#options.keyring.slots(kind, id);
+    if (!slot) return Promise.resolve();
+    const text = slot.seal(JSON.stringify({ askedAt, expiresAt, value }));
+    const writing = this.#operate(() => this.#options.store.set(slot.key, text, Math.ceil(ttlMs))).then((stored) => {
+      if (stored === false) throw new Error("the store did not take the entry"); // Keyv's way of saying so
+    });
+    this.#writing.set(slot.key, writing);
+    const forget = () => {
+      if (this.#writing.get(slot.key) === writing) this.#writing.delete(slot.key);
+    };
+    writing.then(forget, forget);
+    return writing;
+  }
+
+  async #operate<T>(operation: () => Promise<T>): Promise<T> {
+    const admission = this.#breaker.admit();
+    if (!admission) throw new Error("the shared cache is being skipped");
+    const errorsBefore = this.#errors;
+    try {
+      const running = Promise.resolve().then(operation);
+      const result = await raceTimeout(
+        running,
+        this.#options.clock,
+        OPERATION_MS,
+        () => new Error("the shared cache is slow"),
+      );
+      if (this.#errors !== errorsBefore) throw new Error("the shared cache reported an error");
+      admission.succeeded();
+      return result;
+    } catch (error) {
+      if (this.#starting) admission.inconclusive();
+      else admission.failed();
+      throw error;
+    }
+  }
+}
+
+function parse(text: string | undefined): SharedEntry | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const { askedAt, expiresAt, value } = JSON.parse(text) as Partial<SharedEntry>;
+    return Number.isFinite(askedAt) && Number.isFinite(expiresAt)
+      ? { askedAt: askedAt as number, expiresAt: expiresAt as number, value }
+      : undefined;
+  } catch {
+    return undefined; // somebody else's, or garbage
+  }
+}

@@ -1,0 +1,31 @@
+/** `portero/client`: everything but the frameworks. */
+export { createAuthClient, getAuthClient } from "./auth/auth-client.js";
+export type { AuthClient, AuthClientStatus, CallOptions, UpstreamStatus } from "./auth/client.js";
+export { ConfigError, type ConfigProblem } from "./auth/config-error.js";
+export { optionsFromEnv } from "./auth/environment.js";
+export { type AnyAuthError, AuthError, type AuthErrorCode, type AuthErrorOptions } from "./auth/errors.js";
+export type { AuthClientEvents } from "./auth/events.js";
+export type { Organization, User, UserRef, VerifiedToken } from "./auth/model.js";
+export type {
+  AuthClientOptions,
+  BreakerOptions,
+  CacheOptions,
+  GrpcOptions,
+  LimitOptions,
+  RestOptions,
+  RetryOptions,
+} from "./auth/options.js";
+export type { SharedStore } from "./cache/shared-tier.js";
+export { type AuthenticateOptions, authenticate } from "./http/authenticator.js";
+export { type CookieTokenOptions, cookieToken } from "./http/cookie.js";
+export type { GuardSource } from "./http/guard-source.js";
+export type { LocalGuardOptions } from "./http/guards.js";
+export type { RequestLike } from "./http/request.js";
+export type { BreakerState } from "./runtime/circuit-breaker.js";
+export type { Clock, Timer } from "./runtime/clock.js";
+export type { Logger } from "./runtime/logger.js";
+export type { CredentialHeaders } from "./transport/credentials.js";
+export type { Fallback } from "./transport/failover.js";
+export type { TlsOptions } from "./transport/grpc-session.js";
+export type { Operation, Upstream } from "./transport/outcome.js";
+export type { RestPaths } from "./transport/rest-request.js";

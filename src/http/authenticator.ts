@@ -1,0 +1,93 @@
+import { getAuthClient } from "../auth/auth-client.js";
+import type { AuthClient } from "../auth/client.js";
+import { AuthError } from "../auth/errors.js";
+import type { VerifiedToken } from "../auth/model.js";
+import { SettingReader } from "../auth/setting-reader.js";
+import { isToken } from "../auth/token-syntax.js";
+import { bearerToken } from "./bearer.js";
+import type { RequestLike } from "./request.js";
+import { requestAuthOf } from "./request-auth.js";
+
+/** How requests are authenticated, whatever the framework. `R` is what the framework's handlers get: the request, or Koa's context. */
+export interface AuthenticateOptions<R> {
+  /** Default: the one of this process, made from the environment. */
+  client?: AuthClient;
+  /** Where the token is found. Default: the `Authorization` header. What it returns must be a `token68`. */
+  token?: (request: R) => string | undefined;
+  /** The protection space that challenges name. Default `"api"`. */
+  realm?: string;
+  /** Ask the service for every request, skip the caches. Default `false`. */
+  fresh?: boolean;
+}
+
+/** The options with their defaults. */
+export interface Authenticator<R> {
+  readonly client: AuthClient;
+  readonly realm: string;
+  /**
+   * Whose request it is: at once when this process knows the token. Throws, or rejects with, an `AuthError`.
+   *
+   * @param node the request under the framework's, which keeps what an earlier middleware found
+   */
+  authenticate(request: R, node: RequestLike): VerifiedToken | Promise<VerifiedToken>;
+}
+
+/** @throws ConfigError that names every option that cannot be used */
+export function createAuthenticator<R>(
+  options: AuthenticateOptions<R>,
+  defaultToken: (request: R, node: RequestLike) => string | undefined = (_request, node) => bearerToken(node),
+): Authenticator<R> {
+  const read = new SettingReader({}, []);
+  const given = read.section<AuthenticateOptions<R> & { onError?: unknown }>("", options, [
+    "client",
+    "token",
+    "realm",
+    "fresh",
+    "onError",
+  ]);
+  const isFunction = (value: unknown) => typeof value === "function";
+  read.optional("client", given.client, (client) => isFunction(client?.verifyToken), "an AuthClient");
+  read.optional("token", given.token, isFunction, "a function of the request");
+  read.optional(
+    "realm",
+    given.realm,
+    (realm) => typeof realm === "string" && realm !== "",
+    "a string that is not empty",
+  );
+  read.optional("fresh", given.fresh, (fresh) => typeof fresh === "boolean", "true or false");
+  read.optional("onError", given.onError, isFunction, "a function");
+  read.throwIfAny();
+  const { client = getAuthClient(), token: tokenOf = defaultToken, realm = "api", fresh = false } = given;
+
+  return {
+    client,
+    realm,
+    authenticate(request, node) {
+      const earlier = requestAuthOf(node);
+      if (earlier?.auth && earlier.client === client && !fresh) return earlier.auth;
+      const token = tokenOf(request, node);
+      if (token === undefined || token === "") throw new AuthError("missing_token");
+      if (typeof token !== "string") throw new TypeError("the option `token` must return a string or undefined");
+      if (fresh) return client.verifyToken(token, { fresh });
+      if (tokenOf !== defaultToken && !isToken(token)) throw new AuthError("invalid_request");
+      return client.peekToken(token) ?? client.verifyToken(token);
+    },
+  };
+}
+
+/**
+ * Authenticates anything that has headers: a WebSocket upgrade, a GraphQL context, a Fetch `Request`.
+ *
+ * @throws AuthError as a rejection; see its `code`
+ */
+export async function authenticate<R extends RequestLike>(
+  request: R,
+  options: AuthenticateOptions<R> = {},
+): Promise<VerifiedToken> {
+  const { authenticate: run, realm } = createAuthenticator(options);
+  try {
+    return await run(request, request);
+  } catch (error) {
+    throw error instanceof AuthError ? error.inRealm(realm) : error;
+  }
+}

@@ -1,0 +1,36 @@
+import { AuthError } from "../auth/errors.js";
+import { isToken } from "../auth/token-syntax.js";
+import { headerOf, isRepeated, type RequestLike } from "./request.js";
+
+const SCHEME = "bearer";
+const SPACE = 0x20;
+
+/**
+ * The bearer token of the `Authorization` header; `undefined` when there is none, or it is of another scheme.
+ *
+ * The scheme in any case, one or more spaces, then exactly one `token68` of at most 8 KiB (RFC 6750 §2.1, RFC 7235 §2.1).
+ *
+ * @throws AuthError `invalid_request` for anything else, and for a second `Authorization` header
+ */
+export function bearerToken(request: RequestLike): string | undefined {
+  const value = headerOf(request, "authorization");
+  if (value === undefined || value === "") return undefined;
+  if (isRepeated(request, "authorization")) {
+    throw new AuthError("invalid_request", { message: "The request carries more than one Authorization header." });
+  }
+  return parseBearer(value);
+}
+
+function parseBearer(value: string): string | undefined {
+  if (value.slice(0, SCHEME.length).toLowerCase() !== SCHEME) return undefined;
+  let at = SCHEME.length;
+  if (at < value.length && isSchemeCharacter(value.charCodeAt(at))) return undefined; // "Bearerish"
+  while (value.charCodeAt(at) === SPACE) at++;
+  if (at === SCHEME.length || !isToken(value, at)) throw new AuthError("invalid_request");
+  return value.slice(at);
+}
+
+/** The characters of a scheme's name (`tchar`, RFC 9110 §5.6.2). */
+function isSchemeCharacter(code: number): boolean {
+  return /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(String.fromCharCode(code));
+}

@@ -1,0 +1,69 @@
+import { ConfigError, show } from "../auth/config-error.js";
+import { AuthError } from "../auth/errors.js";
+import { headerOf, type RequestLike } from "./request.js";
+
+export interface CookieTokenOptions {
+  /** Other origins whose pages may send the cookie with unsafe methods: `"https://app.example.com"`. Default: none. */
+  trustedOrigins?: readonly string[];
+}
+
+const SAFE_METHODS: readonly (string | undefined)[] = ["GET", "HEAD", "OPTIONS"];
+
+/**
+ * A token source that reads a cookie: `requireAuth({ token: cookieToken("session") })`.
+ *
+ * Browsers send cookies with requests that other sites make. On unsafe methods, and on WebSocket upgrades, a request that a browser
+ * marks as coming from another origin is refused with `cross_site`, by the rules of Go's `http.CrossOriginProtection`:
+ * `Sec-Fetch-Site`, else `Origin` against `Host`; a request with neither does not come from a browser.
+ *
+ * @throws ConfigError when the name is no cookie's name, or an origin is none
+ */
+export function cookieToken(
+  name: string,
+  options: CookieTokenOptions = {},
+): (request: RequestLike) => string | undefined {
+  if (typeof name !== "string" || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) {
+    throw new ConfigError([{ name: "cookieToken(name)", value: show(name), expected: "the name of a cookie" }]);
+  }
+  const trusted = new Set(options.trustedOrigins?.map(parseOrigin));
+  return (request) => {
+    const token = readCookie(headerOf(request, "cookie"), name);
+    if (token !== undefined && isCrossOrigin(request, trusted)) throw new AuthError("cross_site");
+    return token;
+  };
+}
+
+function readCookie(header: string | undefined, name: string): string | undefined {
+  let found: string | undefined;
+  for (const pair of header?.split(";") ?? []) {
+    const equals = pair.indexOf("=");
+    if (equals < 0 || pair.slice(0, equals).trim() !== name) continue;
+    const value = pair.slice(equals + 1).trim();
+    const unquoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
+    // A second one may have been planted by a neighbouring domain: which one is ours cannot be told.
+    if (found !== undefined && found !== unquoted) throw new AuthError("invalid_request");
+    found = unquoted;
+  }
+  return found === "" ? undefined : found;
+}
+
+function isCrossOrigin(request: RequestLike, trusted: ReadonlySet<string>): boolean {
+  const upgrades = headerOf(request, "upgrade") !== undefined; // a GET, but what follows is not safe
+  if (SAFE_METHODS.includes(request.method) && !upgrades) return false;
+  const origin = headerOf(request, "origin");
+  if (origin !== undefined && trusted.has(origin)) return false;
+  const site = headerOf(request, "sec-fetch-site");
+  if (site !== undefined && site !== "") return site !== "same-origin" && site !== "none";
+  if (origin === undefined || origin === "") return false;
+  const host = headerOf(request, "host") ?? headerOf(request, ":authority");
+  return !URL.canParse(origin) || new URL(origin).host !== host?.toLowerCase();
+}
+
+function parseOrigin(origin: string): string {
+  const parsed = URL.canParse(origin) ? new URL(origin).origin : undefined;
+  if (parsed !== origin) {
+    const expected = "an origin such as https://app.example.com";
+    throw new ConfigError([{ name: "trustedOrigins", value: show(origin), expected }]);
+  }
+  return origin;
+}

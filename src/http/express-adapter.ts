@@ -1,0 +1,97 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { AuthError } from "../auth/errors.js";
+import type { VerifiedToken } from "../auth/model.js";
+import { isPromise } from "../runtime/is-promise.js";
+import { type AuthenticateOptions, createAuthenticator } from "./authenticator.js";
+import type { RequestAccess } from "./guard-source.js";
+import type { Guard } from "./guards.js";
+import { toProblem } from "./problem.js";
+import { authOf, requestAuthOf, setRequestAuth } from "./request-auth.js";
+
+export type Next = (error?: unknown) => void;
+/** Typed over Node's request and response, so that it fits Express 4 and 5, and routes keep the types of their parameters. */
+export type Handler<R = IncomingMessage> = (req: R, res: ServerResponse, next: Next) => void;
+
+export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extends AuthenticateOptions<R> {
+  /** Answers in place of the default, here and in the guards behind. `next(error)` hands it on to the app's error handler. */
+  onError?: (error: AuthError, req: R, res: ServerResponse, next: Next) => void;
+}
+
+/** What Express adds to Node's request, and what is ours. */
+type ExpressRequest = IncomingMessage & {
+  params?: Record<string, unknown>;
+  query?: Record<string, unknown>;
+  route?: { path?: unknown };
+  user?: unknown;
+  locals?: readonly string[];
+};
+
+export const expressAccess: RequestAccess<IncomingMessage> = {
+  node: (req) => req,
+  params: (req) => (req as ExpressRequest).params,
+  query: (req) => (req as ExpressRequest).query,
+  routePath: (req) => (req as ExpressRequest).route?.path,
+};
+
+/** Authenticates every request; with `optional`, lets those without credentials through as anonymous. */
+export function authMiddleware<R extends IncomingMessage>(
+  options: AuthOptions<R>,
+  { optional }: { optional: boolean },
+): Handler<R> {
+  const { client, realm, authenticate } = createAuthenticator(options);
+  const { onError } = options;
+  return (req, res, next) => {
+    const attach = (auth: VerifiedToken | undefined) => {
+      setRequestAuth(req, { client, auth, realm, onError });
+      if (auth) Object.assign(req, { user: auth.user, locals: auth.locals });
+      next();
+    };
+    const fail = (error: unknown) => {
+      if (optional && error instanceof AuthError && error.code === "missing_token") attach(undefined);
+      else answer(error, realm, onError, req, res, next);
+    };
+    let auth: VerifiedToken | Promise<VerifiedToken>;
+    try {
+      auth = authenticate(req, req);
+    } catch (error) {
+      return fail(error);
+    }
+    if (isPromise(auth)) auth.then(attach, fail);
+    else attach(auth);
+  };
+}
+
+/** Makes a handler of a guard. */
+export function liftGuard<R extends IncomingMessage>(name: string, guard: Guard<R>): Handler<R> {
+  return (req, res, next) => {
+    const fail = (error: unknown) => {
+      const state = requestAuthOf(req);
+      answer(error, state?.realm ?? "api", state?.onError as AuthOptions<R>["onError"], req, res, next);
+    };
+    let passed: undefined | Promise<undefined>;
+    try {
+      const auth = authOf(req, name);
+      passed = guard({ auth, client: requestAuthOf(req)!.client, request: req });
+    } catch (error) {
+      return fail(error);
+    }
+    if (passed) passed.then(() => next(), fail);
+    else next();
+  };
+}
+
+function answer<R extends IncomingMessage>(
+  error: unknown,
+  realm: string,
+  onError: AuthOptions<R>["onError"],
+  req: R,
+  res: ServerResponse,
+  next: Next,
+): void {
+  if (!(error instanceof AuthError)) return next(error);
+  const own = error.inRealm(realm);
+  if (onError) return onError(own, req, res, next);
+  if (res.headersSent) return next(own);
+  const { status, headers, body } = toProblem(own);
+  res.writeHead(status, headers).end(body);
+}

@@ -1,0 +1,118 @@
+import type { IncomingMessage } from "node:http";
+import type { User, VerifiedToken } from "../auth/model.js";
+import { type AuthOptions, authMiddleware, expressAccess, type Handler, liftGuard } from "./express-adapter.js";
+import { createSourceReader, type GuardSource } from "./guard-source.js";
+import {
+  anyPermissionGuard,
+  type LocalGuardOptions,
+  localGuard,
+  moduleGuard,
+  organizationGuard,
+  permissionGuard,
+  userGuard,
+} from "./guards.js";
+import { authOf } from "./request-auth.js";
+
+declare global {
+  namespace Express {
+    // As @types/passport declares it, so that both can be installed.
+    interface User extends PorteroUser {}
+    interface Request {
+      user?: User | undefined;
+      /** The ids of the locals that the user may act on. */
+      locals?: readonly string[] | undefined;
+    }
+  }
+}
+
+/** The name under which `Express.User` extends it: inside that namespace, `User` is `Express.User`. */
+export interface PorteroUser extends User {}
+
+/**
+ * Lets through only requests with a valid bearer token, and attaches `req.user` and `req.locals`. Everyone else gets the answer of
+ * the error table: 401 for no or a bad token, 503 while the service cannot be asked.
+ *
+ * @example app.use(requireAuth())
+ * @throws ConfigError when made, if an option or the environment cannot be used
+ */
+export function requireAuth<R extends IncomingMessage = IncomingMessage>(options: AuthOptions<R> = {}): Handler<R> {
+  return authMiddleware(options, { optional: false });
+}
+
+/**
+ * Like `requireAuth`, but lets a request *without* credentials through as anonymous. A bad token is still 401, an outage still 503.
+ *
+ * @example app.get("/products", optionalAuth(), (req, res) => res.json({ forYou: req.user !== undefined }))
+ */
+export function optionalAuth<R extends IncomingMessage = IncomingMessage>(options: AuthOptions<R> = {}): Handler<R> {
+  return authMiddleware(options, { optional: true });
+}
+
+/**
+ * Who the request is from.
+ *
+ * @throws Error where `requireAuth` did not run; AuthError `missing_token` where `optionalAuth` let the request through as anonymous
+ */
+export function getAuth(req: IncomingMessage): VerifiedToken {
+  return authOf(req, "getAuth()");
+}
+
+/**
+ * Only users with every one of the permissions; others get 403.
+ *
+ * @example app.post("/products", requirePermission("products:write"), createProduct)
+ */
+export function requirePermission(...all: string[]): Handler {
+  return liftGuard("requirePermission()", permissionGuard(all));
+}
+
+/**
+ * Only users with at least one of the permissions; others get 403.
+ *
+ * @example app.get("/reports", requireAnyPermission("reports:read", "reports:admin"), listReports)
+ */
+export function requireAnyPermission(...some: string[]): Handler {
+  return liftGuard("requireAnyPermission()", anyPermissionGuard(some));
+}
+
+/**
+ * Only users for whom the predicate returns `true`; others get 403.
+ *
+ * @example app.delete("/products", requireUser(({ user }) => user.email.endsWith("@example.com")), deleteAll)
+ */
+export function requireUser<R extends IncomingMessage = IncomingMessage>(
+  predicate: (auth: VerifiedToken, req: R) => boolean | Promise<boolean>,
+): Handler<R> {
+  return liftGuard("requireUser()", userGuard(predicate));
+}
+
+/**
+ * Only users who may act on every local that the request names; others get 403, and a request that names none gets 400.
+ *
+ * @example app.get("/locals/:localId/products", requireLocal("localId"), listProducts)
+ * @example app.post("/transfers", requireLocal({ header: "X-Local-ID" }, { fresh: true }), transfer)
+ */
+export function requireLocal<R extends IncomingMessage = IncomingMessage>(
+  source: GuardSource<R>,
+  options: LocalGuardOptions = {},
+): Handler<R> {
+  return liftGuard("requireLocal()", localGuard(createSourceReader(source, expressAccess), options));
+}
+
+/**
+ * Only users of the organization that the request names; others get 403, and a request that names none gets 400.
+ *
+ * @example app.get("/organizations/:organizationId", requireOrganization("organizationId"), showOrganization)
+ */
+export function requireOrganization<R extends IncomingMessage = IncomingMessage>(source: GuardSource<R>): Handler<R> {
+  return liftGuard("requireOrganization()", organizationGuard(createSourceReader(source, expressAccess)));
+}
+
+/**
+ * Only users whose organization is active and has every one of the modules; others get 403.
+ *
+ * @example app.use("/inventory", requireModule("inventory"))
+ */
+export function requireModule(...modules: string[]): Handler {
+  return liftGuard("requireModule()", moduleGuard(modules));
+}

@@ -1,0 +1,118 @@
+import type { AuthClient } from "../auth/client.js";
+import { ConfigError, show } from "../auth/config-error.js";
+import { AuthError } from "../auth/errors.js";
+import type { Organization, User, VerifiedToken } from "../auth/model.js";
+import { listHas } from "../auth/string-lists.js";
+import { isPromise } from "../runtime/is-promise.js";
+import type { SourceReader } from "./guard-source.js";
+
+/** What a guard decides on. */
+export interface GuardInput<R> {
+  readonly auth: VerifiedToken;
+  readonly client: AuthClient;
+  readonly request: R;
+}
+
+/**
+ * Lets a request through, or throws. Guards run on every request, against the user attached to it; nothing of their outcome is kept.
+ * One that need not wait returns nothing, so that the request goes on in the same tick.
+ */
+export type Guard<R> = (input: GuardInput<R>) => undefined | Promise<undefined>;
+
+export interface LocalGuardOptions {
+  /** Ask `GetUserLocals` now instead of trusting the attached list. Default `false`. */
+  fresh?: boolean;
+  /** Who has this permission may act on every local. */
+  orPermission?: string;
+}
+
+/** Every one of the permissions. */
+export function permissionGuard<R>(permissions: readonly string[]): Guard<R> {
+  assertNames("requirePermission", permissions);
+  return ({ auth }) => {
+    if (!permissions.every((permission) => listHas(auth.user.permissions, permission))) throw insufficient(permissions);
+    return undefined;
+  };
+}
+
+/** At least one of the permissions. */
+export function anyPermissionGuard<R>(permissions: readonly string[]): Guard<R> {
+  assertNames("requireAnyPermission", permissions);
+  return ({ auth }) => {
+    if (!permissions.some((permission) => listHas(auth.user.permissions, permission))) throw insufficient(permissions);
+    return undefined;
+  };
+}
+
+/** What the application says. Only `true` lets through: a forgotten `return` does not. */
+export function userGuard<R>(predicate: (auth: VerifiedToken, request: R) => boolean | Promise<boolean>): Guard<R> {
+  if (typeof predicate !== "function") {
+    throw new ConfigError([{ name: "requireUser(predicate)", value: show(predicate), expected: "a function" }]);
+  }
+  return ({ auth, request }) => {
+    const allowed = predicate(auth, request);
+    if (isPromise(allowed)) return allowed.then(assertAllowed);
+    return assertAllowed(allowed);
+  };
+}
+
+/** Every local that the request names must be one of the user's. */
+export function localGuard<R>(read: SourceReader<R>, { fresh = false, orPermission }: LocalGuardOptions): Guard<R> {
+  if (orPermission !== undefined) assertNames("orPermission", [orPermission]);
+  return ({ auth, client, request }) => {
+    const named = read(request);
+    if (orPermission !== undefined && listHas(auth.user.permissions, orPermission)) return undefined;
+    if (!fresh) return assertAllowed(areAmong(named, auth.locals));
+    const user = { userId: auth.user.id, organizationId: auth.user.organizationId };
+    return client
+      .getUserLocals(user, { fresh: true })
+      .catch(refusalMeansNo)
+      .then((locals) => assertAllowed(areAmong(named, locals)));
+  };
+}
+
+/** Every organization that the request names must be the user's. */
+export function organizationGuard<R>(read: SourceReader<R>): Guard<R> {
+  return ({ auth, request }) =>
+    assertAllowed(read(request).every((organizationId) => organizationId === auth.user.organizationId));
+}
+
+/** The user's organization must be active and have every one of the modules. */
+export function moduleGuard<R>(modules: readonly string[]): Guard<R> {
+  assertNames("requireModule", modules);
+  return ({ auth, client }) =>
+    client
+      .getOrganization(auth.user.organizationId)
+      .catch(refusalMeansNo)
+      .then((organization: Organization) =>
+        assertAllowed(organization.isActive && modules.every((module) => listHas(organization.modules, module))),
+      );
+}
+
+function areAmong(named: readonly string[], locals: VerifiedToken["locals"]): boolean {
+  return named.every((local) => listHas(locals, local));
+}
+
+function assertAllowed(allowed: boolean): undefined {
+  if (allowed !== true) throw new AuthError("insufficient_scope");
+  return undefined;
+}
+
+function insufficient(permissions: User["permissions"]): AuthError {
+  return new AuthError("insufficient_scope", { permissions });
+}
+
+/** The service knows no such user or organization: then the user has no right that hangs on it. */
+function refusalMeansNo(error: unknown): never {
+  if (error instanceof AuthError && error.code === "lookup_refused")
+    throw new AuthError("insufficient_scope", { cause: error });
+  throw error;
+}
+
+/** A guard of nothing would let everybody through. */
+function assertNames(guard: string, names: readonly unknown[]): void {
+  if (names.length > 0 && names.every((name) => typeof name === "string" && name !== "")) return;
+  throw new ConfigError([
+    { name: guard, value: show(names.length === 0 ? undefined : names), expected: "one or more names" },
+  ]);
+}

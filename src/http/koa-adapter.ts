@@ -1,0 +1,89 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { AuthError } from "../auth/errors.js";
+import type { VerifiedToken } from "../auth/model.js";
+import { type AuthenticateOptions, createAuthenticator } from "./authenticator.js";
+import type { RequestAccess } from "./guard-source.js";
+import type { Guard } from "./guards.js";
+import { toProblem } from "./problem.js";
+import type { RequestLike } from "./request.js";
+import { authOf, requestAuthOf, setRequestAuth } from "./request-auth.js";
+
+/** What portero uses of Koa's context: Koa 2 and 3 have it, with any state and with any router. */
+export interface KoaContext extends RequestLike {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly query: Readonly<Record<string, unknown>>;
+  state: object;
+  status: number;
+  body: unknown;
+  set(headers: Record<string, string>): void;
+}
+
+export type KoaNext = () => Promise<unknown>;
+export type KoaMiddleware<C = KoaContext> = (ctx: C, next: KoaNext) => Promise<unknown>;
+
+export interface KoaAuthOptions<C extends KoaContext = KoaContext> extends AuthenticateOptions<C> {
+  /** Answers in place of the default, here and in the guards behind. Throw the error to hand it on to Koa. */
+  onError?: (error: AuthError, ctx: C) => unknown;
+}
+
+/** What routers add to the context. */
+type RoutedContext = KoaContext & { params?: Record<string, unknown>; routerPath?: unknown; _matchedRoute?: unknown };
+
+export const koaAccess: RequestAccess<KoaContext> = {
+  node: (ctx) => ctx.req,
+  params: (ctx) => (ctx as RoutedContext).params,
+  query: (ctx) => ctx.query,
+  routePath: (ctx) => (ctx as RoutedContext)._matchedRoute ?? (ctx as RoutedContext).routerPath,
+};
+
+/** Authenticates every request; with `optional`, lets those without credentials through as anonymous. */
+export function koaAuthMiddleware<C extends KoaContext>(
+  options: KoaAuthOptions<C>,
+  { optional }: { optional: boolean },
+): KoaMiddleware<C> {
+  const { client, realm, authenticate } = createAuthenticator(options);
+  const { onError } = options;
+  return async (ctx, next) => {
+    let auth: VerifiedToken | undefined;
+    try {
+      auth = await authenticate(ctx, ctx.req);
+    } catch (error) {
+      const isAnonymous = optional && error instanceof AuthError && error.code === "missing_token";
+      if (!isAnonymous) return answer(error, realm, onError, ctx);
+    }
+    setRequestAuth(ctx.req, { client, auth, realm, onError });
+    if (auth) Object.assign(ctx.state, { user: auth.user, locals: auth.locals });
+    return next();
+  };
+}
+
+/** Makes a middleware of a guard. */
+export function liftKoaGuard<C extends KoaContext>(name: string, guard: Guard<C>): KoaMiddleware<C> {
+  return async (ctx, next) => {
+    const state = requestAuthOf(ctx.req);
+    try {
+      const auth = authOf(ctx.req, name);
+      await guard({ auth, client: state!.client, request: ctx });
+    } catch (error) {
+      return answer(error, state?.realm ?? "api", state?.onError as KoaAuthOptions<C>["onError"], ctx);
+    }
+    return next();
+  };
+}
+
+function answer<C extends KoaContext>(
+  error: unknown,
+  realm: string,
+  onError: KoaAuthOptions<C>["onError"],
+  ctx: C,
+): unknown {
+  if (!(error instanceof AuthError)) throw error;
+  const own = error.inRealm(realm);
+  if (onError) return onError(own, ctx);
+  const { status, headers, body } = toProblem(own);
+  ctx.status = status;
+  ctx.set({ ...headers });
+  ctx.body = body;
+  return undefined;
+}

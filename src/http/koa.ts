@@ -1,0 +1,118 @@
+import type {} from "koa";
+import type { User, VerifiedToken } from "../auth/model.js";
+import { createSourceReader, type GuardSource } from "./guard-source.js";
+import {
+  anyPermissionGuard,
+  type LocalGuardOptions,
+  localGuard,
+  moduleGuard,
+  organizationGuard,
+  permissionGuard,
+  userGuard,
+} from "./guards.js";
+import {
+  type KoaAuthOptions,
+  type KoaContext,
+  type KoaMiddleware,
+  koaAccess,
+  koaAuthMiddleware,
+  liftKoaGuard,
+} from "./koa-adapter.js";
+import { authOf } from "./request-auth.js";
+
+declare module "koa" {
+  interface DefaultState {
+    user?: User;
+    /** The ids of the locals that the user may act on. */
+    locals?: readonly string[];
+  }
+}
+
+/**
+ * Lets through only requests with a valid bearer token, and attaches `ctx.state.user` and `ctx.state.locals`. Everyone else gets the answer of
+ * the error table: 401 for no or a bad token, 503 while the service cannot be asked.
+ *
+ * @example app.use(requireAuth())
+ * @throws ConfigError when made, if an option or the environment cannot be used
+ */
+export function requireAuth<C extends KoaContext = KoaContext>(options: KoaAuthOptions<C> = {}): KoaMiddleware<C> {
+  return koaAuthMiddleware(options, { optional: false });
+}
+
+/**
+ * Like `requireAuth`, but lets a request *without* credentials through as anonymous. A bad token is still 401, an outage still 503.
+ *
+ * @example router.get("/products", optionalAuth(), (ctx) => { ctx.body = { forYou: ctx.state.user !== undefined }; })
+ */
+export function optionalAuth<C extends KoaContext = KoaContext>(options: KoaAuthOptions<C> = {}): KoaMiddleware<C> {
+  return koaAuthMiddleware(options, { optional: true });
+}
+
+/**
+ * Who the request is from.
+ *
+ * @throws Error where `requireAuth` did not run; AuthError `missing_token` where `optionalAuth` let the request through as anonymous
+ */
+export function getAuth(ctx: KoaContext): VerifiedToken {
+  return authOf(ctx.req, "getAuth()");
+}
+
+/**
+ * Only users with every one of the permissions; others get 403.
+ *
+ * @example router.post("/products", requirePermission("products:write"), createProduct)
+ */
+export function requirePermission(...all: string[]): KoaMiddleware {
+  return liftKoaGuard("requirePermission()", permissionGuard(all));
+}
+
+/**
+ * Only users with at least one of the permissions; others get 403.
+ *
+ * @example router.get("/reports", requireAnyPermission("reports:read", "reports:admin"), listReports)
+ */
+export function requireAnyPermission(...some: string[]): KoaMiddleware {
+  return liftKoaGuard("requireAnyPermission()", anyPermissionGuard(some));
+}
+
+/**
+ * Only users for whom the predicate returns `true`; others get 403.
+ *
+ * @example router.delete("/products", requireUser(({ user }) => user.email.endsWith("@example.com")), deleteAll)
+ */
+export function requireUser<C extends KoaContext = KoaContext>(
+  predicate: (auth: VerifiedToken, ctx: C) => boolean | Promise<boolean>,
+): KoaMiddleware<C> {
+  return liftKoaGuard("requireUser()", userGuard(predicate));
+}
+
+/**
+ * Only users who may act on every local that the request names; others get 403, and a request that names none gets 400.
+ *
+ * @example router.get("/locals/:localId/products", requireLocal("localId"), listProducts)
+ * @example router.post("/transfers", requireLocal({ header: "X-Local-ID" }, { fresh: true }), transfer)
+ */
+export function requireLocal<C extends KoaContext = KoaContext>(
+  source: GuardSource<C>,
+  options: LocalGuardOptions = {},
+): KoaMiddleware<C> {
+  return liftKoaGuard("requireLocal()", localGuard(createSourceReader(source, koaAccess), options));
+}
+
+/**
+ * Only users of the organization that the request names; others get 403, and a request that names none gets 400.
+ *
+ * @example router.get("/organizations/:organizationId", requireOrganization("organizationId"), showOrganization)
+ */
+export function requireOrganization<C extends KoaContext = KoaContext>(source: GuardSource<C>): KoaMiddleware<C> {
+  return liftKoaGuard("requireOrganization()", organizationGuard(createSourceReader(source, koaAccess)));
+}
+
+/**
+ * Only users whose organization is active and has every one of the modules; others get 403.
+ *
+ * @example router.use("/inventory", requireModule("inventory"))
+ */
+export function requireModule(...modules: string[]): KoaMiddleware {
+  return liftKoaGuard("requireModule()", moduleGuard(modules));
+}

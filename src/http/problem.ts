@@ -1,0 +1,22 @@
+import { STATUS_CODES } from "node:http";
+import type { AuthError } from "../auth/errors.js";
+
+/** An error as an HTTP response. */
+export interface Problem {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/**
+ * The response to an error: `application/problem+json` (RFC 9457) with its stable `code`. Nothing in it comes from the request's
+ * credentials or from an upstream.
+ */
+export function toProblem(error: AuthError): Problem {
+  const { status, code, message, headers } = error;
+  return {
+    status,
+    headers: { ...headers, "Content-Type": "application/problem+json" },
+    body: JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, code, detail: message }),
+  };
+}

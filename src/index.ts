@@ -1,0 +1,14 @@
+/** `portero`: the doorman of an Express app, and all of `portero/client`. */
+export * from "./client.js";
+export {
+  getAuth,
+  optionalAuth,
+  requireAnyPermission,
+  requireAuth,
+  requireLocal,
+  requireModule,
+  requireOrganization,
+  requirePermission,
+  requireUser,
+} from "./http/express.js";
+export type { AuthOptions, Handler, Next } from "./http/express-adapter.js";

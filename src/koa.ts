@@ -1,0 +1,14 @@
+/** `portero/koa`: the doorman of a Koa app, and all of `portero/client`. */
+export * from "./client.js";
+export {
+  getAuth,
+  optionalAuth,
+  requireAnyPermission,
+  requireAuth,
+  requireLocal,
+  requireModule,
+  requireOrganization,
+  requirePermission,
+  requireUser,
+} from "./http/koa.js";
+export type { KoaAuthOptions, KoaContext, KoaMiddleware, KoaNext } from "./http/koa-adapter.js";

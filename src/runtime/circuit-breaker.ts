@@ -1,0 +1,127 @@
+import type { Clock } from "./clock.js";
+
+/** What a breaker can be seen as from outside. */
+export type BreakerState = "closed" | "open" | "half-open";
+
+export interface CircuitBreakerOptions {
+  /** Failures in a row that open it. */
+  failureThreshold: number;
+  /** The failures must lie within this many milliseconds. */
+  windowMs: number;
+  /** Milliseconds from open to half-open. */
+  recoveryMs: number;
+  clock: Clock;
+  onTransition?: (from: BreakerState, to: BreakerState) => void;
+}
+
+/**
+ * Leave to make one call. Its result must be told exactly once; a result that comes after the breaker has moved on changes nothing.
+ */
+export interface Admission {
+  /** The one call that decides whether a half-open breaker closes. */
+  readonly probe: boolean;
+  succeeded(): void;
+  failed(): void;
+  /** The call says nothing about the upstream: it was cancelled, or had no fair chance. A probe's place becomes free again. */
+  inconclusive(): void;
+}
+
+type State =
+  | { readonly name: "closed"; readonly failures: number[] }
+  | { readonly name: "open"; readonly until: number }
+  | { readonly name: "half-open"; probing: boolean };
+
+/**
+ * A circuit breaker: closed → open after `failureThreshold` failures in a row within `windowMs`; open → half-open after `recoveryMs`;
+ * half-open admits one probe at a time, which closes it or opens it again.
+ *
+ * It is the mechanism alone: what counts as a failure is its caller's business.
+ */
+export class CircuitBreaker {
+  readonly #options: CircuitBreakerOptions;
+  #state: State = { name: "closed", failures: [] };
+
+  constructor(options: CircuitBreakerOptions) {
+    this.#options = options;
+  }
+
+  /** As a caller would find it now: an open breaker whose recovery time is over counts as half-open. */
+  get state(): BreakerState {
+    return this.#state.name === "open" && this.#recovered(this.#state) ? "half-open" : this.#state.name;
+  }
+
+  /** Failures in a row that are counted at the moment. */
+  get failures(): number {
+    return this.#state.name === "closed" ? this.#recent(this.#state.failures).length : 0;
+  }
+
+  /** Milliseconds until a probe may be admitted; 0 when it is not open. */
+  get retryAfterMs(): number {
+    if (this.#state.name !== "open") return 0;
+    return Math.max(0, this.#state.until - this.#options.clock.monotonic());
+  }
+
+  /** Whether {@link admit} would refuse now. */
+  get refuses(): boolean {
+    if (this.#state.name === "closed") return false;
+    return this.#state.name === "open" ? !this.#recovered(this.#state) : this.#state.probing;
+  }
+
+  /** Leave to call, or `undefined` when the call must not be made. */
+  admit(): Admission | undefined {
+    if (this.refuses) return undefined;
+    if (this.#state.name === "open") this.#moveTo({ name: "half-open", probing: false });
+    if (this.#state.name === "half-open") this.#state.probing = true;
+    return this.#admission(this.#state);
+  }
+
+  #admission(admitted: State): Admission {
+    let told = false;
+    const tell = (verdict: (state: State) => void) => () => {
+      if (told) return;
+      told = true;
+      // Identity is enough: each transition makes a new state, so a result that began under another one is late.
+      if (this.#state === admitted) verdict(admitted);
+    };
+    return {
+      probe: admitted.name === "half-open",
+      succeeded: tell((state) => {
+        if (state.name === "closed") state.failures.length = 0;
+        else this.#moveTo({ name: "closed", failures: [] });
+      }),
+      failed: tell((state) => {
+        if (state.name === "closed") this.#countFailure(state.failures);
+        else this.#open();
+      }),
+      inconclusive: tell((state) => {
+        if (state.name === "half-open") state.probing = false;
+      }),
+    };
+  }
+
+  #countFailure(failures: number[]): void {
+    const recent = this.#recent(failures);
+    recent.push(this.#options.clock.monotonic());
+    if (recent.length >= this.#options.failureThreshold) this.#open();
+    else failures.splice(0, failures.length, ...recent);
+  }
+
+  #recent(failures: readonly number[]): number[] {
+    const oldest = this.#options.clock.monotonic() - this.#options.windowMs;
+    return failures.filter((at) => at > oldest);
+  }
+
+  #recovered(state: { readonly until: number }): boolean {
+    return this.#options.clock.monotonic() >= state.until;
+  }
+
+  #open(): void {
+    this.#moveTo({ name: "open", until: this.#options.clock.monotonic() + this.#options.recoveryMs });
+  }
+
+  #moveTo(next: State): void {
+    const from = this.#state.name;
+    this.#state = next;
+    this.#options.onTransition?.(from, next.name);
+  }
+}

@@ -1,0 +1,88 @@
+import * as http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { AuthService } from "../../gen/auth/auth_service_pb.js";
+import type { Operation } from "../transport/outcome.js";
+import type { Directory } from "./directory.js";
+import { Side } from "./side.js";
+
+/** The gRPC side: a real HTTP/2 server that speaks gRPC. */
+export class GrpcSide extends Side {
+  readonly #directory: Directory;
+  readonly #sessions = new Set<http2.ServerHttp2Session>();
+  #server: http2.Http2Server | undefined;
+  #port = 0;
+
+  constructor(directory: Directory) {
+    super();
+    this.#directory = directory;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  async start(): Promise<void> {
+    if (this.#server) return;
+    const server = http2.createServer(
+      connectNodeAdapter({ routes: (router) => router.service(AuthService, this.#handlers()) }),
+    );
+    server.on("session", (session) => {
+      this.#sessions.add(session);
+      session.once("close", () => this.#sessions.delete(session));
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(this.#port, "127.0.0.1", resolve);
+    });
+    this.#server = server;
+    this.#port = (server.address() as AddressInfo).port;
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (!server) return;
+    this.#server = undefined;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const session of this.#sessions) session.destroy(); // close() alone would wait for them
+    await closed;
+  }
+
+  #handlers() {
+    const directory = this.#directory;
+    const user = (found: ReturnType<Directory["byId"]>) => found ?? notFound();
+    return {
+      verifyToken: async ({ token }: { token: string }, context: HandlerContext) => {
+        await this.#decide("VerifyToken", context);
+        const found = directory.byToken(token);
+        if (!found) throw new ConnectError("no such token", Code.Unauthenticated);
+        const { id, organizationId, email, isActive, permissions, locals } = found;
+        return { userId: id, organizationId, email, isActive, permissions: [...permissions], locals: [...locals] };
+      },
+      getUserPermissions: async (ref: { userId: string; organizationId: string }, context: HandlerContext) => {
+        await this.#decide("GetUserPermissions", context);
+        return { permissions: [...user(directory.byId(ref.userId, ref.organizationId)).permissions] };
+      },
+      getUserLocals: async (ref: { userId: string; organizationId: string }, context: HandlerContext) => {
+        await this.#decide("GetUserLocals", context);
+        return { localIds: [...user(directory.byId(ref.userId, ref.organizationId)).locals] };
+      },
+      getOrganization: async ({ organizationId }: { organizationId: string }, context: HandlerContext) => {
+        await this.#decide("GetOrganization", context);
+        const { modules, ...organization } = directory.organization(organizationId) ?? notFound();
+        return { ...organization, modules: [...modules] };
+      },
+    };
+  }
+
+  async #decide(operation: Operation, { requestHeader }: HandlerContext): Promise<void> {
+    const behaviour = await this.take(operation, Object.fromEntries(requestHeader));
+    if (behaviour.kind === "refuse") throw new ConnectError("refused", behaviour.code ?? Code.Unauthenticated);
+    if (behaviour.kind === "fail") throw new ConnectError("failed", behaviour.code ?? Code.Unavailable);
+  }
+}
+
+function notFound(): never {
+  throw new ConnectError("not found", Code.NotFound);
+}

@@ -1,0 +1,127 @@
+import * as http from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Operation } from "../transport/outcome.js";
+import type { Directory } from "./directory.js";
+import { Side } from "./side.js";
+
+interface Answer {
+  readonly status: number;
+  readonly body?: unknown;
+}
+
+interface Route {
+  readonly operation: Operation;
+  readonly method: string;
+  readonly path: RegExp;
+  answer(directory: Directory, request: { id: string; tenant: string; body: { token?: unknown } }): Answer;
+}
+
+const NOT_FOUND: Answer = { status: 404, body: { detail: "not found" } };
+
+const ROUTES: readonly Route[] = [
+  {
+    operation: "VerifyToken",
+    method: "POST",
+    path: /^\/auth\/verify()$/,
+    answer(directory, { body }) {
+      const user = directory.byToken(String(body.token));
+      if (!user) return { status: 401, body: { detail: "no such token" } };
+      const { id, organizationId, email, isActive, permissions, locals } = user;
+      return {
+        status: 200,
+        body: { user_id: id, organization_id: organizationId, email, is_active: isActive, permissions, locals },
+      };
+    },
+  },
+  {
+    operation: "GetUserLocals",
+    method: "GET",
+    path: /^\/api\/v1\/users\/([^/]+)\/locals$/,
+    answer(directory, { id, tenant }) {
+      const user = directory.byId(id, tenant);
+      return user ? { status: 200, body: { locals: user.locals.map((local) => ({ id: local })) } } : NOT_FOUND;
+    },
+  },
+  {
+    operation: "GetUserPermissions",
+    method: "GET",
+    path: /^\/api\/v1\/users\/([^/]+)\/permissions$/,
+    answer(directory, { id, tenant }) {
+      const user = directory.byId(id, tenant);
+      return user ? { status: 200, body: { permissions: user.permissions } } : NOT_FOUND;
+    },
+  },
+  {
+    operation: "GetOrganization",
+    method: "GET",
+    path: /^\/api\/v1\/organizations\/([^/]+)$/,
+    answer(directory, { id }) {
+      const organization = directory.organization(id);
+      if (!organization) return NOT_FOUND;
+      const { isActive, ...rest } = organization;
+      return { status: 200, body: { ...rest, is_active: isActive } };
+    },
+  },
+];
+
+/** The REST side: a real HTTP server. */
+export class RestSide extends Side {
+  readonly #directory: Directory;
+  #server: http.Server | undefined;
+  #port = 0;
+
+  constructor(directory: Directory) {
+    super();
+    this.#directory = directory;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  async start(): Promise<void> {
+    if (this.#server) return;
+    const server = http.createServer((request, response) => {
+      this.#serve(request).then(
+        ({ status, body }) => {
+          response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body ?? {}));
+        },
+        () => response.destroy(),
+      );
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(this.#port, "127.0.0.1", resolve);
+    });
+    this.#server = server;
+    this.#port = (server.address() as AddressInfo).port;
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (!server) return;
+    this.#server = undefined;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeAllConnections();
+    await closed;
+  }
+
+  async #serve(request: http.IncomingMessage): Promise<Answer> {
+    const text = await readBody(request);
+    const { pathname } = new URL(request.url ?? "/", this.url);
+    const route = ROUTES.find(({ method, path }) => method === request.method && path.test(pathname));
+    if (!route) return NOT_FOUND;
+    const behaviour = await this.take(route.operation, request.headers);
+    if (behaviour.kind === "refuse") return { status: behaviour.code ?? 401 };
+    if (behaviour.kind === "fail") return { status: behaviour.code ?? 503 };
+    const id = decodeURIComponent(route.path.exec(pathname)?.[1] ?? "");
+    const tenant = String(request.headers["x-tenant-id"] ?? "");
+    return route.answer(this.#directory, { id, tenant, body: text === "" ? {} : JSON.parse(text) });
+  }
+}
+
+async function readBody(request: http.IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks).toString("utf8");
+}

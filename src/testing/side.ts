@@ -1,0 +1,90 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Operation } from "../transport/outcome.js";
+
+/** How many questions of each kind reached a side, whatever it did with them. */
+export type CallCounts = Readonly<Record<Operation, number>> & { readonly total: number };
+
+/** What a side does with a question before it looks into its directory. */
+export type Behaviour =
+  | { readonly kind: "allow" }
+  | { readonly kind: "refuse" | "fail"; readonly code: number | undefined }
+  | { readonly kind: "hang" }
+  | { readonly kind: "delay"; readonly ms: number };
+
+/** The last question that reached a side. */
+export interface LastRequest {
+  readonly operation: Operation;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** One side of the fake auth service: its server, and what it is told to do. */
+export abstract class Side {
+  #behaviour: Behaviour = { kind: "allow" };
+  #release: (() => void)[] = [];
+  #counts = emptyCounts();
+  #last: LastRequest | undefined;
+
+  /** `http://127.0.0.1:port`; the port stays the same over `stop` and `start`. */
+  abstract readonly url: string;
+  /** Ends the server and every connection at once. */
+  abstract stop(): Promise<void>;
+  /** Starts it again at the same address. */
+  abstract start(): Promise<void>;
+
+  /** Answers from the directory again. */
+  allow(): void {
+    this.#become({ kind: "allow" });
+  }
+
+  /** Says no to everything: a gRPC code (default UNAUTHENTICATED) or an HTTP status (default 401). */
+  refuse(code?: number): void {
+    this.#become({ kind: "refuse", code });
+  }
+
+  /** Cannot tell: a gRPC code (default UNAVAILABLE) or an HTTP status (default 503). */
+  fail(code?: number): void {
+    this.#become({ kind: "fail", code });
+  }
+
+  /** Takes every question and answers none, until it is told otherwise. */
+  hang(): void {
+    this.#become({ kind: "hang" });
+  }
+
+  /** Answers from the directory, after so many milliseconds. */
+  delay(ms: number): void {
+    this.#become({ kind: "delay", ms });
+  }
+
+  get calls(): CallCounts {
+    const total = Object.values(this.#counts).reduce((sum, count) => sum + count, 0);
+    return { ...this.#counts, total };
+  }
+
+  get lastRequest(): LastRequest | undefined {
+    return this.#last;
+  }
+
+  resetCalls(): void {
+    this.#counts = emptyCounts();
+  }
+
+  /** Counts a question, and resolves to what is to be done with it when it is time. */
+  protected async take(operation: Operation, headers: IncomingHttpHeaders): Promise<Behaviour> {
+    this.#counts[operation]++;
+    this.#last = { operation, headers };
+    const taken = this.#behaviour;
+    if (taken.kind === "delay") await new Promise<void>((resolve) => setTimeout(resolve, taken.ms));
+    if (taken.kind === "hang") await new Promise<void>((resolve) => this.#release.push(resolve));
+    return this.#behaviour;
+  }
+
+  #become(behaviour: Behaviour): void {
+    this.#behaviour = behaviour;
+    for (const release of this.#release.splice(0)) release();
+  }
+}
+
+function emptyCounts(): Record<Operation, number> {
+  return { VerifyToken: 0, GetUserPermissions: 0, GetUserLocals: 0, GetOrganization: 0 };
+}

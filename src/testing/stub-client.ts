@@ -1,0 +1,97 @@
+import type { AuthClient, CallOptions } from "../auth/client.js";
+import { AuthError, type AuthErrorCode } from "../auth/errors.js";
+import type { VerifiedToken } from "../auth/model.js";
+import { Directory, type DirectoryOptions, type TestOrganization, type TestUser } from "./directory.js";
+
+/** An `AuthClient` without a network, told what to answer. */
+export interface StubAuthClient extends AuthClient {
+  /** Makes the token good. */
+  allow(token: string, user: TestUser): void;
+  /** Makes the token bad. */
+  refuse(token: string): void;
+  setOrganization(id: string, organization: TestOrganization): void;
+  /** From now on every call rejects with this code; default `auth_unavailable`. Without cached users, as after a restart. */
+  fail(code?: AuthErrorCode): void;
+  /** Ends {@link fail}. */
+  recover(): void;
+}
+
+/**
+ * A client for tests that want no server: good tokens are good, all others are refused, nothing is cached.
+ *
+ * @example
+ * const client = stubAuthClient({ users: { "token-ana": { id: "ana", locals: ["madrid"] } } });
+ * app.use(requireAuth({ client }));
+ */
+export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
+  const directory = new Directory(options);
+  let failure: AuthErrorCode | undefined;
+
+  /** Resolves as the real client does: later, and never when the caller has given up. */
+  async function answer<T>(find: () => T | AuthErrorCode, call: CallOptions = {}): Promise<T> {
+    await undefined;
+    call.signal?.throwIfAborted();
+    const found = failure ?? find();
+    if (typeof found === "string") throw new AuthError(found as AuthErrorCode);
+    return found as T;
+  }
+
+  const verified = (token: string): VerifiedToken | AuthErrorCode => {
+    const user = directory.byToken(token);
+    if (!user) return "invalid_token";
+    if (!user.isActive) return "inactive_user";
+    const { id, organizationId, email } = user;
+    const permissions = Object.freeze([...user.permissions]);
+    const locals = Object.freeze([...user.locals]);
+    return Object.freeze({
+      user: Object.freeze({ id, organizationId, email, permissions }),
+      locals,
+      source: "grpc" as const,
+    });
+  };
+  const idle = { breaker: "closed", failures: 0, retryAfterMs: 0 } as const;
+
+  const client: StubAuthClient = {
+    allow: (token, user) => directory.setUser(token, user),
+    refuse: (token) => directory.removeUser(token),
+    setOrganization: (id, organization) => directory.setOrganization(id, organization),
+    fail(code = "auth_unavailable") {
+      failure = code;
+    },
+    recover() {
+      failure = undefined;
+    },
+    verifyToken: (token, call) => answer(() => verified(token), call),
+    peekToken: () => undefined,
+    ready: (signal) => answer(() => undefined, { signal }),
+    getUserPermissions: ({ userId, organizationId }, call) =>
+      answer(() => freeze(directory.byId(userId, organizationId)?.permissions), call),
+    getUserLocals: ({ userId, organizationId }, call) =>
+      answer(() => freeze(directory.byId(userId, organizationId)?.locals), call),
+    getOrganization: (organizationId, call) =>
+      answer(() => {
+        const organization = directory.organization(organizationId);
+        return organization
+          ? Object.freeze({ ...organization, modules: Object.freeze([...organization.modules]) })
+          : ("lookup_refused" as const);
+      }, call),
+    invalidateToken: () => answer(() => undefined),
+    invalidateUser: () => answer(() => undefined),
+    status: () => ({
+      grpc: idle,
+      cache: { entries: 0, bytes: 0, shared: "none", hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 },
+      inFlight: 0,
+      upstream: { active: 0, queued: 0 },
+    }),
+    on: () => () => undefined,
+    async close() {
+      failure = "auth_unavailable";
+    },
+    [Symbol.asyncDispose]: () => client.close(),
+  };
+  return client;
+}
+
+function freeze(list: readonly string[] | undefined): readonly string[] | AuthErrorCode {
+  return list ? Object.freeze([...list]) : "lookup_refused";
+}

@@ -1,0 +1,56 @@
+import type { Transport } from "@connectrpc/connect";
+import type { Admission, CircuitBreaker } from "../runtime/circuit-breaker.js";
+import { type Upstream, UpstreamError } from "./outcome.js";
+import { forward, unaryTransport } from "./stage.js";
+
+/** The way to a try's start eats a little of its timeout: from this share on, the upstream had its fair chance. */
+const FAIR_SHARE = 0.9;
+
+/**
+ * Asks the breaker before each call and tells it the result. A refusal is a success: the upstream did its work.
+ *
+ * @param timeoutMs the upstream's timeout; a shorter try that times out says nothing about the upstream
+ */
+export function withBreaker(
+  inner: Transport,
+  breaker: CircuitBreaker,
+  { upstream, timeoutMs }: { upstream: Upstream; timeoutMs: number },
+): Transport {
+  return unaryTransport(async (call) => {
+    const admission = breaker.admit();
+    if (!admission) throw breakerOpen(upstream, breaker);
+    try {
+      const response = await forward(inner, call);
+      admission.succeeded();
+      return response;
+    } catch (error) {
+      if (!(error instanceof UpstreamError) || call.signal?.aborted) {
+        admission.inconclusive(); // cancelled by us, or a fault of our own: it says nothing about the upstream
+        throw error;
+      }
+      const hadItsTime = (call.timeoutMs ?? timeoutMs) >= timeoutMs * FAIR_SHARE;
+      tell(admission, error, hadItsTime);
+      throw error;
+    }
+  });
+}
+
+/** What a call gets that the breaker does not let through. */
+export function breakerOpen(upstream: Upstream, breaker: CircuitBreaker): UpstreamError {
+  const retryAfterMs = breaker.retryAfterMs;
+  return new UpstreamError(upstream, "unreachable", "breaker open", { open: true, retryAfterMs });
+}
+
+function tell(admission: Admission, error: UpstreamError, hadItsTime: boolean): void {
+  switch (error.failure) {
+    case "refused":
+      return admission.succeeded();
+    case "unreachable":
+      return error.timedOut && !hadItsTime ? admission.inconclusive() : admission.failed();
+    case "broken":
+      if (error.healthy) return admission.succeeded();
+      // Anyone who finds a token that makes the service throw could open the last way to it: REST is never blamed for that.
+      if (error.upstream === "rest") return admission.inconclusive();
+      error.settle = (guilty) => (guilty ? admission.failed() : admission.inconclusive());
+  }
+}

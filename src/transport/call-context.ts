@@ -1,0 +1,28 @@
+import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
+import type { Clock } from "../runtime/clock.js";
+import type { Upstream } from "./outcome.js";
+
+/** No try starts with less than this left, in milliseconds: a round trip through a busy event loop takes as long. */
+export const MIN_TRY_MS = 20;
+
+const deadlineKey = createContextKey(Number.POSITIVE_INFINITY, { description: "deadline, monotonic milliseconds" });
+const answeredByKey = createContextKey<Upstream | undefined>(undefined, { description: "the upstream that answered" });
+
+/** What travels with one call through the stages: its absolute deadline down, who answered up. */
+export function createCallContext(deadline: number): ContextValues {
+  return createContextValues().set(deadlineKey, deadline);
+}
+
+/** Milliseconds until the call's deadline; can be negative. A call that came without one has for ever. */
+export function timeLeftMs(context: ContextValues | undefined, clock: Clock): number {
+  return (context?.get(deadlineKey) ?? Number.POSITIVE_INFINITY) - clock.monotonic();
+}
+
+/** The first one stays: a probe that runs beside may answer too, when the call has its answer already. */
+export function setAnsweredBy(context: ContextValues | undefined, upstream: Upstream): void {
+  if (context?.get(answeredByKey) === undefined) context?.set(answeredByKey, upstream);
+}
+
+export function answeredBy(context: ContextValues): Upstream | undefined {
+  return context.get(answeredByKey);
+}

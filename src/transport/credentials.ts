@@ -1,0 +1,46 @@
+import type { Transport } from "@connectrpc/connect";
+import { raceAbort, raceTimeout } from "../runtime/abort.js";
+import type { Clock } from "../runtime/clock.js";
+import { MIN_TRY_MS, timeLeftMs } from "./call-context.js";
+import { UnavailableError } from "./outcome.js";
+import { forward, unaryTransport } from "./stage.js";
+
+/** The service's own credentials: headers for every call, or a function that fetches them. */
+export type CredentialHeaders =
+  | Readonly<Record<string, string>>
+  | (() => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>);
+
+/** Puts the service's own credentials on every call, to whichever upstream it goes. */
+export function withCredentials(inner: Transport, headers: CredentialHeaders, clock: Clock): Transport {
+  if (typeof headers !== "function") {
+    return unaryTransport((call) => forward(inner, { ...call, header: merge(call.header, headers) }));
+  }
+  return unaryTransport(async (call) => {
+    const fetched = Promise.resolve().then(headers);
+    const leftMs = Math.max(0, timeLeftMs(call.context, clock) - MIN_TRY_MS);
+    const late = () => new CredentialsError("no headers within the deadline");
+    const bounded = Number.isFinite(leftMs) ? raceTimeout(fetched, clock, leftMs, late) : fetched;
+    let own: Headers;
+    try {
+      own = merge(call.header, await raceAbort(bounded, call.signal));
+    } catch (error) {
+      if (call.signal?.aborted) throw error;
+      throw new CredentialsError("the function given as `headers` failed");
+    }
+    return forward(inner, { ...call, header: own });
+  });
+}
+
+/** Our own credentials could not be had: nobody was asked. What the function threw is left out, it may hold a secret. */
+class CredentialsError extends UnavailableError {
+  constructor(message: string) {
+    super([]);
+    this.message = message;
+  }
+}
+
+function merge(header: ConstructorParameters<typeof Headers>[0], own: Readonly<Record<string, string>>): Headers {
+  const merged = new Headers(header);
+  for (const [name, value] of Object.entries(own)) merged.set(name, value);
+  return merged;
+}

@@ -1,0 +1,120 @@
+import type { DescMessage } from "@bufbuild/protobuf";
+import type { Transport, UnaryResponse } from "@connectrpc/connect";
+import type { CircuitBreaker } from "../runtime/circuit-breaker.js";
+import type { Clock } from "../runtime/clock.js";
+import { operationOf } from "./answer.js";
+import { breakerOpen } from "./breaker.js";
+import { MIN_TRY_MS, setAnsweredBy, timeLeftMs } from "./call-context.js";
+import { type Operation, UnavailableError, type Upstream, UpstreamError } from "./outcome.js";
+import { forward, type UnaryCall, unaryTransport } from "./stage.js";
+
+/** One upstream, behind its breaker. */
+export interface Route {
+  readonly upstream: Upstream;
+  readonly transport: Transport;
+  readonly breaker: CircuitBreaker;
+  readonly timeoutMs: number;
+}
+
+/** A question went to the second upstream. */
+export interface Fallback {
+  readonly operation: Operation;
+  /** What the first one did: its breaker was not closed, it was out of reach, or its answer was none. */
+  readonly reason: "open" | "unreachable" | "broken";
+}
+
+export interface FailoverOptions {
+  clock: Clock;
+  onFallback?: (fallback: Fallback) => void;
+}
+
+/**
+ * Asks the first upstream, and the second when the first could not tell. A refusal is an answer: it ends the matter.
+ *
+ * The first one's timeout never eats the second one's: what is left is shared in proportion. The probe of a half-open breaker runs
+ * beside the second upstream, so that it costs its caller nothing.
+ */
+export function failover(first: Route, second: Route | undefined, { clock, onFallback }: FailoverOptions): Transport {
+  return unaryTransport(async (call) => {
+    if (!second) return attempt(first, call, first.timeoutMs).catch(giveUp);
+
+    const fallBack = (reason: Fallback["reason"]) => {
+      if (!second.breaker.refuses) onFallback?.({ operation: operationOf(call.method), reason });
+      return attempt(second, call, second.timeoutMs);
+    };
+    const secondIsOut = second.breaker.refuses;
+    if (first.breaker.refuses) {
+      const failure = breakerOpen(first.upstream, first.breaker);
+      return settleBy(failure, fallBack("open"));
+    }
+    if (first.breaker.state === "half-open" && !secondIsOut) {
+      return firstVerdict(attempt(first, call, first.timeoutMs), fallBack("open"));
+    }
+    const share = secondIsOut ? 1 : first.timeoutMs / (first.timeoutMs + second.timeoutMs);
+    try {
+      return await attempt(first, call, Math.min(first.timeoutMs, Math.ceil(timeLeftMs(call.context, clock) * share)));
+    } catch (error) {
+      if (!couldNotTell(error)) throw error;
+      return settleBy(error, fallBack(error.failure === "broken" ? "broken" : "unreachable"));
+    }
+  });
+
+  async function attempt<I extends DescMessage, O extends DescMessage>(
+    route: Route,
+    call: UnaryCall<I, O>,
+    budgetMs: number,
+  ): Promise<UnaryResponse<I, O>> {
+    const timeoutMs = Math.min(budgetMs, Math.ceil(timeLeftMs(call.context, clock)));
+    if (timeoutMs < MIN_TRY_MS)
+      throw new UpstreamError(route.upstream, "unreachable", "no time left", { timedOut: true });
+    try {
+      const response = await forward(route.transport, { ...call, timeoutMs });
+      setAnsweredBy(call.context, route.upstream);
+      return response;
+    } catch (error) {
+      if (isRefusal(error)) setAnsweredBy(call.context, route.upstream);
+      throw error;
+    }
+  }
+}
+
+/** The first answer or refusal of the two; when neither could tell, both failures. */
+function firstVerdict<T>(probe: Promise<T>, answer: Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const verdict = (error: unknown) => {
+      if (!couldNotTell(error)) reject(error);
+    };
+    answer.then(resolve, verdict);
+    probe.then(resolve, (error) => {
+      verdict(error);
+      if (couldNotTell(error)) settleBy(error, answer).catch(reject);
+    });
+  });
+}
+
+/** What the second upstream said after the first one's failure. A broken answer counts only when the second one could tell. */
+async function settleBy<T>(failure: UpstreamError, answer: Promise<T>): Promise<T> {
+  try {
+    const response = await answer;
+    failure.settle?.(true);
+    return response;
+  } catch (error) {
+    failure.settle?.(isRefusal(error));
+    if (!couldNotTell(error)) throw error;
+    throw new UnavailableError([failure, error]);
+  }
+}
+
+function giveUp(error: unknown): never {
+  if (!couldNotTell(error)) throw error;
+  error.settle?.(false); // nobody was there to contradict it
+  throw new UnavailableError([error]);
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof UpstreamError && error.failure === "refused";
+}
+
+function couldNotTell(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && error.failure !== "refused";
+}

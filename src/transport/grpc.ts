@@ -1,0 +1,156 @@
+import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { answerDefect, isLookup } from "./answer.js";
+import { ReplaceableSession, type TlsOptions } from "./grpc-session.js";
+import { UpstreamError } from "./outcome.js";
+import { forward, type UnaryCall, unaryTransport } from "./stage.js";
+
+/** After so many calls in a row that got no byte, the connection is given up. */
+const SILENT_CALLS = 3;
+/** A call that had less than this share of the timeout proves nothing by its silence. */
+const FAIR_SHARE = 0.9;
+
+export interface GrpcUpstreamOptions {
+  url: string;
+  /** Of one call, in milliseconds. */
+  timeoutMs: number;
+  tls?: TlsOptions;
+  interceptors?: readonly Interceptor[];
+  /** A larger answer is no answer. */
+  maxAnswerBytes: number;
+}
+
+export interface GrpcUpstream {
+  readonly transport: Transport;
+  /** Connects; `false` when nobody answers there. */
+  connect(): Promise<boolean>;
+  close(): void;
+}
+
+/** The auth service over gRPC and HTTP/2. Its errors are {@link UpstreamError}s. */
+export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
+  const session = new ReplaceableSession(options.url, options.tls);
+  const grpc = createGrpcTransport({
+    baseUrl: options.url,
+    sessionManager: session,
+    interceptors: [...(options.interceptors ?? [])],
+    readMaxBytes: options.maxAnswerBytes,
+    acceptCompression: [], // an answer is small, and a compressed one could be a bomb
+  });
+  return {
+    transport: classified(leavingSilence(grpc, session, options.timeoutMs), believesGrpcStatus),
+    connect: () => session.connect(),
+    close: () => session.replace(),
+  };
+}
+
+/**
+ * Any other Connect transport in gRPC's place. It may speak a protocol without `grpc-status`, so a code is believed unless Connect
+ * made it out of a bare HTTP status.
+ */
+export function classifyTransport(transport: Transport): Transport {
+  return classified(transport, (error) => !/^HTTP \d+$/.test(error.rawMessage));
+}
+
+/** Gives up the connection after calls in a row that ran into their timeout without a sign of life from the server. */
+function leavingSilence(inner: Transport, session: ReplaceableSession, timeoutMs: number): Transport {
+  let silentCalls = 0;
+  let connection = 0;
+  return unaryTransport(async (call) => {
+    const before = session.signsOfLife;
+    const askedOn = connection;
+    try {
+      return await forward(inner, call);
+    } catch (error) {
+      const wasSilent = session.signsOfLife === before;
+      const hadItsTime = (call.timeoutMs ?? timeoutMs) >= timeoutMs * FAIR_SHARE;
+      if (!wasSilent) silentCalls = 0;
+      else if (isTimeout(error) && hadItsTime && askedOn === connection && ++silentCalls >= SILENT_CALLS) {
+        silentCalls = 0;
+        connection++;
+        session.replace();
+      }
+      throw error;
+    }
+  });
+}
+
+/** Turns what a Connect transport throws into the outcomes of the contract, and checks that an answer is one. */
+function classified(inner: Transport, isVerdict: (error: ConnectError) => boolean): Transport {
+  return unaryTransport(async (call) => {
+    const response = await forward(inner, call).catch((error: unknown) => {
+      throw call.signal?.aborted && !isTimeout(error) ? error : toUpstreamError(error, call, isVerdict);
+    });
+    const defect = answerDefect(call.method, response.message);
+    if (defect) throw new UpstreamError("grpc", "broken", defect);
+    return response;
+  });
+}
+
+const TOKEN_REFUSALS: readonly Code[] = [
+  Code.Unauthenticated,
+  Code.InvalidArgument,
+  Code.NotFound,
+  Code.PermissionDenied,
+];
+const LOOKUP_REFUSALS: readonly Code[] = [Code.NotFound, Code.InvalidArgument];
+const CREDENTIAL_REFUSALS: readonly Code[] = [Code.Unauthenticated, Code.PermissionDenied];
+const UNREACHABLE: readonly Code[] = [Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Canceled];
+
+function toUpstreamError(
+  error: unknown,
+  { method }: Pick<UnaryCall, "method">,
+  isVerdict: (error: ConnectError) => boolean,
+): UpstreamError {
+  if (!isConnectError(error)) return new UpstreamError("grpc", "broken", "an interceptor or transport failed");
+  const { code } = error;
+  const detail = Code[code] ?? String(code);
+  const lookup = isLookup(method);
+  if (isVerdict(error)) {
+    if ((lookup ? LOOKUP_REFUSALS : TOKEN_REFUSALS).includes(code)) return new UpstreamError("grpc", "refused", detail);
+    if (code === Code.Unimplemented) return new UpstreamError("grpc", "broken", detail, { healthy: true });
+    if (lookup && CREDENTIAL_REFUSALS.includes(code)) {
+      return new UpstreamError("grpc", "broken", detail, { credentialRefused: true });
+    }
+  }
+  if (isOversized(error)) return new UpstreamError("grpc", "broken", "answer too large");
+  const systemCode = systemErrorCode(error);
+  if (UNREACHABLE.includes(code) || systemCode !== undefined) {
+    return new UpstreamError("grpc", "unreachable", systemCode ?? detail, { timedOut: isTimeout(error) });
+  }
+  return new UpstreamError("grpc", "broken", detail);
+}
+
+/** Only a real `grpc-status` is the service's word: connect-node makes the same codes out of a proxy's bare HTTP 401 and 403. */
+function believesGrpcStatus(error: ConnectError): boolean {
+  return error.metadata.get("grpc-status") === String(error.code);
+}
+
+/** RESOURCE_EXHAUSTED is also what Connect itself says of an answer past `readMaxBytes`; an overloaded HTTP/2 peer it says so. */
+function isOversized(error: ConnectError): boolean {
+  return (
+    error.code === Code.ResourceExhausted &&
+    !error.metadata.has("grpc-status") &&
+    !error.rawMessage.startsWith("http/2")
+  );
+}
+
+/** The code that Node gave a failure of the network, wherever it stands in the chain of causes. */
+function systemErrorCode(error: ConnectError): string | undefined {
+  let cause: unknown = error.cause;
+  for (let depth = 0; depth < 5 && cause; depth++) {
+    const { code, cause: next } = cause as { code?: unknown; cause?: unknown };
+    if (typeof code === "string") return code;
+    cause = next;
+  }
+  return undefined;
+}
+
+function isTimeout(error: unknown): boolean {
+  return isConnectError(error) && error.code === Code.DeadlineExceeded;
+}
+
+/** By shape: `instanceof` fails between two copies of the library, and between the realms of Jest. */
+function isConnectError(error: unknown): error is ConnectError {
+  return ConnectError[Symbol.hasInstance](error) || (error as ConnectError | null)?.name === "ConnectError";
+}

@@ -1,0 +1,86 @@
+/** The two ways to the auth service. */
+export type Upstream = "grpc" | "rest";
+
+/** The operations of `auth.AuthService`. */
+export type Operation = "VerifyToken" | "GetUserPermissions" | "GetUserLocals" | "GetOrganization";
+
+/**
+ * How a call that brought no answer ended:
+ * - `refused`: a verdict. Final; the upstream is healthy.
+ * - `unreachable`: nobody could tell. Falls back, may be retried, counts against the upstream.
+ * - `broken`: an answer that is none. Falls back, is never retried; whether it counts is for the failover to say.
+ */
+export type Failure = "refused" | "unreachable" | "broken";
+
+export interface UpstreamErrorOptions {
+  /** It ran into its timeout. */
+  timedOut?: boolean;
+  /** The upstream asked to be left alone for this many milliseconds. */
+  retryAfterMs?: number;
+  /** The upstream does not have the operation, but is well: counts as a success (UNIMPLEMENTED). */
+  healthy?: boolean;
+  /** It was our own credential, not the user, that was refused. */
+  credentialRefused?: boolean;
+  /** The breaker did not let the call through. */
+  open?: boolean;
+}
+
+/**
+ * A call of one upstream that brought no answer.
+ *
+ * Its message is made of codes alone, and it keeps no cause: what an upstream writes, and what an HTTP client attaches to its
+ * errors, can hold the token.
+ */
+export class UpstreamError extends Error {
+  override readonly name = "UpstreamError";
+  readonly timedOut: boolean;
+  readonly retryAfterMs: number | undefined;
+  readonly healthy: boolean;
+  readonly credentialRefused: boolean;
+  readonly open: boolean;
+  /**
+   * On a broken answer: tells the breaker whether it counts as a failure. Set by the breaker, called by the failover, which alone
+   * learns whether the other upstream could answer the same question.
+   */
+  settle: ((guilty: boolean) => void) | undefined;
+
+  constructor(
+    readonly upstream: Upstream,
+    readonly failure: Failure,
+    /** The gRPC code, HTTP status or system error code. */
+    readonly detail: string,
+    options: UpstreamErrorOptions = {},
+  ) {
+    super(`${upstream === "grpc" ? "gRPC" : "REST"}: ${failure} (${detail})`);
+    this.timedOut = options.timedOut ?? false;
+    this.retryAfterMs = options.retryAfterMs;
+    this.healthy = options.healthy ?? false;
+    this.credentialRefused = options.credentialRefused ?? false;
+    this.open = options.open ?? false;
+  }
+}
+
+/** No upstream could answer. */
+export class UnavailableError extends Error {
+  override readonly name = "UnavailableError";
+
+  constructor(readonly failures: readonly UpstreamError[]) {
+    super(failures.map((failure) => failure.message).join("; ") || "no upstream could be asked");
+  }
+
+  /** Whether asking again can help: one upstream was out of reach, not merely talking nonsense, and its breaker lets us try. */
+  get retryable(): boolean {
+    return this.failures.some((failure) => failure.failure === "unreachable" && !failure.open);
+  }
+
+  /** The shortest time after which one of the upstreams may answer again, in milliseconds. */
+  get retryAfterMs(): number {
+    const known = this.failures.flatMap(({ retryAfterMs }) => (retryAfterMs === undefined ? [] : [retryAfterMs]));
+    return known.length > 0 ? Math.min(...known) : 0;
+  }
+}
+
+/** Too many calls are under way and waiting. */
+export class OverloadedError extends Error {
+  override readonly name = "OverloadedError";
+}

@@ -1,0 +1,24 @@
+import { connect as connectTcp } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { TlsOptions } from "./grpc-session.js";
+
+const CONNECT_TIMEOUT_MS = 1000;
+
+/** Whether somebody accepts a connection at the URL's address. */
+export function isReachable(url: string, tls: TlsOptions | undefined): Promise<boolean> {
+  const { protocol, hostname, port } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return new Promise((resolve) => {
+    const socket =
+      protocol === "https:"
+        ? connectTls({ ...(tls as object), host, port: Number(port || 443), servername: host })
+        : connectTcp({ host, port: Number(port || 80) });
+    const end = (reachable: boolean) => {
+      socket.destroy();
+      resolve(reachable);
+    };
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => end(false));
+    socket.once(protocol === "https:" ? "secureConnect" : "connect", () => end(true));
+    socket.once("error", () => end(false));
+  });
+}

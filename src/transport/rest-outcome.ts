@@ -1,0 +1,43 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { isLookup } from "./answer.js";
+import { UpstreamError } from "./outcome.js";
+
+const TOKEN_REFUSALS: readonly number[] = [401, 403, 400, 422];
+const LOOKUP_REFUSALS: readonly number[] = [404, 400, 422];
+const CREDENTIAL_REFUSALS: readonly number[] = [401, 403];
+const UNREACHABLE: readonly number[] = [408, 429, 502, 503, 504];
+
+/** What an HTTP status other than 200 means. Redirects are broken: they are never followed, the token would travel. */
+export function fromHttpStatus(
+  method: DescMethod,
+  status: number,
+  retryAfter: string | undefined,
+  now: () => number,
+): UpstreamError {
+  const detail = `HTTP ${status}`;
+  const lookup = isLookup(method);
+  if ((lookup ? LOOKUP_REFUSALS : TOKEN_REFUSALS).includes(status)) return new UpstreamError("rest", "refused", detail);
+  if (UNREACHABLE.includes(status)) {
+    return new UpstreamError("rest", "unreachable", detail, { retryAfterMs: parseRetryAfter(retryAfter, now) });
+  }
+  return new UpstreamError("rest", "broken", detail, {
+    credentialRefused: lookup && CREDENTIAL_REFUSALS.includes(status),
+  });
+}
+
+/** What a request that got no response means, from the code that Node or got put on the error. */
+export function fromNetworkError(error: unknown): UpstreamError {
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  const detail = typeof code === "string" ? code : typeof name === "string" ? name : "unknown";
+  // Not HTTP at all, or a request that we could not even write: asking again would bring the same.
+  if (/^(HPE_|ERR_INVALID_|ERR_UNESCAPED_|ERR_HTTP_)/.test(detail)) return new UpstreamError("rest", "broken", detail);
+  return new UpstreamError("rest", "unreachable", detail, { timedOut: name === "TimeoutError" });
+}
+
+/** `Retry-After` in milliseconds from now: whole seconds or a date (RFC 9110 §10.2.3). */
+function parseRetryAfter(value: string | undefined, now: () => number): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now());
+}

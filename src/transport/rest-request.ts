@@ -1,0 +1,70 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import type {
+  GetOrganizationRequest,
+  GetUserLocalsRequest,
+  VerifyTokenRequest,
+} from "../../gen/auth/auth_service_pb.js";
+import { operationOf } from "./answer.js";
+
+/** Where the REST side answers each operation, below its base URL. `{user_id}` and `{organization_id}` are filled in, encoded. */
+export interface RestPaths {
+  /** Default `/auth/verify`. */
+  verifyToken: string;
+  /** Default `/api/v1/users/{user_id}/locals`. */
+  userLocals: string;
+  /** Default `/api/v1/users/{user_id}/permissions`. */
+  userPermissions: string;
+  /** Default `/api/v1/organizations/{organization_id}`. */
+  organization: string;
+}
+
+export const DEFAULT_REST_PATHS: RestPaths = {
+  verifyToken: "/auth/verify",
+  userLocals: "/api/v1/users/{user_id}/locals",
+  userPermissions: "/api/v1/users/{user_id}/permissions",
+  organization: "/api/v1/organizations/{organization_id}",
+};
+
+export interface RestRequest {
+  readonly method: "GET" | "POST";
+  /** Below the base URL, encoded. */
+  readonly path: string;
+  readonly json?: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The REST form of a question. */
+export function toRestRequest(method: DescMethod, message: unknown, paths: RestPaths): RestRequest {
+  switch (operationOf(method)) {
+    case "VerifyToken":
+      return {
+        method: "POST",
+        path: paths.verifyToken,
+        json: { token: (message as VerifyTokenRequest).token },
+        headers: {},
+      };
+    case "GetUserLocals":
+      return userRequest(paths.userLocals, message as GetUserLocalsRequest);
+    case "GetUserPermissions":
+      return userRequest(paths.userPermissions, message as GetUserLocalsRequest);
+    case "GetOrganization": {
+      const { organizationId } = message as GetOrganizationRequest;
+      return {
+        method: "GET",
+        path: paths.organization.replaceAll("{organization_id}", () => encodeURIComponent(organizationId)),
+        headers: {},
+      };
+    }
+  }
+}
+
+function userRequest(
+  path: string,
+  { userId, organizationId }: { userId: string; organizationId: string },
+): RestRequest {
+  return {
+    method: "GET",
+    path: path.replaceAll("{user_id}", () => encodeURIComponent(userId)),
+    headers: { "x-tenant-id": organizationId },
+  };
+}

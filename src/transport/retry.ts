@@ -1,0 +1,69 @@
+import type { Transport } from "@connectrpc/connect";
+import { sleep } from "../runtime/abort.js";
+import type { Clock } from "../runtime/clock.js";
+import { MIN_TRY_MS, timeLeftMs } from "./call-context.js";
+import { UnavailableError } from "./outcome.js";
+import { forward, unaryTransport } from "./stage.js";
+
+export interface RetryOptions {
+  /** Tries in all; 1 = no retry. */
+  attempts: number;
+  /** Upper bound of the first wait, in milliseconds; it doubles from try to try. */
+  initialDelayMs: number;
+  /** Upper bound of every wait, in milliseconds. */
+  maxDelayMs: number;
+  clock: Clock;
+  /** From 0 (included) to 1 (excluded). */
+  random: () => number;
+  /** Whether any upstream would let a call through now. */
+  canTry: () => boolean;
+}
+
+/**
+ * Asks again when no upstream could answer and one was out of reach: exponential back-off with full jitter, never shorter than an
+ * upstream's `Retry-After`, never past the deadline, and throttled, so that an outage is not made worse by those who wait for its end.
+ */
+export function withRetry(inner: Transport, options: RetryOptions): Transport {
+  const { attempts, clock, random, canTry } = options;
+  const throttle = new RetryThrottle();
+  return unaryTransport(async (call) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const response = await forward(inner, call);
+        throttle.succeeded();
+        return response;
+      } catch (error) {
+        if (!(error instanceof UnavailableError)) {
+          if (!call.signal?.aborted) throttle.succeeded(); // a refusal: the upstream works
+          throw error;
+        }
+        throttle.failed();
+        if (attempt >= attempts || !error.retryable || !throttle.allows || !canTry()) throw error;
+        const ceiling = Math.min(options.maxDelayMs, options.initialDelayMs * 2 ** (attempt - 1));
+        const delayMs = Math.max(random() * ceiling, error.retryAfterMs);
+        if (timeLeftMs(call.context, clock) - delayMs < MIN_TRY_MS) throw error;
+        await sleep(clock, delayMs, call.signal);
+        if (!canTry()) throw error;
+      }
+    }
+  });
+}
+
+/** The token bucket of gRPC's retry throttling (gRFC A6): a failure takes one, a success gives a tenth, below half nobody retries. */
+class RetryThrottle {
+  static readonly #max = 10;
+  static readonly #perSuccess = 0.1;
+  #tokens = RetryThrottle.#max;
+
+  get allows(): boolean {
+    return this.#tokens >= RetryThrottle.#max / 2;
+  }
+
+  failed(): void {
+    this.#tokens = Math.max(0, this.#tokens - 1);
+  }
+
+  succeeded(): void {
+    this.#tokens = Math.min(RetryThrottle.#max, this.#tokens + RetryThrottle.#perSuccess);
+  }
+}
