@@ -11,4 +11,5 @@ export {
   requirePermission,
   requireUser,
 } from "./http/koa.js";
-export type { KoaAuthOptions, KoaContext, KoaMiddleware, KoaNext } from "./http/koa-adapter.js";
+export type { KoaAuthOptions, KoaMiddleware, KoaNext } from "./http/koa-adapter.js";
+export type { KoaContext } from "./http/koa-context.js";

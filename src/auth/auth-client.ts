@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import type { Outcome } from "../cache/tiered-cache.js";
+import type { Outcome } from "../cache/kind.js";
 import { sleep } from "../runtime/abort.js";
 import { OverloadedError, UnavailableError } from "../transport/outcome.js";
 import { createRemoteAuthService } from "./auth-service.js";

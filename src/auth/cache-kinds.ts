@@ -1,7 +1,7 @@
 import { compoundId, tokenId } from "../cache/keyring.js";
-import type { Kind } from "../cache/tiered-cache.js";
+import type { Kind } from "../cache/kind.js";
 import type { LookupRefusal, RemoteAuthService, TokenAnswer, TokenRefusal } from "./auth-service.js";
-import type { CacheConfig } from "./config.js";
+import type { CacheConfig } from "./cache-config.js";
 import { jwtExpiry } from "./jwt-expiry.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
 import type { StringLists } from "./string-lists.js";

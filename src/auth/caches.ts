@@ -1,20 +1,20 @@
 import { createKeyring } from "../cache/keyring.js";
+import type { Kind } from "../cache/kind.js";
 import { createProcessTier } from "../cache/process-tier.js";
 import { connectRedis, type RedisStore } from "../cache/redis.js";
 import { SharedTier } from "../cache/shared-tier.js";
 import { type CacheCounts, TieredCache } from "../cache/tiered-cache.js";
 import { UserInvalidations } from "../cache/user-invalidations.js";
 import type { RemoteAuthService } from "./auth-service.js";
+import type { CacheConfig } from "./cache-config.js";
 import { type CacheKinds, createCacheKinds, subjectOf } from "./cache-kinds.js";
 import type { AuthClientStatus } from "./client.js";
-import type { CacheConfig, Config } from "./config.js";
+import type { Config } from "./config.js";
 import type { Events } from "./events.js";
 import type { UserRef } from "./model.js";
 import type { StringLists } from "./string-lists.js";
 
-type CacheOf<K> = K extends import("../cache/tiered-cache.js").Kind<infer Q, infer V, infer P, infer R>
-  ? TieredCache<Q, V, P, R>
-  : never;
+type CacheOf<K> = K extends Kind<infer Q, infer V, infer P, infer R> ? TieredCache<Q, V, P, R> : never;
 
 /** A cache for each question, on the same tiers. */
 export type Caches = { readonly [K in keyof CacheKinds]: CacheOf<CacheKinds[K]> } & {

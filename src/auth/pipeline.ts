@@ -11,8 +11,9 @@ import { isReachable } from "../transport/reachable.js";
 import { createRestUpstream } from "../transport/rest.js";
 import { withRetry } from "../transport/retry.js";
 import { withTimeout } from "../transport/timeout.js";
-import { type Config, type GrpcConfig, type RestConfig, withoutUserInfo } from "./config.js";
+import type { Config } from "./config.js";
 import type { Events } from "./events.js";
+import { type GrpcConfig, type RestConfig, withoutUserInfo } from "./upstream-config.js";
 
 /** When a client is made, REST is probably not needed yet; a second later its HTTP client is loaded, in case it will be. */
 const WARM_AFTER_MS = 1000;

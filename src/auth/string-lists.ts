@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { createBoundedMap } from "../cache/bounded-map.js";
 
 /** Distinct strings, and distinct lists, that are kept to be shared. */
 const MAX_STRINGS = 20_000;
@@ -11,8 +11,8 @@ const SCAN_LENGTH = 16;
  * them the same list.
  */
 export class StringLists {
-  readonly #strings = new LRUCache<string, string>({ max: MAX_STRINGS });
-  readonly #lists = new LRUCache<string, readonly string[]>({ max: MAX_LISTS });
+  readonly #strings = createBoundedMap<string>({ maxEntries: MAX_STRINGS });
+  readonly #lists = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS });
 
   of(strings: readonly string[]): readonly string[] {
     const key = JSON.stringify(strings);

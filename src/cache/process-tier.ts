@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { type BoundedMap, createBoundedMap } from "./bounded-map.js";
 
 /** One entry of the process tier. All times are wall time in milliseconds. */
 export interface ProcessEntry<V, P> {
@@ -7,7 +7,7 @@ export interface ProcessEntry<V, P> {
   readonly hit: P;
   /** When the service was asked. */
   readonly askedAt: number;
-  /** The place of the flight that brought it among all flights of this process. */
+  /** The place of the flight that brought it among all flights of its cache. */
   readonly flight: number;
   /** From here on it is no hit. */
   readonly freshUntil: number;
@@ -20,13 +20,13 @@ export interface ProcessEntry<V, P> {
 }
 
 /** The tier in the process: everything that was asked, bounded by entries and by bytes, least recently used out first. */
-export type ProcessTier = LRUCache<string, ProcessEntry<unknown, unknown>>;
+export type ProcessTier = BoundedMap<ProcessEntry<unknown, unknown>>;
 
-/** What an entry takes besides its value: key, entry object, LRU bookkeeping. Rounded up from a measured heap. */
+/** What an entry takes besides its value: key, entry object, bookkeeping. Rounded up from a measured heap. */
 const ENTRY_BYTES = 400;
 
 export function createProcessTier(options: { maxEntries: number; maxBytes: number }): ProcessTier {
-  return new LRUCache({ max: options.maxEntries, maxSize: options.maxBytes + ENTRY_BYTES });
+  return createBoundedMap(options);
 }
 
 /** Stores an entry whose value takes about `bytes`. */

@@ -1,47 +1,11 @@
-import { LRUCache } from "lru-cache";
 import { raceAbort } from "../runtime/abort.js";
 import type { Clock } from "../runtime/clock.js";
 import { type Flight, Flights } from "./flights.js";
+import type { Kind, Outcome, Verdict } from "./kind.js";
 import { type ProcessEntry, type ProcessTier, storeIn } from "./process-tier.js";
+import { Refusals } from "./refusals.js";
 import type { SharedEntry, SharedTier } from "./shared-tier.js";
 import type { UserInvalidations } from "./user-invalidations.js";
-
-/** Where an answer came from. `stale`: an expired entry that stood in while the service was unavailable. */
-export type AnswerSource = "process" | "shared" | "stale" | "grpc" | "rest";
-
-/** What the service said: an answer, or a reasoned no. That it could not be asked is a rejection, and never remembered. */
-export type Verdict<V, R> =
-  | { readonly kind: "answer"; readonly value: V; readonly source: AnswerSource }
-  | { readonly kind: "refusal"; readonly reason: R };
-
-/** What a caller gets: the presented answer, or the no. */
-export type Outcome<P, R> =
-  | { readonly kind: "answer"; readonly answer: P }
-  | { readonly kind: "refusal"; readonly reason: R };
-
-/** One kind of question, and all that the cache must know of it. */
-export interface Kind<Q, V, P, R> {
-  /** Part of the keys; one for each cache on the same tiers. */
-  readonly name: string;
-  /** How long an answer holds, in milliseconds. */
-  readonly ttlMs: number;
-  /** How long a no is remembered in this process, in milliseconds; 0 = not at all. */
-  readonly refusalTtlMs: number;
-  id(question: Q): string;
-  /** Asks the service. Rejects when it could not tell. */
-  ask(question: Q): Promise<Verdict<V, R>>;
-  /** Makes what callers get. Frozen: it is shared between them. */
-  present(value: V, source: AnswerSource, question: Q): P;
-  /** Wall time in milliseconds after which no answer may be used. */
-  endOf?(question: Q): number | undefined;
-  /** The user that the answer speaks of. */
-  subjectOf?(question: Q, value: V): string;
-  /** Form in the shared tier, and back: `undefined` for anything that is not such a value. */
-  encode(value: V): unknown;
-  decode(stored: unknown): V | undefined;
-  /** Roughly what a value takes in memory. */
-  bytesOf(value: V): number;
-}
 
 export interface CacheTiers {
   readonly process: ProcessTier;
@@ -72,20 +36,12 @@ export interface CacheCounts {
   stale: number;
 }
 
-/** Refusals are kept apart and few, so that a flood of garbage can evict no good entry. */
-const MAX_REFUSALS = 10_000;
 /** Entries that were stored together should not expire together: each lives up to this share shorter. */
 const JITTER = 0.1;
 /** From this share of its TTL on, an entry is refreshed while it still serves. */
 const REFRESH_AT = 0.8;
 /** An entry from further in the future, in milliseconds, was written by somebody whose clock, or purpose, is not ours. */
 const MAX_SKEW_MS = 60_000;
-
-interface Refusal<R> {
-  readonly reason: R;
-  readonly until: number;
-  readonly flight: number;
-}
 
 /** An answer with the times that follow from when it was asked. */
 interface Dated<V> {
@@ -104,7 +60,7 @@ export class TieredCache<Q, V, P, R> {
   readonly #tiers: CacheTiers;
   readonly #options: CacheOptions;
   readonly #flights: Flights<Outcome<P, R>>;
-  readonly #refusals = new LRUCache<string, Refusal<R>>({ max: MAX_REFUSALS });
+  readonly #refusals: Refusals<R>;
   readonly #prefix: string;
 
   constructor(kind: Kind<Q, V, P, R>, tiers: CacheTiers, options: CacheOptions) {
@@ -113,6 +69,7 @@ export class TieredCache<Q, V, P, R> {
     this.#options = options;
     this.#prefix = `${kind.name}:`;
     this.#flights = new Flights(tiers.users);
+    this.#refusals = new Refusals(options.clock);
   }
 
   /** What the process knows, at once. Starts a refresh in the background when the entry is getting old. */
@@ -128,10 +85,9 @@ export class TieredCache<Q, V, P, R> {
 
   /** The remembered no, if there is one. */
   peekRefusal(question: Q): R | undefined {
-    const refusal = this.#refusals.get(this.#kind.id(question));
-    if (!refusal || this.#options.clock.now() >= refusal.until) return undefined;
-    this.counts.refusals++;
-    return refusal.reason;
+    const reason = this.#refusals.reason(this.#kind.id(question));
+    if (reason !== undefined) this.counts.refusals++;
+    return reason;
   }
 
   /**
@@ -159,7 +115,7 @@ export class TieredCache<Q, V, P, R> {
     const id = this.#kind.id(question);
     this.#flights.ground(id);
     this.#forget(id);
-    this.#refusals.delete(id);
+    this.#refusals.forget(id);
     await this.#tiers.shared?.remove(this.#kind.name, id);
   }
 
@@ -242,7 +198,7 @@ export class TieredCache<Q, V, P, R> {
     const subject = this.#kind.subjectOf?.(question, value);
     if (flight.grounded || (subject !== undefined && this.#tiers.users.cover(subject, askedAt))) return undefined;
     if (this.#overtaken(flight)) return undefined;
-    this.#refusals.delete(id);
+    this.#refusals.forget(id);
     const end = this.#endOf(question);
     const processEnd = this.#tiers.shared ? clock.now() + this.#jittered(processTtlMs) : Number.POSITIVE_INFINITY;
     const freshUntil = Math.min(expiresAt, processEnd, end);
@@ -278,14 +234,12 @@ export class TieredCache<Q, V, P, R> {
     this.#forget(id);
     void this.#tiers.shared?.remove(this.#kind.name, id).catch(() => undefined); // it expires by itself
     if (this.#kind.refusalTtlMs <= 0 || flight.grounded) return;
-    const until = this.#options.clock.now() + this.#jittered(this.#kind.refusalTtlMs);
-    this.#refusals.set(id, { reason, until, flight: flight.number });
+    this.#refusals.remember(id, reason, flight.number, this.#jittered(this.#kind.refusalTtlMs));
   }
 
   /** Whether a flight that began later has landed already: its verdict is the newer one. */
   #overtaken(flight: Flight<unknown>): boolean {
-    const landed = Math.max(this.#entry(flight.id)?.flight ?? 0, this.#refusals.peek(flight.id)?.flight ?? 0);
-    return landed > flight.number;
+    return Math.max(this.#entry(flight.id)?.flight ?? 0, this.#refusals.flight(flight.id)) > flight.number;
   }
 
   #refresh(id: string, question: Q, entry: ProcessEntry<V, P>): void {

@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { createBoundedMap } from "./bounded-map.js";
 
 /** So many users are remembered one by one. */
 const MAX_SUBJECTS = 10_000;
@@ -10,10 +10,10 @@ const MAX_SUBJECTS = 10_000;
  */
 export class Tombstones {
   #floor = Number.NEGATIVE_INFINITY;
-  readonly #at = new LRUCache<string, number>({
-    max: MAX_SUBJECTS,
-    dispose: (at, _subject, reason) => {
-      if (reason === "evict") this.#floor = Math.max(this.#floor, at);
+  readonly #at = createBoundedMap<number>({
+    maxEntries: MAX_SUBJECTS,
+    onEvict: (at) => {
+      this.#floor = Math.max(this.#floor, at);
     },
   });
 

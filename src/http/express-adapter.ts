@@ -3,7 +3,6 @@ import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { isPromise } from "../runtime/is-promise.js";
 import { type AuthenticateOptions, createAuthenticator } from "./authenticator.js";
-import type { RequestAccess } from "./guard-source.js";
 import type { Guard } from "./guards.js";
 import { toProblem } from "./problem.js";
 import { authOf, requestAuthOf, setRequestAuth } from "./request-auth.js";
@@ -16,22 +15,6 @@ export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extend
   /** Answers in place of the default, here and in the guards behind. `next(error)` hands it on to the app's error handler. */
   onError?: (error: AuthError, req: R, res: ServerResponse, next: Next) => void;
 }
-
-/** What Express adds to Node's request, and what is ours. */
-type ExpressRequest = IncomingMessage & {
-  params?: Record<string, unknown>;
-  query?: Record<string, unknown>;
-  route?: { path?: unknown };
-  user?: unknown;
-  locals?: readonly string[];
-};
-
-export const expressAccess: RequestAccess<IncomingMessage> = {
-  node: (req) => req,
-  params: (req) => (req as ExpressRequest).params,
-  query: (req) => (req as ExpressRequest).query,
-  routePath: (req) => (req as ExpressRequest).route?.path,
-};
 
 /** Authenticates every request; with `optional`, lets those without credentials through as anonymous. */
 export function authMiddleware<R extends IncomingMessage>(

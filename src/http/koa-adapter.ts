@@ -1,23 +1,10 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { type AuthenticateOptions, createAuthenticator } from "./authenticator.js";
-import type { RequestAccess } from "./guard-source.js";
 import type { Guard } from "./guards.js";
+import type { KoaContext } from "./koa-context.js";
 import { toProblem } from "./problem.js";
-import type { RequestLike } from "./request.js";
 import { authOf, requestAuthOf, setRequestAuth } from "./request-auth.js";
-
-/** What portero uses of Koa's context: Koa 2 and 3 have it, with any state and with any router. */
-export interface KoaContext extends RequestLike {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly query: Readonly<Record<string, unknown>>;
-  state: object;
-  status: number;
-  body: unknown;
-  set(headers: Record<string, string>): void;
-}
 
 export type KoaNext = () => Promise<unknown>;
 export type KoaMiddleware<C = KoaContext> = (ctx: C, next: KoaNext) => Promise<unknown>;
@@ -26,16 +13,6 @@ export interface KoaAuthOptions<C extends KoaContext = KoaContext> extends Authe
   /** Answers in place of the default, here and in the guards behind. Throw the error to hand it on to Koa. */
   onError?: (error: AuthError, ctx: C) => unknown;
 }
-
-/** What routers add to the context. */
-type RoutedContext = KoaContext & { params?: Record<string, unknown>; routerPath?: unknown; _matchedRoute?: unknown };
-
-export const koaAccess: RequestAccess<KoaContext> = {
-  node: (ctx) => ctx.req,
-  params: (ctx) => (ctx as RoutedContext).params,
-  query: (ctx) => ctx.query,
-  routePath: (ctx) => (ctx as RoutedContext)._matchedRoute ?? (ctx as RoutedContext).routerPath,
-};
 
 /** Authenticates every request; with `optional`, lets those without credentials through as anonymous. */
 export function koaAuthMiddleware<C extends KoaContext>(

@@ -10,14 +10,8 @@ import {
   permissionGuard,
   userGuard,
 } from "./guards.js";
-import {
-  type KoaAuthOptions,
-  type KoaContext,
-  type KoaMiddleware,
-  koaAccess,
-  koaAuthMiddleware,
-  liftKoaGuard,
-} from "./koa-adapter.js";
+import { type KoaAuthOptions, type KoaMiddleware, koaAuthMiddleware, liftKoaGuard } from "./koa-adapter.js";
+import { type KoaContext, koaAccess } from "./koa-context.js";
 import { authOf } from "./request-auth.js";
 
 declare module "koa" {

@@ -1,10 +1,8 @@
 import type { Transport } from "@connectrpc/connect";
 import type { Admission, CircuitBreaker } from "../runtime/circuit-breaker.js";
+import { hadItsTime } from "./call-context.js";
 import { type Upstream, UpstreamError } from "./outcome.js";
 import { forward, unaryTransport } from "./stage.js";
-
-/** The way to a try's start eats a little of its timeout: from this share on, the upstream had its fair chance. */
-const FAIR_SHARE = 0.9;
 
 /**
  * Asks the breaker before each call and tells it the result. A refusal is a success: the upstream did its work.
@@ -28,8 +26,7 @@ export function withBreaker(
         admission.inconclusive(); // cancelled by us, or a fault of our own: it says nothing about the upstream
         throw error;
       }
-      const hadItsTime = (call.timeoutMs ?? timeoutMs) >= timeoutMs * FAIR_SHARE;
-      tell(admission, error, hadItsTime);
+      tell(admission, error, hadItsTime(call.timeoutMs, timeoutMs));
       throw error;
     }
   });
@@ -41,12 +38,12 @@ export function breakerOpen(upstream: Upstream, breaker: CircuitBreaker): Upstre
   return new UpstreamError(upstream, "unreachable", "breaker open", { open: true, retryAfterMs });
 }
 
-function tell(admission: Admission, error: UpstreamError, hadItsTime: boolean): void {
+function tell(admission: Admission, error: UpstreamError, fair: boolean): void {
   switch (error.failure) {
     case "refused":
       return admission.succeeded();
     case "unreachable":
-      return error.timedOut && !hadItsTime ? admission.inconclusive() : admission.failed();
+      return error.timedOut && !fair ? admission.inconclusive() : admission.failed();
     case "broken":
       if (error.healthy) return admission.succeeded();
       // Anyone who finds a token that makes the service throw could open the last way to it: REST is never blamed for that.

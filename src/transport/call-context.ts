@@ -5,6 +5,14 @@ import type { Upstream } from "./outcome.js";
 /** No try starts with less than this left, in milliseconds: a round trip through a busy event loop takes as long. */
 export const MIN_TRY_MS = 20;
 
+/** The way to a try's start eats a little of its timeout: from this share on, the upstream had its fair chance. */
+const FAIR_SHARE = 0.9;
+
+/** Whether a try that ran into its timeout says something about the upstream: not when it was given less than usual. */
+export function hadItsTime(givenMs: number | undefined, timeoutMs: number): boolean {
+  return givenMs === undefined || givenMs >= timeoutMs * FAIR_SHARE;
+}
+
 const deadlineKey = createContextKey(Number.POSITIVE_INFINITY, { description: "deadline, monotonic milliseconds" });
 const answeredByKey = createContextKey<Upstream | undefined>(undefined, { description: "the upstream that answered" });
 

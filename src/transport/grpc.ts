@@ -1,14 +1,13 @@
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { answerDefect, isLookup } from "./answer.js";
+import { hadItsTime } from "./call-context.js";
 import { ReplaceableSession, type TlsOptions } from "./grpc-session.js";
 import { UpstreamError } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
 
 /** After so many calls in a row that got no byte, the connection is given up. */
 const SILENT_CALLS = 3;
-/** A call that had less than this share of the timeout proves nothing by its silence. */
-const FAIR_SHARE = 0.9;
 
 export interface GrpcUpstreamOptions {
   url: string;
@@ -63,9 +62,13 @@ function leavingSilence(inner: Transport, session: ReplaceableSession, timeoutMs
       return await forward(inner, call);
     } catch (error) {
       const wasSilent = session.signsOfLife === before;
-      const hadItsTime = (call.timeoutMs ?? timeoutMs) >= timeoutMs * FAIR_SHARE;
       if (!wasSilent) silentCalls = 0;
-      else if (isTimeout(error) && hadItsTime && askedOn === connection && ++silentCalls >= SILENT_CALLS) {
+      else if (
+        isTimeout(error) &&
+        hadItsTime(call.timeoutMs, timeoutMs) &&
+        askedOn === connection &&
+        ++silentCalls >= SILENT_CALLS
+      ) {
         silentCalls = 0;
         connection++;
         session.replace();

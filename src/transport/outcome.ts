@@ -73,10 +73,14 @@ export class UnavailableError extends Error {
     return this.failures.some((failure) => failure.failure === "unreachable" && !failure.open);
   }
 
-  /** The shortest time after which one of the upstreams may answer again, in milliseconds. */
+  /** The shortest time after which one of the upstreams may answer again, in milliseconds: what to tell our own caller. */
   get retryAfterMs(): number {
-    const known = this.failures.flatMap(({ retryAfterMs }) => (retryAfterMs === undefined ? [] : [retryAfterMs]));
-    return known.length > 0 ? Math.min(...known) : 0;
+    return this.failures.length === 0 ? 0 : Math.min(...this.failures.map(({ retryAfterMs = 0 }) => retryAfterMs));
+  }
+
+  /** How long the upstreams that were asked want to be left alone, in milliseconds. */
+  get requestedDelayMs(): number {
+    return Math.max(0, ...this.failures.map(({ open, retryAfterMs = 0 }) => (open ? 0 : retryAfterMs)));
   }
 }
 

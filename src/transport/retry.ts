@@ -40,7 +40,7 @@ export function withRetry(inner: Transport, options: RetryOptions): Transport {
         throttle.failed();
         if (attempt >= attempts || !error.retryable || !throttle.allows || !canTry()) throw error;
         const ceiling = Math.min(options.maxDelayMs, options.initialDelayMs * 2 ** (attempt - 1));
-        const delayMs = Math.max(random() * ceiling, error.retryAfterMs);
+        const delayMs = Math.max(random() * ceiling, error.requestedDelayMs);
         if (timeLeftMs(call.context, clock) - delayMs < MIN_TRY_MS) throw error;
         await sleep(clock, delayMs, call.signal);
         if (!canTry()) throw error;

@@ -1,0 +1,94 @@
+import type { SharedStore } from "../cache/shared-tier.js";
+import type { CacheOptions } from "./options.js";
+import type { SettingReader } from "./setting-reader.js";
+import { type GrpcConfig, type RestConfig, withoutUserInfo } from "./upstream-config.js";
+
+export interface CacheConfig {
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  readonly ttlMs: number;
+  readonly localsTtlMs: number;
+  readonly permissionsTtlMs: number;
+  readonly organizationTtlMs: number;
+  readonly refusalTtlMs: number;
+  readonly processTtlMs: number;
+  readonly staleIfErrorMs: number;
+  readonly redisUrl: string | undefined;
+  readonly store: SharedStore | undefined;
+  /** Whose answers these are. */
+  readonly identity: string;
+  readonly secrets: readonly string[];
+}
+
+const MIN_SECRET_BYTES = 32;
+
+export function readCache(
+  read: SettingReader,
+  given: CacheOptions | undefined,
+  grpc: GrpcConfig | undefined,
+  rest: RestConfig | undefined,
+): CacheConfig {
+  const options = read.section("cache", given, [
+    "maxEntries",
+    "maxBytes",
+    "ttlMs",
+    "localsTtlMs",
+    "permissionsTtlMs",
+    "organizationTtlMs",
+    "refusalTtlMs",
+    "processTtlMs",
+    "staleIfErrorMs",
+    "redisUrl",
+    "store",
+    "namespace",
+    "secret",
+  ]);
+  const redisUrl = read.url("cache.redisUrl", options.redisUrl, ["redis:", "rediss:"]);
+  const store = read.optional(
+    "cache.store",
+    options.store,
+    isStore,
+    "a Keyv, or anything with its get, set and delete",
+  );
+  if (store && redisUrl) read.problem("cache.store", store, "either cache.store or cache.redisUrl");
+  const namespace = read.optional("cache.namespace", options.namespace, isText, "a string that is not empty");
+  if ((store || redisUrl) && grpc?.transport && namespace === undefined) {
+    read.problem(
+      "cache.namespace",
+      undefined,
+      "a name for this auth service: with grpc.transport no URL tells it from others",
+    );
+  }
+  return {
+    maxEntries: read.integer("cache.maxEntries", options.maxEntries, 20_000, 1, 2 ** 24),
+    maxBytes: read.integer("cache.maxBytes", options.maxBytes, 67_108_864, 1),
+    ttlMs: read.duration("cache.ttlMs", options.ttlMs, 300_000),
+    localsTtlMs: read.duration("cache.localsTtlMs", options.localsTtlMs, 3_600_000),
+    permissionsTtlMs: read.duration("cache.permissionsTtlMs", options.permissionsTtlMs, 300_000),
+    organizationTtlMs: read.duration("cache.organizationTtlMs", options.organizationTtlMs, 3_600_000),
+    refusalTtlMs: read.duration("cache.refusalTtlMs", options.refusalTtlMs, 10_000),
+    processTtlMs: read.duration("cache.processTtlMs", options.processTtlMs, 30_000),
+    staleIfErrorMs: read.duration("cache.staleIfErrorMs", options.staleIfErrorMs, 0),
+    redisUrl,
+    store,
+    identity: namespace ?? JSON.stringify([withoutUserInfo(grpc?.url), withoutUserInfo(rest?.url)]),
+    secrets: readSecrets(read, options.secret),
+  };
+}
+
+function readSecrets(read: SettingReader, given: CacheOptions["secret"]): readonly string[] {
+  if (given === undefined) return [];
+  const secrets = typeof given === "string" ? [given] : given;
+  const good = (secret: unknown) => typeof secret === "string" && Buffer.byteLength(secret) >= MIN_SECRET_BYTES;
+  if (Array.isArray(secrets) && secrets.length > 0 && secrets.every(good)) return secrets;
+  read.secretProblem("cache.secret", `a secret of at least ${MIN_SECRET_BYTES} bytes, or a list of such`);
+  return [];
+}
+
+function isStore(store: SharedStore): boolean {
+  return (["get", "set", "delete"] as const).every((method) => typeof store?.[method] === "function");
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string" && value !== "";
+}

@@ -1,0 +1,114 @@
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import { MIN_TRY_MS } from "../transport/call-context.js";
+import type { TlsOptions } from "../transport/grpc-session.js";
+import { DEFAULT_REST_PATHS, type RestPaths } from "../transport/rest-request.js";
+import type { GrpcOptions, RestOptions } from "./options.js";
+import type { SettingReader } from "./setting-reader.js";
+
+interface UpstreamConfig {
+  /** Its part of the deadline, where that is shorter than its own timeout. */
+  readonly timeoutMs: number;
+}
+
+export interface GrpcConfig extends UpstreamConfig {
+  /** `undefined` with a custom transport. */
+  readonly url: string | undefined;
+  readonly tls: TlsOptions | undefined;
+  readonly interceptors: readonly Interceptor[];
+  readonly transport: Transport | undefined;
+}
+
+export interface RestConfig extends UpstreamConfig {
+  readonly url: string;
+  readonly tls: TlsOptions | undefined;
+  readonly paths: RestPaths;
+}
+
+const TLS_KEYS = ["ca", "cert", "key"] as const;
+const HTTP = ["http:", "https:"] as const;
+
+export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): GrpcConfig | undefined {
+  if (!given) return undefined;
+  const options = read.section("grpc", given, ["url", "timeoutMs", "tls", "interceptors", "transport"]);
+  const url = read.url("grpc.url", options.url, HTTP);
+  if (options.transport && options.url !== undefined) {
+    read.problem("grpc.transport", options.transport, "either grpc.url or grpc.transport");
+  } else if (!options.transport && options.url === undefined) read.problem("grpc.url", undefined, "a URL");
+  return {
+    url,
+    timeoutMs: read.duration("grpc.timeoutMs", options.timeoutMs, 1000, MIN_TRY_MS),
+    tls: readTls(read, "grpc", options.tls, url),
+    interceptors:
+      read.optional("grpc.interceptors", options.interceptors, Array.isArray, "an array of Connect interceptors") ?? [],
+    transport: read.optional(
+      "grpc.transport",
+      options.transport,
+      (transport) => typeof transport?.unary === "function",
+      "a Connect transport",
+    ),
+  };
+}
+
+export function readRest(read: SettingReader, given: RestOptions | undefined): RestConfig | undefined {
+  if (!given) return undefined;
+  const options = read.section("rest", given, ["url", "timeoutMs", "tls", "paths"]);
+  const url = read.url("rest.url", options.url, HTTP);
+  if (options.url === undefined) read.problem("rest.url", undefined, "a URL");
+  if (url && new URL(url).search !== "") read.problem("rest.url", url, "a URL without a query");
+  return {
+    url: url ?? "",
+    timeoutMs: read.duration("rest.timeoutMs", options.timeoutMs, 2000, MIN_TRY_MS),
+    tls: readTls(read, "rest", options.tls, url),
+    paths: readPaths(read, options.paths),
+  };
+}
+
+function readPaths(read: SettingReader, given: Partial<RestPaths> | undefined): RestPaths {
+  const keys = Object.keys(DEFAULT_REST_PATHS) as (keyof RestPaths)[];
+  const options = read.section("rest.paths", given, keys);
+  const paths = { ...DEFAULT_REST_PATHS };
+  for (const key of keys) {
+    const placeholder = DEFAULT_REST_PATHS[key].match(/\{\w+\}/)?.[0] ?? "";
+    const path = read.optional(
+      `rest.paths.${key}`,
+      options[key],
+      (value) => typeof value === "string" && value.startsWith("/") && value.includes(placeholder),
+      `a path that begins with / ${placeholder && `and holds ${placeholder}`}`.trimEnd(),
+    );
+    if (path !== undefined) paths[key] = path;
+  }
+  return paths;
+}
+
+function readTls(read: SettingReader, upstream: string, given: TlsOptions | undefined, url: string | undefined) {
+  if (given === undefined) return undefined;
+  const tls = read.section(`${upstream}.tls`, given, TLS_KEYS);
+  if (url && new URL(url).protocol !== "https:")
+    read.problem(`${upstream}.tls`, given, `no tls, or an https: URL in ${upstream}.url`);
+  if ((tls.cert === undefined) !== (tls.key === undefined))
+    read.secretProblem(`${upstream}.tls`, "cert and key together");
+  return tls;
+}
+
+/** A deadline shorter than the sum of the timeouts is shared in proportion, so that a hung gRPC always leaves REST its part. */
+export function readDeadline(
+  read: SettingReader,
+  given: number | undefined,
+  timeouts: readonly (number | undefined)[],
+) {
+  const present = timeouts.filter((timeoutMs) => timeoutMs !== undefined);
+  const sum = present.reduce((total, timeoutMs) => total + timeoutMs, 0);
+  const shortest = Math.min(...present);
+  const min = present.length > 0 ? Math.min(sum, Math.ceil((MIN_TRY_MS * sum) / shortest)) : MIN_TRY_MS;
+  const deadlineMs = read.duration("deadlineMs", given, sum, min);
+  return { deadlineMs, shareOf: (timeoutMs: number) => Math.min(timeoutMs, (deadlineMs * timeoutMs) / (sum || 1)) };
+}
+
+/** A URL as it may be shown and compared. */
+export function withoutUserInfo(url: string | undefined): string | undefined {
+  if (url === undefined || !URL.canParse(url)) return undefined;
+  const shown = new URL(url);
+  shown.username = "";
+  shown.password = "";
+  return shown.href;
+}
