@@ -27,10 +27,8 @@ export function createCacheKinds(service: RemoteAuthService, config: CacheConfig
       refusalTtlMs: config.refusalTtlMs,
       id: tokenId,
       ask: service.verifyToken,
-      present: ({ user, locals }, source, token) => {
-        const expiresAt = jwtExpiry(token);
-        return Object.freeze(expiresAt === undefined ? { user, locals, source } : { user, locals, expiresAt, source });
-      },
+      present: ({ user, locals }, source, end) =>
+        Object.freeze(Number.isFinite(end) ? { user, locals, expiresAt: end, source } : { user, locals, source }),
       endOf: jwtExpiry,
       subjectOf: (_token, { user }) => subjectOf({ userId: user.id, organizationId: user.organizationId }),
       encode: (value) => value,

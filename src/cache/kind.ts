@@ -22,8 +22,8 @@ export interface Kind<Q, V, P, R> {
   id(question: Q): string;
   /** Asks the service. Rejects when it could not tell. */
   ask(question: Q): Promise<Verdict<V, R>>;
-  /** Makes what callers get. Frozen: it is shared between them. */
-  present(value: V, source: AnswerSource, question: Q): P;
+  /** Makes what callers get, `end` being the question's own or infinite. Frozen: it is shared between them. */
+  present(value: V, source: AnswerSource, end: number): P;
   /** Wall time in milliseconds after which no answer may be used. */
   endOf?(question: Q): number | undefined;
   /** The user that the answer speaks of. */

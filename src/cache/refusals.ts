@@ -6,14 +6,16 @@ const MAX_REFUSALS = 10_000;
 
 interface Refusal<R> {
   readonly reason: R;
-  readonly until: number;
+  /** When the service was asked, wall time in milliseconds. */
+  readonly askedAt: number;
+  /** The place of the flight that brought it among all flights of its cache. */
   readonly flight: number;
 }
 
 /** The service's noes, remembered for a moment, in this process alone. */
 export class Refusals<R> {
   readonly #clock: Clock;
-  readonly #refusals = createBoundedMap<Refusal<R>>({ maxEntries: MAX_REFUSALS });
+  readonly #refusals = createBoundedMap<Refusal<R> & { readonly until: number }>({ maxEntries: MAX_REFUSALS });
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -29,8 +31,13 @@ export class Refusals<R> {
     return this.#refusals.peek(id)?.flight ?? 0;
   }
 
-  remember(id: string, reason: R, flight: number, ttlMs: number): void {
-    this.#refusals.set(id, { reason, until: this.#clock.now() + ttlMs, flight });
+  /** When the service was asked that last said no, 0 for never. Entries from before then are void, also after the no is forgotten. */
+  askedAt(id: string): number {
+    return this.#refusals.peek(id)?.askedAt ?? 0;
+  }
+
+  remember(id: string, { ttlMs, ...refusal }: Refusal<R> & { ttlMs: number }): void {
+    this.#refusals.set(id, { ...refusal, until: this.#clock.now() + ttlMs });
   }
 
   forget(id: string): void {

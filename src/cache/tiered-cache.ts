@@ -4,7 +4,8 @@ import { type Flight, Flights } from "./flights.js";
 import type { Kind, Outcome, Verdict } from "./kind.js";
 import { type ProcessEntry, type ProcessTier, storeIn } from "./process-tier.js";
 import { Refusals } from "./refusals.js";
-import type { SharedEntry, SharedTier } from "./shared-tier.js";
+import { type Dated, SharedAnswers, type Trip } from "./shared-answers.js";
+import type { SharedTier } from "./shared-tier.js";
 import type { UserInvalidations } from "./user-invalidations.js";
 
 export interface CacheTiers {
@@ -40,14 +41,11 @@ export interface CacheCounts {
 const JITTER = 0.1;
 /** From this share of its TTL on, an entry is refreshed while it still serves. */
 const REFRESH_AT = 0.8;
-/** An entry from further in the future, in milliseconds, was written by somebody whose clock, or purpose, is not ours. */
-const MAX_SKEW_MS = 60_000;
 
-/** An answer with the times that follow from when it was asked. */
-interface Dated<V> {
-  readonly value: V;
-  readonly askedAt: number;
-  readonly expiresAt: number;
+/** How a question travels: past the shared tier, or content only with what is younger than an entry that is getting old. */
+interface Itinerary {
+  readonly fresh?: boolean;
+  readonly youngerThan?: number;
 }
 
 /**
@@ -61,6 +59,7 @@ export class TieredCache<Q, V, P, R> {
   readonly #options: CacheOptions;
   readonly #flights: Flights<Outcome<P, R>>;
   readonly #refusals: Refusals<R>;
+  readonly #shared: SharedAnswers<Q, V> | undefined;
   readonly #prefix: string;
 
   constructor(kind: Kind<Q, V, P, R>, tiers: CacheTiers, options: CacheOptions) {
@@ -70,6 +69,8 @@ export class TieredCache<Q, V, P, R> {
     this.#prefix = `${kind.name}:`;
     this.#flights = new Flights(tiers.users);
     this.#refusals = new Refusals(options.clock);
+    const { shared, users } = tiers;
+    this.#shared = shared && new SharedAnswers(kind, shared, users, options);
   }
 
   /** What the process knows, at once. Starts a refresh in the background when the entry is getting old. */
@@ -116,125 +117,98 @@ export class TieredCache<Q, V, P, R> {
     this.#flights.ground(id);
     this.#forget(id);
     this.#refusals.forget(id);
-    await this.#tiers.shared?.remove(this.#kind.name, id);
+    await this.#shared?.invalidate(id);
   }
 
   get inFlight(): number {
     return this.#flights.size;
   }
 
-  #depart(id: string, question: Q, how: { fresh?: boolean; youngerThan?: number }): Flight<Outcome<P, R>> {
-    return this.#flights.depart(id, (flight) => this.#fly(flight, question, how));
+  #depart(id: string, question: Q, itinerary: Itinerary): Flight<Outcome<P, R>> {
+    return this.#flights.depart(id, (flight) => {
+      const end = this.#kind.endOf?.(question) ?? Number.POSITIVE_INFINITY;
+      return this.#fly({ flight, question, end }, itinerary);
+    });
   }
 
   async #fly(
-    flight: Flight<unknown>,
-    question: Q,
-    { fresh = false, youngerThan = Number.NEGATIVE_INFINITY }: { fresh?: boolean; youngerThan?: number },
+    trip: Trip<Q>,
+    { fresh = false, youngerThan = Number.NEGATIVE_INFINITY }: Itinerary,
   ): Promise<Outcome<P, R>> {
     const { clock } = this.#options;
-    const shared = fresh ? undefined : await this.#readShared(flight, question);
-    if (shared && shared.askedAt > youngerThan && clock.now() < Math.min(shared.expiresAt, this.#endOf(question))) {
+    const shared = fresh ? undefined : await this.#shared?.find(trip, this.#refusals.askedAt(trip.flight.id));
+    if (shared && shared.askedAt > youngerThan && clock.now() < Math.min(shared.expiresAt, trip.end)) {
       this.counts.sharedHits++;
-      const entry = this.#store(flight, question, shared);
-      if (entry && clock.now() >= entry.refreshAt) this.#refresh(flight.id, question, entry);
-      return { kind: "answer", answer: this.#kind.present(shared.value, "shared", question) };
+      const entry = this.#mayStore(trip, shared) ? this.#keep(trip, shared) : undefined;
+      if (entry && clock.now() >= entry.refreshAt) this.#refresh(trip.flight.id, trip.question, entry);
+      return { kind: "answer", answer: this.#kind.present(shared.value, "shared", trip.end) };
     }
     this.counts.misses++;
     const askedAt = clock.now();
     let verdict: Verdict<V, R>;
     try {
-      verdict = await this.#kind.ask(question);
+      verdict = await this.#kind.ask(trip.question);
     } catch (error) {
-      const stale = this.#standIn(flight.id, question, shared);
+      const stale = this.#standIn(trip, shared);
       if (stale === undefined) throw error;
       this.counts.stale++;
-      return { kind: "answer", answer: this.#kind.present(stale, "stale", question) };
+      return { kind: "answer", answer: this.#kind.present(stale, "stale", trip.end) };
     }
     if (verdict.kind === "refusal") {
-      this.#refused(flight, verdict.reason);
+      this.#refused(trip.flight, verdict.reason, askedAt, fresh || shared !== undefined);
       return verdict;
     }
-    const dated = { value: verdict.value, askedAt, expiresAt: this.#expiry(askedAt) };
-    if (this.#store(flight, question, dated)) this.#share(flight, question, dated);
-    return { kind: "answer", answer: this.#kind.present(verdict.value, verdict.source, question) };
-  }
-
-  /** What the shared tier knows, unless an invalidation says that it must not be used. It may be expired: see `#standIn`. */
-  async #readShared(flight: Flight<unknown>, question: Q): Promise<Dated<V> | undefined> {
-    const { shared, users } = this.#tiers;
-    if (!shared) return undefined;
-    const speaksOfUser = this.#kind.subjectOf !== undefined;
-    const [lookup, anyInvalidation] = await Promise.all([
-      shared.read(this.#kind.name, flight.id),
-      speaksOfUser ? users.anyShared() : false,
-    ]);
-    const found = lookup.known && lookup.entry ? this.#decode(lookup.entry) : undefined;
-    if (!found) return undefined;
-    const subject = this.#kind.subjectOf?.(question, found.value);
-    if (subject !== undefined) {
-      if (anyInvalidation && !(await users.learn(subject))) return undefined; // it cannot be ruled out
-      if (users.cover(subject, found.askedAt)) return undefined;
+    const dated = { value: verdict.value, askedAt, expiresAt: askedAt + this.#jittered(this.#kind.ttlMs) };
+    if (this.#mayStore(trip, dated)) {
+      this.#keep(trip, dated);
+      this.#shared?.put(trip, dated);
     }
-    return flight.grounded ? undefined : found;
+    return { kind: "answer", answer: this.#kind.present(verdict.value, verdict.source, trip.end) };
   }
 
-  #decode(entry: SharedEntry): Dated<V> | undefined {
-    const { clock } = this.#options;
-    const value = this.#kind.decode(entry.value);
-    if (value === undefined || entry.askedAt > clock.now() + MAX_SKEW_MS) return undefined;
-    // Whoever wrote it may have longer TTLs than we: ours hold here.
-    return { value, askedAt: entry.askedAt, expiresAt: Math.min(entry.expiresAt, entry.askedAt + this.#kind.ttlMs) };
+  /** Not when it was overtaken by an invalidation, or by a flight that began later. */
+  #mayStore({ flight, question }: Trip<Q>, { value, askedAt }: Dated<V>): boolean {
+    const subject = this.#kind.subjectOf?.(question, value);
+    if (flight.grounded || (subject !== undefined && this.#tiers.users.cover(subject, askedAt))) return false;
+    return !this.#overtaken(flight);
   }
 
-  /** Keeps an answer in the process, unless it was overtaken by an invalidation or by a later flight. */
-  #store(
-    flight: Flight<unknown>,
-    question: Q,
-    { value, askedAt, expiresAt }: Dated<V>,
-  ): ProcessEntry<V, P> | undefined {
+  /** Keeps an answer in the process, for as long as it may. */
+  #keep({ flight, question, end }: Trip<Q>, { value, askedAt, expiresAt }: Dated<V>): ProcessEntry<V, P> | undefined {
     const { id } = flight;
     const { processTtlMs, staleIfErrorMs, clock } = this.#options;
-    const subject = this.#kind.subjectOf?.(question, value);
-    if (flight.grounded || (subject !== undefined && this.#tiers.users.cover(subject, askedAt))) return undefined;
-    if (this.#overtaken(flight)) return undefined;
-    this.#refusals.forget(id);
-    const end = this.#endOf(question);
-    const processEnd = this.#tiers.shared ? clock.now() + this.#jittered(processTtlMs) : Number.POSITIVE_INFINITY;
+    const now = clock.now();
+    const processEnd = this.#shared ? now + this.#jittered(processTtlMs) : Number.POSITIVE_INFINITY;
     const freshUntil = Math.min(expiresAt, processEnd, end);
-    if (freshUntil <= clock.now()) {
+    const refreshAt = askedAt + (expiresAt - askedAt) * REFRESH_AT;
+    this.#refusals.forget(id);
+    if (freshUntil <= now) {
       this.#forget(id);
       return undefined;
     }
-    const refreshAt = askedAt + (expiresAt - askedAt) * REFRESH_AT;
     const entry: ProcessEntry<V, P> = {
       value,
-      hit: this.#kind.present(value, "process", question),
+      hit: this.#kind.present(value, "process", end),
       askedAt,
       flight: flight.number,
       freshUntil,
       staleUntil: Math.min(expiresAt + staleIfErrorMs, end),
-      refreshAt: refreshAt < end ? refreshAt : Number.POSITIVE_INFINITY,
-      subject,
+      refreshAt: refreshAt < end ? refreshAt : Number.POSITIVE_INFINITY, // the service would say the same again
+      subject: this.#kind.subjectOf?.(question, value),
     };
     storeIn(this.#tiers.process, this.#prefix + id, entry, this.#kind.bytesOf(value));
     return entry;
   }
 
-  #share(flight: Flight<unknown>, question: Q, { value, askedAt, expiresAt }: Dated<V>): void {
-    const end = this.#endOf(question);
-    const entry = { askedAt, expiresAt, value: this.#kind.encode(value) };
-    const keptUntil = Math.min(expiresAt + this.#options.staleIfErrorMs, end);
-    this.#tiers.shared?.write(this.#kind.name, flight.id, entry, keptUntil - this.#options.clock.now());
-  }
-
-  #refused(flight: Flight<unknown>, reason: R): void {
+  /** @param mayBeShared for a flood of garbage tokens there is nothing to delete */
+  #refused(flight: Flight<unknown>, reason: R, askedAt: number, mayBeShared: boolean): void {
     const { id } = flight;
     if (this.#overtaken(flight)) return;
-    this.#forget(id);
-    void this.#tiers.shared?.remove(this.#kind.name, id).catch(() => undefined); // it expires by itself
+    const wasKept = this.#tiers.process.delete(this.#prefix + id);
+    if (wasKept || mayBeShared) this.#shared?.drop(id);
     if (this.#kind.refusalTtlMs <= 0 || flight.grounded) return;
-    this.#refusals.remember(id, reason, flight.number, this.#jittered(this.#kind.refusalTtlMs));
+    const ttlMs = this.#jittered(this.#kind.refusalTtlMs);
+    this.#refusals.remember(id, { reason, askedAt, flight: flight.number, ttlMs });
   }
 
   /** Whether a flight that began later has landed already: its verdict is the newer one. */
@@ -252,36 +226,27 @@ export class TieredCache<Q, V, P, R> {
   }
 
   /** An expired answer that may stand in while the service is unavailable. */
-  #standIn(id: string, question: Q, shared: Dated<V> | undefined): V | undefined {
-    const now = this.#options.clock.now();
-    const entry = this.#entry(id);
-    if (this.#options.staleIfErrorMs <= 0) return undefined;
+  #standIn({ flight, question, end }: Trip<Q>, shared: Dated<V> | undefined): V | undefined {
+    const { clock, staleIfErrorMs } = this.#options;
+    const now = clock.now();
+    if (staleIfErrorMs <= 0) return undefined;
+    const entry = this.#entry(flight.id);
     if (entry && now < entry.staleUntil && !this.#isVoid(entry)) return entry.value;
-    if (!shared) return undefined;
-    const end = this.#endOf(question);
+    if (!shared || now >= Math.min(shared.expiresAt + staleIfErrorMs, end)) return undefined;
     const subject = this.#kind.subjectOf?.(question, shared.value);
-    const isVoid = subject !== undefined && this.#tiers.users.cover(subject, shared.askedAt);
-    return !isVoid && now < Math.min(shared.expiresAt + this.#options.staleIfErrorMs, end) ? shared.value : undefined;
+    return this.#isVoid({ subject, askedAt: shared.askedAt }) || flight.grounded ? undefined : shared.value;
   }
 
   #entry(id: string): ProcessEntry<V, P> | undefined {
     return this.#tiers.process.get(this.#prefix + id) as ProcessEntry<V, P> | undefined;
   }
 
-  #isVoid({ subject, askedAt }: ProcessEntry<V, P>): boolean {
+  #isVoid({ subject, askedAt }: Pick<ProcessEntry<V, P>, "subject" | "askedAt">): boolean {
     return subject !== undefined && this.#tiers.users.cover(subject, askedAt);
-  }
-
-  #endOf(question: Q): number {
-    return this.#kind.endOf?.(question) ?? Number.POSITIVE_INFINITY;
   }
 
   #forget(id: string): void {
     this.#tiers.process.delete(this.#prefix + id);
-  }
-
-  #expiry(askedAt: number): number {
-    return askedAt + this.#jittered(this.#kind.ttlMs);
   }
 
   #jittered(ttlMs: number): number {

@@ -1,0 +1,98 @@
+import type { Clock } from "../runtime/clock.js";
+import { createBoundedMap } from "./bounded-map.js";
+import type { Flight } from "./flights.js";
+import type { Kind } from "./kind.js";
+import type { SharedEntry, SharedTier } from "./shared-tier.js";
+import type { UserInvalidations } from "./user-invalidations.js";
+
+/** An answer, and when it was asked for. */
+export interface Dated<V> {
+  readonly value: V;
+  readonly askedAt: number;
+  readonly expiresAt: number;
+}
+
+/** One question on its way through the tiers. */
+export interface Trip<Q> {
+  readonly flight: Flight<unknown>;
+  readonly question: Q;
+  /** After which no answer may be used, by the question's own word. */
+  readonly end: number;
+}
+
+/** Answers whose invalidation is remembered one by one. */
+const MAX_INVALIDATED = 10_000;
+/** An entry from further in the future, in milliseconds, was written by somebody whose clock, or purpose, is not ours. */
+const MAX_SKEW_MS = 60_000;
+
+/** One kind of answer in the shared tier: what may be believed of it, and what goes there. */
+export class SharedAnswers<Q, V> {
+  readonly #kind: Pick<Kind<Q, V, unknown, unknown>, "name" | "ttlMs" | "subjectOf" | "encode" | "decode">;
+  readonly #tier: SharedTier;
+  readonly #users: UserInvalidations;
+  readonly #clock: Clock;
+  readonly #staleIfErrorMs: number;
+  /** When an answer was invalidated here: should the tier not have been told, this process does not take it back. */
+  readonly #invalidated = createBoundedMap<number>({ maxEntries: MAX_INVALIDATED });
+
+  constructor(
+    kind: Pick<Kind<Q, V, unknown, unknown>, "name" | "ttlMs" | "subjectOf" | "encode" | "decode">,
+    tier: SharedTier,
+    users: UserInvalidations,
+    { clock, staleIfErrorMs }: { clock: Clock; staleIfErrorMs: number },
+  ) {
+    this.#kind = kind;
+    this.#tier = tier;
+    this.#users = users;
+    this.#clock = clock;
+    this.#staleIfErrorMs = staleIfErrorMs;
+  }
+
+  /**
+   * What the tier holds, unless it must not be used any more. It may be expired: it can still stand in for an unavailable service.
+   *
+   * @param refusedAt when the service was asked that last said no
+   */
+  async find({ flight, question }: Trip<Q>, refusedAt: number): Promise<Dated<V> | undefined> {
+    const speaksOfUser = this.#kind.subjectOf !== undefined;
+    const [lookup, anyInvalidation] = await Promise.all([
+      this.#tier.read(this.#kind.name, flight.id),
+      speaksOfUser ? this.#users.anyShared() : false,
+    ]);
+    const found = lookup.known && lookup.entry ? this.#decode(lookup.entry) : undefined;
+    if (!found) return undefined;
+    const subject = this.#kind.subjectOf?.(question, found.value);
+    if (subject !== undefined) {
+      if (anyInvalidation && !(await this.#users.learn(subject))) return undefined; // it cannot be ruled out
+      if (this.#users.cover(subject, found.askedAt)) return undefined;
+    }
+    const voidBefore = Math.max(this.#invalidated.peek(flight.id) ?? 0, refusedAt);
+    return flight.grounded || found.askedAt <= voidBefore ? undefined : found;
+  }
+
+  /** Writes behind: nobody waits for it. */
+  put({ flight, end }: Trip<Q>, { value, askedAt, expiresAt }: Dated<V>): void {
+    const now = this.#clock.now();
+    const keptMs = Math.min(expiresAt + this.#staleIfErrorMs, end) - now;
+    if (expiresAt <= now || keptMs <= 0) return;
+    this.#tier.write(this.#kind.name, flight.id, { askedAt, expiresAt, value: this.#kind.encode(value) }, keptMs);
+  }
+
+  /** Deletes a refused answer; should that fail, the remembered refusal stands against it. */
+  drop(id: string): void {
+    void this.#tier.remove(this.#kind.name, id).catch(() => undefined);
+  }
+
+  /** Rejects when the tier could not be told. */
+  async invalidate(id: string): Promise<void> {
+    this.#invalidated.set(id, this.#clock.now());
+    await this.#tier.remove(this.#kind.name, id);
+  }
+
+  #decode(entry: SharedEntry): Dated<V> | undefined {
+    const value = this.#kind.decode(entry.value);
+    if (value === undefined || entry.askedAt > this.#clock.now() + MAX_SKEW_MS) return undefined;
+    // Whoever wrote it may have longer TTLs than we: ours hold here.
+    return { value, askedAt: entry.askedAt, expiresAt: Math.min(entry.expiresAt, entry.askedAt + this.#kind.ttlMs) };
+  }
+}
