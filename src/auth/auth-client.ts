@@ -11,7 +11,7 @@ import { AuthError, type AuthErrorCode } from "./errors.js";
 import { Events } from "./events.js";
 import { isLookupId, isTenantId } from "./lookup-id.js";
 import type { AuthClientOptions } from "./options.js";
-import { createPipeline, statusOf } from "./pipeline.js";
+import { createPipeline, networkUpstreams, statusOf, type UpstreamFactories } from "./pipeline.js";
 import { StringLists } from "./string-lists.js";
 import { isToken } from "./token-syntax.js";
 
@@ -24,13 +24,18 @@ const READY_EVERY_MS = 250;
  * @throws ConfigError that names every option that cannot be used
  */
 export function createAuthClient(options: AuthClientOptions): AuthClient {
+  return assembleAuthClient(options, networkUpstreams);
+}
+
+/** {@link createAuthClient} with upstreams of one's own making. */
+export function assembleAuthClient(options: AuthClientOptions, upstreams: UpstreamFactories): AuthClient {
   const config = readConfig(options);
   const { clock, deadlineMs } = config;
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // every call under way listens
   const events = new Events(config.logger);
   const lists = new StringLists();
-  const pipeline = createPipeline(config, events);
+  const pipeline = createPipeline(config, events, upstreams);
   const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, signal: closing.signal });
   const caches = createCaches(service, config, events, lists);
 

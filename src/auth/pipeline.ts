@@ -35,11 +35,19 @@ export interface Pipeline {
   close(): void;
 }
 
+/** How the ends of the pipeline are made; simulations put theirs in the place of the network. */
+export interface UpstreamFactories {
+  readonly grpc: typeof createGrpcUpstream;
+  readonly rest: typeof createRestUpstream;
+}
+
+export const networkUpstreams: UpstreamFactories = { grpc: createGrpcUpstream, rest: createRestUpstream };
+
 /**
  * The order of the stages, said once:
  * `limit( credentials( retry( failover( breaker( timeout( grpc ) ), breaker( timeout( rest ) ) ) ) ) )`
  */
-export function createPipeline(config: Config, events: Events): Pipeline {
+export function createPipeline(config: Config, events: Events, make: UpstreamFactories = networkUpstreams): Pipeline {
   const { clock, random, headers } = config;
   const [first, second] = [config.grpc && grpcLeg(config.grpc), config.rest && restLeg(config.rest)].filter(
     (leg) => leg !== undefined,
@@ -64,13 +72,13 @@ export function createPipeline(config: Config, events: Events): Pipeline {
       return { ...guarded("grpc", transport, grpc), url: undefined, connect: async () => true, close: () => undefined };
     }
     const { timeoutMs, interceptors } = grpc;
-    const upstream = createGrpcUpstream({ url, timeoutMs, tls, interceptors, maxAnswerBytes: config.maxAnswerBytes });
+    const upstream = make.grpc({ url, timeoutMs, tls, interceptors, maxAnswerBytes: config.maxAnswerBytes });
     return { ...guarded("grpc", upstream.transport, grpc), url, connect: upstream.connect, close: upstream.close };
   }
 
   function restLeg(rest: RestConfig): Leg {
     const { url, tls, paths } = rest;
-    const upstream = createRestUpstream({ url, tls, paths, maxAnswerBytes: config.maxAnswerBytes, now: clock.now });
+    const upstream = make.rest({ url, tls, paths, maxAnswerBytes: config.maxAnswerBytes, now: clock.now });
     const warming = clock.setTimeout(upstream.warm, config.grpc ? WARM_AFTER_MS : 0, { background: true });
     const close = () => {
       warming.clear();
