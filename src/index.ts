@@ -11,4 +11,5 @@ export {
   requirePermission,
   requireUser,
 } from "./http/express.js";
-export type { AuthOptions, Handler, Next } from "./http/express-adapter.js";
+export type { AuthOptions } from "./http/express-adapter.js";
+export type { Handler, Next } from "./http/express-request.js";

@@ -3,13 +3,10 @@ import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { isPromise } from "../runtime/is-promise.js";
 import { type AuthenticateOptions, createAuthenticator } from "./authenticator.js";
+import type { ExpressRequest, Handler, Next } from "./express-request.js";
 import type { Guard } from "./guards.js";
 import { toProblem } from "./problem.js";
 import { authOf, requestAuthOf, setRequestAuth } from "./request-auth.js";
-
-export type Next = (error?: unknown) => void;
-/** Typed over Node's request and response, so that it fits Express 4 and 5, and routes keep the types of their parameters. */
-export type Handler<R = IncomingMessage> = (req: R, res: ServerResponse, next: Next) => void;
 
 export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extends AuthenticateOptions<R> {
   /** Answers in place of the default, here and in the guards behind. `next(error)` hands it on to the app's error handler. */
@@ -23,24 +20,31 @@ export function authMiddleware<R extends IncomingMessage>(
 ): Handler<R> {
   const { client, realm, authenticate } = createAuthenticator(options);
   const { onError } = options;
+
+  function attach(auth: VerifiedToken | undefined, req: ExpressRequest, next: Next): void {
+    setRequestAuth(req, { client, auth, realm, onError });
+    if (auth) {
+      req.user = auth.user;
+      req.locals = auth.locals;
+    }
+    next();
+  }
+  function fail(error: unknown, req: R, res: ServerResponse, next: Next): void {
+    if (optional && error instanceof AuthError && error.code === "missing_token") attach(undefined, req, next);
+    else answer(error, realm, onError, req, res, next);
+  }
   return (req, res, next) => {
-    const attach = (auth: VerifiedToken | undefined) => {
-      setRequestAuth(req, { client, auth, realm, onError });
-      if (auth) Object.assign(req, { user: auth.user, locals: auth.locals });
-      next();
-    };
-    const fail = (error: unknown) => {
-      if (optional && error instanceof AuthError && error.code === "missing_token") attach(undefined);
-      else answer(error, realm, onError, req, res, next);
-    };
     let auth: VerifiedToken | Promise<VerifiedToken>;
     try {
       auth = authenticate(req, req);
     } catch (error) {
-      return fail(error);
+      return fail(error, req, res, next);
     }
-    if (isPromise(auth)) auth.then(attach, fail);
-    else attach(auth);
+    if (!isPromise(auth)) return attach(auth, req, next); // in the same tick, and nothing made for it
+    auth.then(
+      (verified) => attach(verified, req, next),
+      (error) => fail(error, req, res, next),
+    );
   };
 }
 
