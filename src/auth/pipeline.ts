@@ -78,7 +78,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
 
   function restLeg(rest: RestConfig): Leg {
     const { url, tls, paths } = rest;
-    const upstream = make.rest({ url, tls, paths, maxAnswerBytes: config.maxAnswerBytes, now: clock.now });
+    const upstream = make.rest({ url, tls, paths, maxAnswerBytes: config.maxAnswerBytes, now: () => clock.now() });
     const warming = clock.setTimeout(upstream.warm, config.grpc ? WARM_AFTER_MS : 0, { background: true });
     const close = () => {
       warming.clear();

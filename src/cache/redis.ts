@@ -45,10 +45,12 @@ async function connect(url: string) {
     },
   });
   client.on("error", () => undefined); // the shared tier reports transitions; a line per attempt helps nobody
-  const connected = client.connect().then(
-    () => undefined,
-    () => undefined,
-  );
+  // connect() itself settles only when it has succeeded.
+  const connected = new Promise<void>((resolve) => {
+    client.once("ready", () => resolve());
+    client.once("error", () => resolve());
+  });
+  client.connect().catch(() => undefined);
   const adapter = new KeyvRedis(client as never, { throwOnConnectError: false, throwOnErrors: true });
   const keyv = new Keyv(adapter as never, { useKeyPrefix: false, throwOnErrors: true });
   keyv.on("error", () => undefined);

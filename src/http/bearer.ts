@@ -14,7 +14,7 @@ const SPACE = 0x20;
  */
 export function bearerToken(request: RequestLike): string | undefined {
   const value = headerOf(request, "authorization");
-  if (value === undefined || value === "") return undefined;
+  if (value === undefined) return undefined;
   if (isRepeated(request, "authorization")) {
     throw new AuthError("invalid_request", { message: "The request carries more than one Authorization header." });
   }

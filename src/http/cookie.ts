@@ -1,5 +1,6 @@
 import { ConfigError, show } from "../auth/config-error.js";
 import { AuthError } from "../auth/errors.js";
+import { SettingReader } from "../auth/setting-reader.js";
 import { headerOf, type RequestLike } from "./request.js";
 
 export interface CookieTokenOptions {
@@ -25,12 +26,20 @@ export function cookieToken(
   if (typeof name !== "string" || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) {
     throw new ConfigError([{ name: "cookieToken(name)", value: show(name), expected: "the name of a cookie" }]);
   }
-  const trusted = new Set(options.trustedOrigins?.map(parseOrigin));
+  const trusted = new Set(readTrustedOrigins(options).map(parseOrigin));
   return (request) => {
     const token = readCookie(headerOf(request, "cookie"), name);
     if (token !== undefined && isCrossOrigin(request, trusted)) throw new AuthError("cross_site");
     return token;
   };
+}
+
+function readTrustedOrigins(options: CookieTokenOptions): readonly string[] {
+  const read = new SettingReader({}, []);
+  const { trustedOrigins } = read.section("cookieToken", options, ["trustedOrigins"]);
+  const origins = read.optional("trustedOrigins", trustedOrigins, Array.isArray, "a list of origins");
+  read.throwIfAny();
+  return origins ?? [];
 }
 
 function readCookie(header: string | undefined, name: string): string | undefined {

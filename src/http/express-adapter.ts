@@ -2,16 +2,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { isPromise } from "../runtime/is-promise.js";
-import { type AuthenticateOptions, createAuthenticator } from "./authenticator.js";
+import { createAuthenticator } from "./authenticator.js";
+import { type AuthOptions, answer } from "./express-answer.js";
 import type { ExpressRequest, Handler, Next } from "./express-request.js";
 import type { Guard } from "./guards.js";
-import { toProblem } from "./problem.js";
 import { authOf, requestAuthOf, setRequestAuth } from "./request-auth.js";
-
-export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extends AuthenticateOptions<R> {
-  /** Answers in place of the default, here and in the guards behind. `next(error)` hands it on to the app's error handler. */
-  onError?: (error: AuthError, req: R, res: ServerResponse, next: Next) => void;
-}
 
 /** Authenticates every request; with `optional`, lets those without credentials through as anonymous. */
 export function authMiddleware<R extends IncomingMessage>(
@@ -65,20 +60,4 @@ export function liftGuard<R extends IncomingMessage>(name: string, guard: Guard<
     if (passed) passed.then(() => next(), fail);
     else next();
   };
-}
-
-function answer<R extends IncomingMessage>(
-  error: unknown,
-  realm: string,
-  onError: AuthOptions<R>["onError"],
-  req: R,
-  res: ServerResponse,
-  next: Next,
-): void {
-  if (!(error instanceof AuthError)) return next(error);
-  const own = error.inRealm(realm);
-  if (onError) return onError(own, req, res, next);
-  if (res.headersSent) return next(own);
-  const { status, headers, body } = toProblem(own);
-  res.writeHead(status, headers).end(body);
 }

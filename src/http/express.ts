@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { User, VerifiedToken } from "../auth/model.js";
-import { type AuthOptions, authMiddleware, liftGuard } from "./express-adapter.js";
+import { authMiddleware, liftGuard } from "./express-adapter.js";
+import type { AuthOptions } from "./express-answer.js";
 import { expressAccess, type Handler } from "./express-request.js";
 import { createSourceReader, type GuardSource } from "./guard-source.js";
 import {

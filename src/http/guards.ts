@@ -2,6 +2,7 @@ import type { AuthClient } from "../auth/client.js";
 import { ConfigError, show } from "../auth/config-error.js";
 import { AuthError } from "../auth/errors.js";
 import type { Organization, User, VerifiedToken } from "../auth/model.js";
+import { SettingReader } from "../auth/setting-reader.js";
 import { listHas } from "../auth/string-lists.js";
 import { isPromise } from "../runtime/is-promise.js";
 import type { SourceReader } from "./guard-source.js";
@@ -57,8 +58,12 @@ export function userGuard<R>(predicate: (auth: VerifiedToken, request: R) => boo
 }
 
 /** Every local that the request names must be one of the user's. */
-export function localGuard<R>(read: SourceReader<R>, { fresh = false, orPermission }: LocalGuardOptions): Guard<R> {
-  if (orPermission !== undefined) assertNames("orPermission", [orPermission]);
+export function localGuard<R>(read: SourceReader<R>, options: LocalGuardOptions): Guard<R> {
+  const settings = new SettingReader({}, []);
+  const { fresh = false, orPermission } = settings.section("requireLocal", options, ["fresh", "orPermission"]);
+  settings.optional("requireLocal.fresh", fresh, (value) => typeof value === "boolean", "true or false");
+  settings.throwIfAny();
+  if (orPermission !== undefined) assertNames("requireLocal.orPermission", [orPermission]);
   return ({ auth, client, request }) => {
     const named = read(request);
     if (orPermission !== undefined && listHas(auth.user.permissions, orPermission)) return undefined;

@@ -1,7 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import type { Admission, CircuitBreaker } from "../runtime/circuit-breaker.js";
 import { hadItsTime } from "./call-context.js";
-import { type Upstream, UpstreamError } from "./outcome.js";
+import { breakerOpen, type Upstream, UpstreamError } from "./outcome.js";
 import { forward, unaryTransport } from "./stage.js";
 
 /**
@@ -16,7 +16,7 @@ export function withBreaker(
 ): Transport {
   return unaryTransport(async (call) => {
     const admission = breaker.admit();
-    if (!admission) throw breakerOpen(upstream, breaker);
+    if (!admission) throw breakerOpen(upstream, breaker.retryAfterMs);
     try {
       const response = await forward(inner, call);
       admission.succeeded();
@@ -30,12 +30,6 @@ export function withBreaker(
       throw error;
     }
   });
-}
-
-/** What a call gets that the breaker does not let through. */
-export function breakerOpen(upstream: Upstream, breaker: CircuitBreaker): UpstreamError {
-  const retryAfterMs = breaker.retryAfterMs;
-  return new UpstreamError(upstream, "unreachable", "breaker open", { open: true, retryAfterMs });
 }
 
 function tell(admission: Admission, error: UpstreamError, fair: boolean): void {

@@ -3,9 +3,8 @@ import type { Transport, UnaryResponse } from "@connectrpc/connect";
 import type { CircuitBreaker } from "../runtime/circuit-breaker.js";
 import type { Clock } from "../runtime/clock.js";
 import { operationOf } from "./answer.js";
-import { breakerOpen } from "./breaker.js";
 import { MIN_TRY_MS, setAnsweredBy, timeLeftMs } from "./call-context.js";
-import { type Operation, UnavailableError, type Upstream, UpstreamError } from "./outcome.js";
+import { breakerOpen, type Operation, UnavailableError, type Upstream, UpstreamError } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
 
 /** One upstream, behind its breaker. */
@@ -44,7 +43,7 @@ export function failover(first: Route, second: Route | undefined, { clock, onFal
     };
     const secondIsOut = second.breaker.refuses;
     if (first.breaker.refuses) {
-      const failure = breakerOpen(first.upstream, first.breaker);
+      const failure = breakerOpen(first.upstream, first.breaker.retryAfterMs);
       return settleBy(failure, fallBack("open"));
     }
     if (first.breaker.state === "half-open" && !secondIsOut) {

@@ -60,6 +60,11 @@ export class UpstreamError extends Error {
   }
 }
 
+/** What a call gets that a breaker does not let through. */
+export function breakerOpen(upstream: Upstream, retryAfterMs: number): UpstreamError {
+  return new UpstreamError(upstream, "unreachable", "breaker open", { open: true, retryAfterMs });
+}
+
 /** No upstream could answer. */
 export class UnavailableError extends Error {
   override readonly name = "UnavailableError";

@@ -1,0 +1,39 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { AuthError } from "../auth/errors.js";
+import type { AuthenticateOptions } from "./authenticator.js";
+import type { Next } from "./express-request.js";
+import { toProblem } from "./problem.js";
+
+export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extends AuthenticateOptions<R> {
+  /** Answers in place of the default, here and in the guards behind. `next(error)` hands it on to the app's error handler. */
+  onError?: (error: AuthError, req: R, res: ServerResponse, next: Next) => void;
+}
+
+/** Answers an `AuthError`, unless the app wants to; everything else is for the app's error handler. */
+export function answer<R extends IncomingMessage>(
+  error: unknown,
+  realm: string,
+  onError: AuthOptions<R>["onError"],
+  req: R,
+  res: ServerResponse,
+  next: Next,
+): void {
+  if (!(error instanceof AuthError)) return next(error);
+  const own = error.inRealm(realm);
+  if (onError) return void handOver(onError, own, req, res, next);
+  if (res.headersSent) return next(own);
+  const { status, headers, body } = toProblem(own);
+  res.writeHead(status, headers).end(body);
+}
+
+/** What an app's own `onError` throws, now or later, is for the app's error handler. */
+async function handOver<R extends IncomingMessage>(
+  onError: NonNullable<AuthOptions<R>["onError"]>,
+  ...[error, req, res, next]: Parameters<NonNullable<AuthOptions<R>["onError"]>>
+): Promise<void> {
+  try {
+    await onError(error, req, res, next);
+  } catch (thrown) {
+    next(thrown);
+  }
+}
