@@ -17,6 +17,7 @@ export type {
 } from "./auth/options.js";
 export type { SharedStore } from "./cache/shared-tier.js";
 export { type AuthenticateOptions, authenticate } from "./http/authenticator.js";
+export { bearerToken } from "./http/bearer.js";
 export { type CookieTokenOptions, cookieToken } from "./http/cookie.js";
 export type { GuardSource } from "./http/guard-source.js";
 export type { LocalGuardOptions } from "./http/guards.js";

@@ -4,7 +4,7 @@ import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { SettingReader } from "../auth/setting-reader.js";
 import { isToken } from "../auth/token-syntax.js";
-import { bearerToken } from "./bearer.js";
+import { bearerCredentials } from "./bearer.js";
 import type { RequestLike } from "./request.js";
 import { requestAuthOf } from "./request-auth.js";
 
@@ -35,7 +35,7 @@ export interface Authenticator<R> {
 /** @throws ConfigError that names every option that cannot be used */
 export function createAuthenticator<R>(
   options: AuthenticateOptions<R>,
-  defaultToken: (request: R, node: RequestLike) => string | undefined = (_request, node) => bearerToken(node),
+  defaultToken: (request: R, node: RequestLike) => string | undefined = (_request, node) => bearerCredentials(node),
 ): Authenticator<R> {
   const read = new SettingReader({}, []);
   const given = read.section<AuthenticateOptions<R> & { onError?: unknown }>("", options, [
@@ -68,9 +68,10 @@ export function createAuthenticator<R>(
       const token = tokenOf(request, node);
       if (token === undefined || token === "") throw new AuthError("missing_token");
       if (typeof token !== "string") throw new TypeError("the option `token` must return a string or undefined");
-      if (fresh) return client.verifyToken(token, { fresh });
-      if (tokenOf !== defaultToken && !isToken(token)) throw new AuthError("invalid_request");
-      return client.peekToken(token) ?? client.verifyToken(token);
+      const known = fresh ? undefined : client.peekToken(token);
+      if (known) return known; // whatever is known has been looked at before: only a new one need be
+      if (!isToken(token)) throw new AuthError("invalid_request");
+      return client.verifyToken(token, { fresh });
     },
   };
 }

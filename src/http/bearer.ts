@@ -10,24 +10,32 @@ const SPACE = 0x20;
  *
  * The scheme in any case, one or more spaces, then exactly one `token68` of at most 8 KiB (RFC 6750 §2.1, RFC 7235 §2.1).
  *
+ * @example requireAuth({ token: (req) => bearerToken(req) ?? cookieToken("session")(req) })
  * @throws AuthError `invalid_request` for anything else, and for a second `Authorization` header
  */
 export function bearerToken(request: RequestLike): string | undefined {
+  const credentials = bearerCredentials(request);
+  if (credentials !== undefined && !isToken(credentials)) throw new AuthError("invalid_request");
+  return credentials;
+}
+
+/**
+ * What stands in the place of the token, which may be none: for callers that look it up first, since what is known was a token.
+ *
+ * @throws AuthError `invalid_request` for a second `Authorization` header, and where nothing, or no space, follows the scheme
+ */
+export function bearerCredentials(request: RequestLike): string | undefined {
   const value = headerOf(request, "authorization");
   if (value === undefined) return undefined;
   if (isRepeated(request, "authorization")) {
     throw new AuthError("invalid_request", { message: "The request carries more than one Authorization header." });
   }
-  return parseBearer(value);
-}
-
-function parseBearer(value: string): string | undefined {
   if (value.slice(0, SCHEME.length).toLowerCase() !== SCHEME) return undefined;
   let at = SCHEME.length;
-  if (at < value.length && isSchemeCharacter(value.charCodeAt(at))) return undefined; // "Bearerish"
   while (value.charCodeAt(at) === SPACE) at++;
-  if (at === SCHEME.length || !isToken(value, at)) throw new AuthError("invalid_request");
-  return value.slice(at);
+  if (at > SCHEME.length && at < value.length) return value.slice(at);
+  if (at < value.length && isSchemeCharacter(value.charCodeAt(at))) return undefined; // "Bearerish"
+  throw new AuthError("invalid_request");
 }
 
 /** The characters of a scheme's name (`tchar`, RFC 9110 §5.6.2). */
