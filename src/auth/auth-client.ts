@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { Outcome } from "../cache/kind.js";
-import { sleep } from "../runtime/abort.js";
+import { raceAbort, sleep } from "../runtime/abort.js";
 import { OverloadedError, UnavailableError } from "../transport/outcome.js";
 import { createRemoteAuthService } from "./auth-service.js";
 import { createCaches } from "./caches.js";
@@ -75,11 +75,14 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     peekToken: (token) => (closing.signal.aborted ? undefined : caches.token.peek(token)),
     async ready(signal) {
       const ended = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
-      for (;;) {
+      try {
         ended.throwIfAborted();
-        const reached = await Promise.all(pipeline.legs.map((leg) => leg.connect()));
-        if (reached.includes(true)) return;
-        await sleep(clock, READY_EVERY_MS, ended);
+        while (!(await raceAbort(anyOf(pipeline.legs.map((leg) => leg.connect())), ended))) {
+          await sleep(clock, READY_EVERY_MS, ended);
+        }
+        await raceAbort(caches.ready(), ended);
+      } catch (error) {
+        throw closing.signal.aborted ? toAuthError(closing.signal.reason) : error;
       }
     },
     getUserPermissions(user, call = {}) {
@@ -138,6 +141,12 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
       );
     }
   }
+}
+
+/** Whether one of them says yes; the first yes is enough. */
+function anyOf(promises: readonly Promise<boolean>[]): Promise<boolean> {
+  const yes = promises.map((promise) => promise.then((said) => said || Promise.reject(new Error("no"))));
+  return Promise.any(yes).catch(() => false);
 }
 
 function assertLookup(isPossible: boolean): void {

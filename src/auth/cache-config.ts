@@ -80,7 +80,7 @@ function readSecrets(read: SettingReader, given: CacheOptions["secret"]): readon
   if (given === undefined) return [];
   const secrets = typeof given === "string" ? [given] : given;
   const good = (secret: unknown) => typeof secret === "string" && Buffer.byteLength(secret) >= MIN_SECRET_BYTES;
-  if (Array.isArray(secrets) && secrets.length > 0 && secrets.every(good)) return secrets;
+  if (Array.isArray(secrets) && secrets.length > 0 && secrets.every(good)) return [...secrets];
   read.secretProblem("cache.secret", `a secret of at least ${MIN_SECRET_BYTES} bytes, or a list of such`);
   return [];
 }

@@ -20,6 +20,8 @@ type CacheOf<K> = K extends Kind<infer Q, infer V, infer P, infer R> ? TieredCac
 export type Caches = { readonly [K in keyof CacheKinds]: CacheOf<CacheKinds[K]> } & {
   invalidateUser(user: UserRef): Promise<void>;
   status(): AuthClientStatus["cache"];
+  /** Settles when the shared tier's first attempt to connect has ended, either way. */
+  ready(): Promise<void>;
   /** Questions that somebody waits for. */
   inFlight(): number;
   close(): Promise<void>;
@@ -59,6 +61,7 @@ export function createCaches(service: RemoteAuthService, config: Config, events:
       misses: total("misses"),
       stale: total("stale"),
     }),
+    ready: async () => shared?.ready(),
     inFlight: () => all.reduce((sum, { inFlight }) => sum + inFlight, 0),
     close: async () => {
       await shared?.flush();

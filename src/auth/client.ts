@@ -21,7 +21,10 @@ export interface AuthClient {
   verifyToken(token: string, call?: CallOptions): Promise<VerifiedToken>;
   /** What this process remembers of the token, without waiting; `undefined` says nothing about it. */
   peekToken(token: string): VerifiedToken | undefined;
-  /** Resolves when an upstream can be connected to; tries until then, or until the signal aborts. */
+  /**
+   * Resolves when an upstream can be connected to, and the shared cache has been tried once; tries until then, or until the signal
+   * aborts.
+   */
   ready(signal?: AbortSignal): Promise<void>;
   /** The user's permissions. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
   getUserPermissions(user: UserRef, call?: CallOptions): Promise<readonly string[]>;

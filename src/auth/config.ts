@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "../runtime/clock.js";
 import { type Logger, silentLogger } from "../runtime/logger.js";
+import { MIN_TRY_MS } from "../transport/call-context.js";
 import type { CredentialHeaders } from "../transport/credentials.js";
 import { type CacheConfig, readCache } from "./cache-config.js";
 import { environmentOf } from "./environment.js";
@@ -29,7 +30,7 @@ export interface Config {
  * @throws ConfigError that names everything that is wrong
  */
 export function readConfig(given: AuthClientOptions): Config {
-  const { origins, problems } = environmentOf(given);
+  const { origins, problems, spare } = environmentOf(given);
   const read = new SettingReader(origins, problems);
   const options = read.section("", given, [
     "grpc",
@@ -45,6 +46,7 @@ export function readConfig(given: AuthClientOptions): Config {
     "clock",
     "random",
   ]);
+  for (const [path, value] of Object.entries(spare)) read.duration(path, value, 0, MIN_TRY_MS);
   const grpc = readGrpc(read, options.grpc);
   const rest = readRest(read, options.rest);
   if (!options.grpc && !options.rest && problems.length === 0) {
@@ -62,8 +64,8 @@ export function readConfig(given: AuthClientOptions): Config {
     maxAnswerBytes: read.integer("maxAnswerBytes", options.maxAnswerBytes, 1_048_576, 1, 2 ** 31 - 1),
     deadlineMs,
     logger: readLogger(read, options.logger),
-    clock: options.clock ?? systemClock,
-    random: options.random ?? Math.random,
+    clock: readClock(read, options.clock),
+    random: read.optional("random", options.random, isFunction, "a function") ?? Math.random,
   };
   read.throwIfAny();
   return Object.freeze(config);
@@ -104,6 +106,16 @@ function readHeaders(read: SettingReader, headers: AuthClientOptions["headers"])
     read.secretProblem("headers", "an object of header names and values, or a function that returns one");
     return undefined;
   }
+}
+
+function readClock(read: SettingReader, clock: AuthClientOptions["clock"]): Clock {
+  const isClock = (value: Clock) =>
+    (["now", "monotonic", "setTimeout"] as const).every((name) => isFunction(value?.[name]));
+  return read.optional("clock", clock, isClock, "an object with now, monotonic and setTimeout") ?? systemClock;
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === "function";
 }
 
 function readLogger(read: SettingReader, logger: AuthClientOptions["logger"]): Logger {

@@ -18,13 +18,15 @@ const DEFAULT_GRPC_PORT = "50051";
 interface Environment {
   readonly origins: Origins;
   readonly problems: readonly ConfigProblem[];
+  /** Timeouts of upstreams that are not there: checked all the same, they will be needed when the upstream comes. */
+  readonly spare: Readonly<Record<string, number>>;
 }
 
 /** Travels with the options, through a spread too, so that a mistake is reported under the variable's name. */
 const ENVIRONMENT: unique symbol = Symbol.for("portero.environment") as never;
 
 export function environmentOf(options: AuthClientOptions): Environment {
-  return (options as { [ENVIRONMENT]?: Environment } | null)?.[ENVIRONMENT] ?? { origins: {}, problems: [] };
+  return (options as { [ENVIRONMENT]?: Environment } | null)?.[ENVIRONMENT] ?? { origins: {}, problems: [], spare: {} };
 }
 
 /**
@@ -86,6 +88,9 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
     .filter((secret) => secret !== "");
   const timeoutMs = number("grpc.timeoutMs");
   const restTimeoutMs = number("rest.timeoutMs");
+  const spare: Record<string, number> = {};
+  if (url === undefined && timeoutMs !== undefined) spare["grpc.timeoutMs"] = timeoutMs;
+  if (restUrl === undefined && restTimeoutMs !== undefined) spare["rest.timeoutMs"] = restTimeoutMs;
   const options: AuthClientOptions = {
     ...(url !== undefined && { grpc: { url, timeoutMs } }),
     ...(restUrl !== undefined && { rest: { url: restUrl, timeoutMs: restTimeoutMs } }),
@@ -104,5 +109,5 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
       expected: "the URL of the auth service",
     });
   }
-  return Object.assign(options, { [ENVIRONMENT]: { origins, problems } });
+  return Object.assign(options, { [ENVIRONMENT]: { origins, problems, spare } });
 }

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { BreakerState } from "../runtime/circuit-breaker.js";
+import { isPromise } from "../runtime/is-promise.js";
 import type { Logger } from "../runtime/logger.js";
 import type { Fallback } from "../transport/failover.js";
 import type { Upstream } from "../transport/outcome.js";
@@ -26,10 +27,12 @@ export class Events {
 
   on<E extends keyof AuthClientEvents>(event: E, listener: (details: AuthClientEvents[E]) => void): () => void {
     const guarded = (details: AuthClientEvents[E]) => {
+      const report = () => this.#logger.error(`portero: a listener of "${event}" threw`);
       try {
-        listener(details);
+        const returned: unknown = listener(details);
+        if (isPromise(returned)) returned.then(undefined, report);
       } catch {
-        this.#logger.error(`portero: a listener of "${event}" threw`);
+        report();
       }
     };
     this.#emitter.on(event, guarded);

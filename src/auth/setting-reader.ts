@@ -11,7 +11,7 @@ export interface SettingOrigin {
 export type Origins = Readonly<Record<string, SettingOrigin>>;
 
 /** The longest that a timer of Node takes, in milliseconds. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Reads settings one by one and collects what is wrong with them, so that it can be said all at once. */
 export class SettingReader {
@@ -41,17 +41,12 @@ export class SettingReader {
   section<T extends object>(path: string, value: T | undefined, keys: readonly (keyof T & string)[]): T {
     if (value === undefined) return {} as T;
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      this.problem(path, value, `an object with any of ${keys.join(", ")}`);
+      this.secretProblem(path || "options", `an object with any of ${keys.join(", ")}`);
       return {} as T;
     }
     for (const key of Object.keys(value)) {
-      if (!(keys as readonly string[]).includes(key)) {
-        this.problem(
-          path ? `${path}.${key}` : key,
-          (value as Record<string, unknown>)[key],
-          `no such option, but any of ${keys.join(", ")}`,
-        );
-      }
+      if ((keys as readonly string[]).includes(key)) continue;
+      this.secretProblem(path ? `${path}.${key}` : key, `no such option, but any of ${keys.join(", ")}`);
     }
     return value;
   }

@@ -1,9 +1,10 @@
+import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { MIN_TRY_MS } from "../transport/call-context.js";
 import type { TlsOptions } from "../transport/grpc-session.js";
 import { DEFAULT_REST_PATHS, type RestPaths } from "../transport/rest-request.js";
 import type { GrpcOptions, RestOptions } from "./options.js";
-import type { SettingReader } from "./setting-reader.js";
+import { MAX_TIMER_MS, type SettingReader } from "./setting-reader.js";
 
 interface UpstreamConfig {
   /** Its part of the deadline, where that is shorter than its own timeout. */
@@ -39,7 +40,12 @@ export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): G
     timeoutMs: read.duration("grpc.timeoutMs", options.timeoutMs, 1000, MIN_TRY_MS),
     tls: readTls(read, "grpc", options.tls, url),
     interceptors:
-      read.optional("grpc.interceptors", options.interceptors, Array.isArray, "an array of Connect interceptors") ?? [],
+      read.optional(
+        "grpc.interceptors",
+        options.interceptors,
+        (interceptors) => Array.isArray(interceptors) && interceptors.every((each) => typeof each === "function"),
+        "an array of Connect interceptors",
+      ) ?? [],
     transport: read.optional(
       "grpc.transport",
       options.transport,
@@ -85,9 +91,22 @@ function readTls(read: SettingReader, upstream: string, given: TlsOptions | unde
   const tls = read.section(`${upstream}.tls`, given, TLS_KEYS);
   if (url && new URL(url).protocol !== "https:")
     read.problem(`${upstream}.tls`, given, `no tls, or an https: URL in ${upstream}.url`);
-  if ((tls.cert === undefined) !== (tls.key === undefined))
+  if ((tls.cert === undefined) !== (tls.key === undefined)) {
     read.secretProblem(`${upstream}.tls`, "cert and key together");
+  } else if (!isUsable(tls)) read.secretProblem(`${upstream}.tls`, "ca, cert and key in PEM");
   return tls;
+}
+
+/** Node looks at the certificates only when it connects: better to learn of a mistake at the start. */
+function isUsable({ ca = [], cert = [], key = [] }: TlsOptions): boolean {
+  const texts = [ca, cert, key].flat();
+  if (!texts.every((text) => typeof text === "string" || Buffer.isBuffer(text))) return false;
+  try {
+    createSecureContext({ ca, cert, key } as SecureContextOptions);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A deadline shorter than the sum of the timeouts is shared in proportion, so that a hung gRPC always leaves REST its part. */
@@ -100,8 +119,9 @@ export function readDeadline(
   const sum = present.reduce((total, timeoutMs) => total + timeoutMs, 0);
   const shortest = Math.min(...present);
   const min = present.length > 0 ? Math.min(sum, Math.ceil((MIN_TRY_MS * sum) / shortest)) : MIN_TRY_MS;
-  const deadlineMs = read.duration("deadlineMs", given, sum, min);
-  return { deadlineMs, shareOf: (timeoutMs: number) => Math.min(timeoutMs, (deadlineMs * timeoutMs) / (sum || 1)) };
+  const deadlineMs = read.duration("deadlineMs", given, Math.min(sum, MAX_TIMER_MS), min);
+  const share = given === undefined ? 1 : Math.min(1, deadlineMs / (sum || 1));
+  return { deadlineMs, shareOf: (timeoutMs: number) => timeoutMs * share };
 }
 
 /** A URL as it may be shown and compared. */

@@ -1,11 +1,17 @@
-/** One question under way to the service. */
-export interface Flight<T> {
+/** One question under way to the service, with what it carries along. */
+export interface Flight<T, C> {
   readonly id: string;
-  /** Flights are numbered in the order they began. */
-  readonly number: number;
-  /** An invalidation came in between: what it brings is for those aboard, and is not stored. */
+  readonly cargo: C;
+  /** It was overtaken, by an invalidation or by a later flight: what it brings is for those aboard, and changes nothing. */
   readonly grounded: boolean;
   readonly landed: Promise<T>;
+}
+
+interface LiveFlight<T, C> extends Flight<T, C> {
+  readonly number: number;
+  readonly epoch: number;
+  grounded: boolean;
+  landed: Promise<T>;
 }
 
 /** Flights that began in an earlier epoch are not joined any more. */
@@ -14,48 +20,54 @@ export interface Epochs {
 }
 
 /** Single flight: who asks what is being asked already waits for the same answer. */
-export class Flights<T> {
+export class Flights<T, C> {
   readonly #epochs: Epochs;
-  readonly #current = new Map<string, Flight<T> & { readonly epoch: number }>();
-  readonly #live = new Set<{ readonly id: string; grounded: boolean }>();
-  #count = 0;
+  /** By question, in the order they began. More than one only where the later ones had reason not to join. */
+  readonly #live = new Map<string, LiveFlight<T, C>[]>();
+  #departures = 0;
 
   constructor(epochs: Epochs) {
     this.#epochs = epochs;
   }
 
+  /** Questions under way. */
   get size(): number {
     return this.#live.size;
   }
 
   /** The flight that a caller may join: begun after every invalidation that could concern it. */
-  joinable(id: string): Flight<T> | undefined {
-    const flight = this.#current.get(id);
-    return flight?.epoch === this.#epochs.epoch ? flight : undefined;
+  joinable(id: string): Flight<T, C> | undefined {
+    const flight = this.#live.get(id)?.at(-1);
+    return flight && !flight.grounded && flight.epoch === this.#epochs.epoch ? flight : undefined;
   }
 
   /** Begins a flight. Later callers join this one, also where another one is still under way. */
-  depart(id: string, fly: (flight: Flight<unknown>) => Promise<T>): Flight<T> {
-    const flight = {
+  depart(id: string, cargo: C, fly: (flight: Flight<T, C>) => Promise<T>): Flight<T, C> {
+    const flight: LiveFlight<T, C> = {
       id,
-      number: ++this.#count,
+      cargo,
+      number: ++this.#departures,
       epoch: this.#epochs.epoch,
       grounded: false,
       landed: undefined as unknown as Promise<T>,
     };
-    this.#live.add(flight);
-    this.#current.set(id, flight);
-    flight.landed = fly(flight).finally(() => {
-      this.#live.delete(flight);
-      if (this.#current.get(id) === flight) this.#current.delete(id);
-    });
+    const others = this.#live.get(id);
+    if (others) others.push(flight);
+    else this.#live.set(id, [flight]);
+    flight.landed = fly(flight).finally(() => this.#arrive(flight));
     flight.landed.catch(() => undefined); // it is detached: everyone aboard may have left
     return flight;
   }
 
-  /** Nobody joins the flights for this question any more, and what they bring is not stored. */
-  ground(id: string): void {
-    this.#current.delete(id);
-    for (const flight of this.#live) if (flight.id === id) flight.grounded = true;
+  /** Grounds every flight for the question; with `before`, only those that began before that one. */
+  ground(id: string, before?: Flight<T, C>): void {
+    const limit = (before as LiveFlight<T, C> | undefined)?.number ?? Number.POSITIVE_INFINITY;
+    for (const flight of this.#live.get(id) ?? []) if (flight.number < limit) flight.grounded = true;
+  }
+
+  #arrive(flight: LiveFlight<T, C>): void {
+    const others = this.#live.get(flight.id)?.filter((other) => other !== flight) ?? [];
+    if (others.length > 0) this.#live.set(flight.id, others);
+    else this.#live.delete(flight.id);
   }
 }

@@ -7,8 +7,6 @@ export interface ProcessEntry<V, P> {
   readonly hit: P;
   /** When the service was asked. */
   readonly askedAt: number;
-  /** The place of the flight that brought it among all flights of its cache. */
-  readonly flight: number;
   /** From here on it is no hit. */
   readonly freshUntil: number;
   /** Until here it may stand in while the service is unavailable. */

@@ -26,7 +26,8 @@ export function connectRedis(url: string): RedisStore {
       delete: async (key) => (await connecting).keyv.delete(key),
     },
     close: async () => {
-      const { client } = await connecting;
+      const { client, settled } = await connecting;
+      await settled(); // a client that is destroyed while it connects leaves its ping timer running for ever
       if (client.isOpen) client.destroy();
     },
   };
@@ -45,14 +46,28 @@ async function connect(url: string) {
     },
   });
   client.on("error", () => undefined); // the shared tier reports transitions; a line per attempt helps nobody
-  // connect() itself settles only when it has succeeded.
-  const connected = new Promise<void>((resolve) => {
-    client.once("ready", () => resolve());
-    client.once("error", () => resolve());
-  });
+  const settled = attempts(client);
+  const connected = settled(); // connect() itself settles only when it has succeeded
   client.connect().catch(() => undefined);
   const adapter = new KeyvRedis(client as never, { throwOnConnectError: false, throwOnErrors: true });
   const keyv = new Keyv(adapter as never, { useKeyPrefix: false, throwOnErrors: true });
   keyv.on("error", () => undefined);
-  return { client, keyv, connected };
+  return { client, keyv, connected, settled };
+}
+
+/** Follows the client's attempts to connect: resolves when none is under way, either way. */
+function attempts(client: { on(event: string, listener: () => void): unknown }): () => Promise<void> {
+  let attempting = true;
+  let waiting: (() => void)[] = [];
+  const ended = () => {
+    attempting = false;
+    for (const resolve of waiting) resolve();
+    waiting = [];
+  };
+  client.on("ready", ended);
+  client.on("error", ended);
+  client.on("reconnecting", () => {
+    attempting = true;
+  });
+  return () => new Promise((resolve) => (attempting ? waiting.push(resolve) : resolve()));
 }

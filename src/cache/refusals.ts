@@ -8,8 +8,6 @@ interface Refusal<R> {
   readonly reason: R;
   /** When the service was asked, wall time in milliseconds. */
   readonly askedAt: number;
-  /** The place of the flight that brought it among all flights of its cache. */
-  readonly flight: number;
 }
 
 /** The service's noes, remembered for a moment, in this process alone. */
@@ -24,11 +22,6 @@ export class Refusals<R> {
   reason(id: string): R | undefined {
     const refusal = this.#refusals.get(id);
     return refusal && this.#clock.now() < refusal.until ? refusal.reason : undefined;
-  }
-
-  /** The flight that brought the last no, 0 for none. */
-  flight(id: string): number {
-    return this.#refusals.peek(id)?.flight ?? 0;
   }
 
   /** When the service was asked that last said no, 0 for never. Entries from before then are void, also after the no is forgotten. */

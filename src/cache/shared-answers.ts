@@ -13,12 +13,24 @@ export interface Dated<V> {
 }
 
 /** One question on its way through the tiers. */
-export interface Trip<Q> {
-  readonly flight: Flight<unknown>;
+export type Trip<Q, V, T> = Flight<T, TripCargo<Q, V>>;
+
+export interface TripCargo<Q, V> {
   readonly question: Q;
   /** After which no answer may be used, by the question's own word. */
   readonly end: number;
+  /** What the shared tier said on the way. */
+  lookup?: SharedAnswerLookup<V> | undefined;
 }
+
+/** `known`: the tier could be asked. */
+export interface SharedAnswerLookup<V> {
+  readonly known: boolean;
+  readonly answer: Dated<V> | undefined;
+}
+
+const UNKNOWN = { known: false, answer: undefined };
+const NOTHING = { known: true, answer: undefined };
 
 /** Answers whose invalidation is remembered one by one. */
 const MAX_INVALIDATED = 10_000;
@@ -53,29 +65,30 @@ export class SharedAnswers<Q, V> {
    *
    * @param refusedAt when the service was asked that last said no
    */
-  async find({ flight, question }: Trip<Q>, refusedAt: number): Promise<Dated<V> | undefined> {
+  async find(trip: Trip<Q, V, unknown>, refusedAt: number): Promise<SharedAnswerLookup<V>> {
     const speaksOfUser = this.#kind.subjectOf !== undefined;
     const [lookup, anyInvalidation] = await Promise.all([
-      this.#tier.read(this.#kind.name, flight.id),
+      this.#tier.read(this.#kind.name, trip.id),
       speaksOfUser ? this.#users.anyShared() : false,
     ]);
-    const found = lookup.known && lookup.entry ? this.#decode(lookup.entry) : undefined;
-    if (!found) return undefined;
-    const subject = this.#kind.subjectOf?.(question, found.value);
+    if (!lookup.known) return UNKNOWN;
+    const answer = lookup.entry && this.#decode(lookup.entry);
+    if (!answer) return NOTHING;
+    const subject = this.#kind.subjectOf?.(trip.cargo.question, answer.value);
     if (subject !== undefined) {
-      if (anyInvalidation && !(await this.#users.learn(subject))) return undefined; // it cannot be ruled out
-      if (this.#users.cover(subject, found.askedAt)) return undefined;
+      if (anyInvalidation && !(await this.#users.learn(subject))) return NOTHING; // it cannot be ruled out
+      if (this.#users.cover(subject, answer.askedAt)) return NOTHING;
     }
-    const voidBefore = Math.max(this.#invalidated.peek(flight.id) ?? 0, refusedAt);
-    return flight.grounded || found.askedAt <= voidBefore ? undefined : found;
+    const voidBefore = Math.max(this.#invalidated.peek(trip.id) ?? 0, refusedAt);
+    return trip.grounded || answer.askedAt <= voidBefore ? NOTHING : { known: true, answer };
   }
 
   /** Writes behind: nobody waits for it. */
-  put({ flight, end }: Trip<Q>, { value, askedAt, expiresAt }: Dated<V>): void {
+  put({ id, cargo: { end } }: Trip<Q, V, unknown>, { value, askedAt, expiresAt }: Dated<V>): void {
     const now = this.#clock.now();
     const keptMs = Math.min(expiresAt + this.#staleIfErrorMs, end) - now;
     if (expiresAt <= now || keptMs <= 0) return;
-    this.#tier.write(this.#kind.name, flight.id, { askedAt, expiresAt, value: this.#kind.encode(value) }, keptMs);
+    this.#tier.write(this.#kind.name, id, { askedAt, expiresAt, value: this.#kind.encode(value) }, keptMs);
   }
 
   /** Deletes a refused answer; should that fail, the remembered refusal stands against it. */

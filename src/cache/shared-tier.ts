@@ -73,6 +73,11 @@ export class SharedTier {
     options.store.ready?.then(started, started);
   }
 
+  /** Settles when the first attempt to connect has ended, either way. */
+  async ready(): Promise<void> {
+    await this.#options.store.ready?.then(undefined, () => undefined);
+  }
+
   get available(): boolean {
     return !this.#starting && this.#breaker.state === "closed";
   }

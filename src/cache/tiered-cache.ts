@@ -1,10 +1,10 @@
 import { raceAbort } from "../runtime/abort.js";
 import type { Clock } from "../runtime/clock.js";
-import { type Flight, Flights } from "./flights.js";
-import type { Kind, Outcome, Verdict } from "./kind.js";
+import { Flights } from "./flights.js";
+import type { Kind, Outcome } from "./kind.js";
 import { type ProcessEntry, type ProcessTier, storeIn } from "./process-tier.js";
 import { Refusals } from "./refusals.js";
-import { type Dated, SharedAnswers, type Trip } from "./shared-answers.js";
+import { type Dated, SharedAnswers, type Trip, type TripCargo } from "./shared-answers.js";
 import type { SharedTier } from "./shared-tier.js";
 import type { UserInvalidations } from "./user-invalidations.js";
 
@@ -57,7 +57,7 @@ export class TieredCache<Q, V, P, R> {
   readonly #kind: Kind<Q, V, P, R>;
   readonly #tiers: CacheTiers;
   readonly #options: CacheOptions;
-  readonly #flights: Flights<Outcome<P, R>>;
+  readonly #flights: Flights<Outcome<P, R>, TripCargo<Q, V>>;
   readonly #refusals: Refusals<R>;
   readonly #shared: SharedAnswers<Q, V> | undefined;
   readonly #prefix: string;
@@ -107,8 +107,14 @@ export class TieredCache<Q, V, P, R> {
       if (reason !== undefined) return { kind: "refusal", reason };
     }
     const id = this.#kind.id(question);
-    const flight = fresh ? undefined : this.#flights.joinable(id);
-    return raceAbort((flight ?? this.#depart(id, question, { fresh })).landed, call.signal);
+    const flight = (fresh ? undefined : this.#flights.joinable(id)) ?? this.#depart(id, question, { fresh });
+    try {
+      return await raceAbort(flight.landed, call.signal);
+    } catch (error) {
+      const answer = fresh || call.signal?.aborted ? undefined : this.#standIn(flight);
+      if (answer === undefined) throw error;
+      return { kind: "answer", answer };
+    }
   }
 
   /** Forgets one answer in both tiers, and keeps flights that are under way from bringing it back. */
@@ -124,58 +130,54 @@ export class TieredCache<Q, V, P, R> {
     return this.#flights.size;
   }
 
-  #depart(id: string, question: Q, itinerary: Itinerary): Flight<Outcome<P, R>> {
-    return this.#flights.depart(id, (flight) => {
-      const end = this.#kind.endOf?.(question) ?? Number.POSITIVE_INFINITY;
-      return this.#fly({ flight, question, end }, itinerary);
-    });
+  #depart(id: string, question: Q, itinerary: Itinerary): Trip<Q, V, Outcome<P, R>> {
+    const end = this.#kind.endOf?.(question) ?? Number.POSITIVE_INFINITY;
+    return this.#flights.depart(id, { question, end }, (trip) => this.#fly(trip, itinerary));
   }
 
   async #fly(
-    trip: Trip<Q>,
+    trip: Trip<Q, V, Outcome<P, R>>,
     { fresh = false, youngerThan = Number.NEGATIVE_INFINITY }: Itinerary,
   ): Promise<Outcome<P, R>> {
     const { clock } = this.#options;
-    const shared = fresh ? undefined : await this.#shared?.find(trip, this.#refusals.askedAt(trip.flight.id));
-    if (shared && shared.askedAt > youngerThan && clock.now() < Math.min(shared.expiresAt, trip.end)) {
+    const { question, end } = trip.cargo;
+    const lookup = fresh ? undefined : await this.#shared?.find(trip, this.#refusals.askedAt(trip.id));
+    trip.cargo.lookup = lookup;
+    const shared = lookup?.answer;
+    if (shared && shared.askedAt > youngerThan && clock.now() < Math.min(shared.expiresAt, end)) {
       this.counts.sharedHits++;
       const entry = this.#mayStore(trip, shared) ? this.#keep(trip, shared) : undefined;
-      if (entry && clock.now() >= entry.refreshAt) this.#refresh(trip.flight.id, trip.question, entry);
-      return { kind: "answer", answer: this.#kind.present(shared.value, "shared", trip.end) };
+      if (entry && clock.now() >= entry.refreshAt) this.#refresh(trip.id, question, entry);
+      return { kind: "answer", answer: this.#kind.present(shared.value, "shared", end) };
     }
     this.counts.misses++;
     const askedAt = clock.now();
-    let verdict: Verdict<V, R>;
-    try {
-      verdict = await this.#kind.ask(trip.question);
-    } catch (error) {
-      const stale = this.#standIn(trip, shared);
-      if (stale === undefined) throw error;
-      this.counts.stale++;
-      return { kind: "answer", answer: this.#kind.present(stale, "stale", trip.end) };
-    }
+    const verdict = await this.#kind.ask(question);
     if (verdict.kind === "refusal") {
-      this.#refused(trip.flight, verdict.reason, askedAt, fresh || shared !== undefined);
+      // For a flood of garbage tokens there is nothing to delete.
+      this.#refused(trip, verdict.reason, askedAt, !lookup?.known || shared !== undefined);
       return verdict;
     }
     const dated = { value: verdict.value, askedAt, expiresAt: askedAt + this.#jittered(this.#kind.ttlMs) };
     if (this.#mayStore(trip, dated)) {
+      this.#flights.ground(trip.id, trip);
       this.#keep(trip, dated);
       this.#shared?.put(trip, dated);
     }
-    return { kind: "answer", answer: this.#kind.present(verdict.value, verdict.source, trip.end) };
+    return { kind: "answer", answer: this.#kind.present(verdict.value, verdict.source, end) };
   }
 
-  /** Not when it was overtaken by an invalidation, or by a flight that began later. */
-  #mayStore({ flight, question }: Trip<Q>, { value, askedAt }: Dated<V>): boolean {
+  /** Not when an invalidation came in between, or a flight that began later has landed. */
+  #mayStore({ grounded, cargo: { question } }: Trip<Q, V, unknown>, { value, askedAt }: Dated<V>): boolean {
     const subject = this.#kind.subjectOf?.(question, value);
-    if (flight.grounded || (subject !== undefined && this.#tiers.users.cover(subject, askedAt))) return false;
-    return !this.#overtaken(flight);
+    return !grounded && !this.#isVoid({ subject, askedAt });
   }
 
   /** Keeps an answer in the process, for as long as it may. */
-  #keep({ flight, question, end }: Trip<Q>, { value, askedAt, expiresAt }: Dated<V>): ProcessEntry<V, P> | undefined {
-    const { id } = flight;
+  #keep(
+    { id, cargo: { question, end } }: Trip<Q, V, unknown>,
+    { value, askedAt, expiresAt }: Dated<V>,
+  ): ProcessEntry<V, P> | undefined {
     const { processTtlMs, staleIfErrorMs, clock } = this.#options;
     const now = clock.now();
     const processEnd = this.#shared ? now + this.#jittered(processTtlMs) : Number.POSITIVE_INFINITY;
@@ -190,7 +192,6 @@ export class TieredCache<Q, V, P, R> {
       value,
       hit: this.#kind.present(value, "process", end),
       askedAt,
-      flight: flight.number,
       freshUntil,
       staleUntil: Math.min(expiresAt + staleIfErrorMs, end),
       refreshAt: refreshAt < end ? refreshAt : Number.POSITIVE_INFINITY, // the service would say the same again
@@ -200,20 +201,14 @@ export class TieredCache<Q, V, P, R> {
     return entry;
   }
 
-  /** @param mayBeShared for a flood of garbage tokens there is nothing to delete */
-  #refused(flight: Flight<unknown>, reason: R, askedAt: number, mayBeShared: boolean): void {
-    const { id } = flight;
-    if (this.#overtaken(flight)) return;
-    const wasKept = this.#tiers.process.delete(this.#prefix + id);
+  #refused(trip: Trip<Q, V, Outcome<P, R>>, reason: R, askedAt: number, mayBeShared: boolean): void {
+    const { id, grounded } = trip;
+    if (grounded) return;
+    this.#flights.ground(id, trip);
+    const wasKept = this.#forget(id);
     if (wasKept || mayBeShared) this.#shared?.drop(id);
-    if (this.#kind.refusalTtlMs <= 0 || flight.grounded) return;
-    const ttlMs = this.#jittered(this.#kind.refusalTtlMs);
-    this.#refusals.remember(id, { reason, askedAt, flight: flight.number, ttlMs });
-  }
-
-  /** Whether a flight that began later has landed already: its verdict is the newer one. */
-  #overtaken(flight: Flight<unknown>): boolean {
-    return Math.max(this.#entry(flight.id)?.flight ?? 0, this.#refusals.flight(flight.id)) > flight.number;
+    if (this.#kind.refusalTtlMs <= 0) return;
+    this.#refusals.remember(id, { reason, askedAt, ttlMs: this.#jittered(this.#kind.refusalTtlMs) });
   }
 
   #refresh(id: string, question: Q, entry: ProcessEntry<V, P>): void {
@@ -225,16 +220,22 @@ export class TieredCache<Q, V, P, R> {
     });
   }
 
-  /** An expired answer that may stand in while the service is unavailable. */
-  #standIn({ flight, question, end }: Trip<Q>, shared: Dated<V> | undefined): V | undefined {
+  /**
+   * An expired answer that may stand in while the service is unavailable. Where the shared tier could be asked, its word counts: what
+   * it does not hold any more may have been refused to, or invalidated by, another process.
+   */
+  #standIn({ id, grounded, cargo: { question, end, lookup } }: Trip<Q, V, unknown>): P | undefined {
     const { clock, staleIfErrorMs } = this.#options;
     const now = clock.now();
-    if (staleIfErrorMs <= 0) return undefined;
-    const entry = this.#entry(flight.id);
-    if (entry && now < entry.staleUntil && !this.#isVoid(entry)) return entry.value;
-    if (!shared || now >= Math.min(shared.expiresAt + staleIfErrorMs, end)) return undefined;
-    const subject = this.#kind.subjectOf?.(question, shared.value);
-    return this.#isVoid({ subject, askedAt: shared.askedAt }) || flight.grounded ? undefined : shared.value;
+    if (staleIfErrorMs <= 0 || now >= end) return undefined;
+    const entry = this.#entry(id);
+    const kept = entry && { ...entry, expiresAt: entry.staleUntil - staleIfErrorMs };
+    const dated = lookup?.known ? (grounded ? undefined : lookup.answer) : kept;
+    if (!dated || now >= dated.expiresAt + staleIfErrorMs) return undefined;
+    const subject = this.#kind.subjectOf?.(question, dated.value);
+    if (this.#isVoid({ subject, askedAt: dated.askedAt })) return undefined;
+    this.counts.stale++;
+    return this.#kind.present(dated.value, "stale", end);
   }
 
   #entry(id: string): ProcessEntry<V, P> | undefined {
@@ -245,8 +246,8 @@ export class TieredCache<Q, V, P, R> {
     return subject !== undefined && this.#tiers.users.cover(subject, askedAt);
   }
 
-  #forget(id: string): void {
-    this.#tiers.process.delete(this.#prefix + id);
+  #forget(id: string): boolean {
+    return this.#tiers.process.delete(this.#prefix + id);
   }
 
   #jittered(ttlMs: number): number {

@@ -17,10 +17,13 @@ export function authMiddleware<R extends IncomingMessage>(
   const { onError } = options;
 
   function attach(auth: VerifiedToken | undefined, req: ExpressRequest, next: Next): void {
-    setRequestAuth(req, { client, auth, realm, onError });
+    const earlier = setRequestAuth(req, { client, auth, realm, onError });
     if (auth) {
       req.user = auth.user;
       req.locals = auth.locals;
+    } else if (earlier?.auth && req.user === earlier.auth.user) {
+      req.user = undefined; // anonymous now: what is attached and what the guards see must not differ
+      req.locals = undefined;
     }
     next();
   }

@@ -6,7 +6,7 @@ import { toProblem } from "./problem.js";
 
 export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extends AuthenticateOptions<R> {
   /** Answers in place of the default, here and in the guards behind. `next(error)` hands it on to the app's error handler. */
-  onError?: (error: AuthError, req: R, res: ServerResponse, next: Next) => void;
+  onError?(error: AuthError, req: R, res: ServerResponse, next: Next): void;
 }
 
 /** Answers an `AuthError`, unless the app wants to; everything else is for the app's error handler. */

@@ -64,8 +64,13 @@ function readParameter<R>(request: R, name: string, access: RequestAccess<R>): u
   if (params && Object.hasOwn(params, name)) return params[name];
   const path = access.routePath(request);
   // An optional parameter that is absent has no key: only the pattern tells it from a misspelt one.
-  if (typeof path === "string" && new RegExp(`[:*]${name}(?!\\w)`).test(path)) return undefined;
+  if (typeof path === "string" && namesParameter(path, name)) return undefined;
   throw new Error(`the guard's route parameter "${name}" does not exist on this route`);
+}
+
+/** `:name` or `*name` in a route's pattern. */
+function namesParameter(path: string, name: string): boolean {
+  return (path.match(/[:*]\w+/g) ?? []).some((parameter) => parameter.slice(1) === name);
 }
 
 function own(record: Readonly<Record<string, unknown>> | undefined, name: string): unknown {

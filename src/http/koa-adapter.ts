@@ -29,8 +29,12 @@ export function koaAuthMiddleware<C extends KoaContext>(
       const isAnonymous = optional && error instanceof AuthError && error.code === "missing_token";
       if (!isAnonymous) return answer(error, realm, onError, ctx);
     }
-    setRequestAuth(ctx.req, { client, auth, realm, onError });
-    if (auth) Object.assign(ctx.state, { user: auth.user, locals: auth.locals });
+    const earlier = setRequestAuth(ctx.req, { client, auth, realm, onError });
+    const attached = ctx.state as { user?: unknown; locals?: unknown };
+    if (auth) Object.assign(attached, { user: auth.user, locals: auth.locals });
+    else if (earlier?.auth && attached.user === earlier.auth.user) {
+      Object.assign(attached, { user: undefined, locals: undefined }); // what is attached and what the guards see must not differ
+    }
     return next();
   };
 }

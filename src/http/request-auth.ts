@@ -19,8 +19,11 @@ export function requestAuthOf(request: object): RequestAuth | undefined {
   return (request as { [KEY]?: RequestAuth })[KEY];
 }
 
-export function setRequestAuth(request: object, auth: RequestAuth): void {
+/** Returns what was there before. */
+export function setRequestAuth(request: object, auth: RequestAuth): RequestAuth | undefined {
+  const earlier = requestAuthOf(request);
   (request as { [KEY]?: RequestAuth })[KEY] = auth;
+  return earlier;
 }
 
 /** Whom the request was let through for. */

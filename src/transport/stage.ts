@@ -25,8 +25,8 @@ export function unaryTransport(unary: UnaryHandler): Transport {
   };
 }
 
-/** Hands a call on to the next stage. */
-export function forward<I extends DescMessage, O extends DescMessage>(
+/** Hands a call on to the next stage. One that throws instead of rejecting rejects all the same. */
+export async function forward<I extends DescMessage, O extends DescMessage>(
   transport: Transport,
   call: UnaryCall<I, O>,
 ): Promise<UnaryResponse<I, O>> {
