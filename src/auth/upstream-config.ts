@@ -98,8 +98,8 @@ function readTls(read: SettingReader, upstream: string, given: TlsOptions | unde
 }
 
 /** Node looks at the certificates only when it connects: better to learn of a mistake at the start. */
-function isUsable({ ca = [], cert = [], key = [] }: TlsOptions): boolean {
-  const texts = [ca, cert, key].flat();
+function isUsable({ ca, cert, key }: TlsOptions): boolean {
+  const texts = [ca, cert, key].flat().filter((text) => text !== undefined);
   if (!texts.every((text) => typeof text === "string" || Buffer.isBuffer(text))) return false;
   try {
     createSecureContext({ ca, cert, key } as SecureContextOptions);
