@@ -8,6 +8,9 @@ export interface ConfigProblem {
   readonly expected: string;
 }
 
+/** The same in the ESM and in the CommonJS copy of this package. */
+const BRAND: unique symbol = Symbol.for("portero.ConfigError") as never;
+
 /** Settings that cannot be used. Thrown when a client, a middleware or a guard is made, and names everything that is wrong at once. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
@@ -15,6 +18,16 @@ export class ConfigError extends Error {
   constructor(readonly problems: readonly ConfigProblem[]) {
     const lines = problems.map(({ name, value, expected }) => `  ${name}: expected ${expected}, got ${value}`);
     super(`portero cannot start with these settings:\n${lines.join("\n")}`);
+  }
+
+  /** Also true for an error of the other module format's copy of this package. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === "object" && value !== null && BRAND in value;
+  }
+
+  /** @internal */
+  get [BRAND](): true {
+    return true;
   }
 }
 

@@ -1,0 +1,73 @@
+import { randomBytes } from "node:crypto";
+import * as http from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type AuthClient, type AuthClientOptions, createAuthClient } from "portero";
+import { type DevAuthService, startDevAuthService } from "./auth-service.js";
+import { createCatalog } from "./catalog-service.js";
+import { Listener } from "./listener.js";
+import { type OwnRedis, startRedis } from "./redis.js";
+
+/** One instance of the catalog, with a client and a memory of its own. */
+export interface Catalog {
+  readonly url: string;
+  readonly client: AuthClient;
+}
+
+/** Everything that the demo needs, up and running. */
+export interface Stage {
+  readonly auth: DevAuthService;
+  /** Absent where there is no `redis-server`. */
+  readonly redis: OwnRedis | undefined;
+  /** @param port 0, the default, = any free one */
+  openCatalog(port?: number): Promise<Catalog>;
+  close(): Promise<void>;
+}
+
+const WAIT_MS = 5000;
+
+/** Waits until it is so, or for five seconds: who asks will see which. */
+export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let waited = 0; waited < WAIT_MS && !(await isSo()); waited += 10) await sleep(10);
+}
+
+export interface StageOptions extends Pick<AuthClientOptions, "breaker" | "logger"> {
+  /** Of one call to the auth service, on either side, in milliseconds. */
+  timeoutMs: number;
+}
+
+/** Starts the auth service, and Redis if it can be had. The options are those of every catalog's client. */
+export async function startStage({ timeoutMs, ...options }: StageOptions): Promise<Stage> {
+  const ends: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const end of ends.splice(0).reverse()) await end();
+  };
+  const redis = await startRedis();
+  if (redis) ends.push(redis.stop);
+  const auth = await startDevAuthService().catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+  ends.push(auth.stop);
+  const secret = randomBytes(32).toString("base64"); // all catalogs share it, and nobody else
+
+  const openCatalog = async (port?: number): Promise<Catalog> => {
+    const client = createAuthClient({
+      ...options,
+      grpc: { url: auth.grpc.url, timeoutMs },
+      rest: { url: auth.rest.url, timeoutMs },
+      ...(redis && { cache: { redisUrl: redis.url, secret } }),
+    });
+    const listener = new Listener(() => http.createServer(createCatalog(client)), port);
+    try {
+      await listener.start();
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+    ends.push(client.close, () => listener.stop());
+    await client.ready();
+    await until(() => client.status().cache.shared !== "unavailable");
+    return { url: listener.url, client };
+  };
+  return { auth, redis, openCatalog, close };
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The newest end of what the package supports: its dependencies as they resolve today, on Node 24, in a copy without the lockfile.
+# The lockfile on the Node of this machine is the other end. Takes the file that Jest's report goes to.
+set -euo pipefail
+
+report=$1
+cd "$(dirname "$0")/.."
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+
+left_out=(node_modules .git dist build coverage package-lock.json)
+tar "${left_out[@]/#/--exclude=./}" -cf - . | tar -xf - -C "$copy"
+cd "$copy"
+
+# npm runs on the first node of the PATH, and picks the newest dependencies which that one can take.
+newest=$(npx -y node@24 -p process.execPath)
+PATH="$(dirname "$newest"):$PATH"
+export PATH
+echo "Node $(node --version), npm $(npm --version)"
+
+npm install --no-audit --no-fund
+npm ls --omit=dev --depth=0
+npm run check:types
+npm test -- --ci --json --outputFile="$report"

@@ -1,0 +1,101 @@
+import { describe, expect, test } from "@jest/globals";
+import { MemoryStore } from "../cache/memory-store.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { openBareClient, openClient, startService } from "./open-client.js";
+import { until } from "./until.js";
+
+const directory = { users: { "token-ana": { id: "ana" } } };
+const idle = { breaker: "closed", failures: 0, retryAfterMs: 0 };
+
+describe("status()", () => {
+  test("of a client that was never used", async () => {
+    const service = await startService(directory);
+    expect(openClient(service).status()).toEqual({
+      grpc: { url: `${service.grpc.url}/`, ...idle },
+      rest: { url: `${service.rest.url}/`, ...idle },
+      cache: { entries: 0, bytes: 0, shared: "none", hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 },
+      inFlight: 0,
+      upstream: { active: 0, queued: 0 },
+    });
+  });
+
+  test("is plain, and survives JSON", async () => {
+    const service = await startService(directory);
+    const client = openClient(service);
+    service.grpc.fail();
+    await client.verifyToken("token-ana");
+    const status = client.status();
+    expect(JSON.parse(JSON.stringify(status))).toEqual(status);
+  });
+
+  test("names no upstream that is not there, and no URL that nobody gave", async () => {
+    const { upstreams } = await startService(directory);
+    const transport = { unary: () => Promise.reject(new Error()), stream: () => Promise.reject(new Error()) };
+    expect(Object.keys(openBareClient({ rest: upstreams.rest }).status())).not.toContain("grpc");
+    expect(openBareClient({ grpc: { transport } }).status()).toMatchObject({ grpc: idle });
+    expect(openBareClient({ grpc: { transport } }).status().grpc).not.toHaveProperty("url");
+  });
+
+  test("never shows the user-info of a URL", () => {
+    const client = openBareClient({
+      grpc: { url: "http://service:hunter2@127.0.0.1:1" },
+      rest: { url: "http://service:hunter2@127.0.0.1:1/base" },
+    });
+    expect(JSON.stringify(client.status())).not.toMatch(/hunter2|service/);
+    expect(client.status().rest?.url).toBe("http://127.0.0.1:1/base");
+  });
+
+  test("tells what the breakers do", async () => {
+    const service = await startService(directory);
+    const clock = new ManualClock();
+    const client = openClient(service, { clock, breaker: { failureThreshold: 2 } });
+    service.grpc.fail();
+    await client.verifyToken("token-ana", { fresh: true });
+    expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 1, retryAfterMs: 0 });
+    await client.verifyToken("token-ana", { fresh: true });
+    await clock.advance(10_000);
+    expect(client.status().grpc).toMatchObject({ breaker: "open", retryAfterMs: 20_000 });
+    expect(client.status().rest).toMatchObject(idle);
+    await clock.advance(20_000);
+    expect(client.status().grpc).toMatchObject({ breaker: "half-open", retryAfterMs: 0 });
+  });
+
+  test("counts where answers came from", async () => {
+    const service = await startService(directory);
+    const clock = new ManualClock();
+    const cache = { store: new MemoryStore(clock), staleIfErrorMs: 60_000 };
+    const [first, second] = [openClient(service, { clock, cache }), openClient(service, { clock, cache })];
+    await first.verifyToken("token-ana");
+    await settle();
+    await second.verifyToken("token-ana");
+    await second.verifyToken("token-ana");
+    second.peekToken("token-ana");
+    for (let time = 0; time < 3; time++) await expect(second.verifyToken("garbage")).rejects.toThrow();
+    service.grpc.fail();
+    service.rest.fail();
+    await clock.advance(300_000);
+    await second.verifyToken("token-ana");
+    expect(second.status().cache).toMatchObject({
+      hits: 2,
+      sharedHits: 1,
+      refusals: 2,
+      misses: 2, // the garbage, and the outage
+      stale: 1,
+      shared: "available",
+    });
+    expect(first.status().cache).toMatchObject({ misses: 1, entries: 1 });
+    expect(first.status().cache.bytes).toBeGreaterThan(100);
+  });
+
+  test("counts what is under way and what waits", async () => {
+    const service = await startService({ users: { t1: { id: "a" }, t2: { id: "b" }, t3: { id: "c" } } });
+    const client = openClient(service, { limit: { maxConcurrent: 2 } });
+    service.grpc.hang();
+    const calls = ["t1", "t1", "t2", "t3"].map((token) => client.verifyToken(token));
+    await until(() => service.grpc.calls.total === 2);
+    expect(client.status()).toMatchObject({ inFlight: 3, upstream: { active: 2, queued: 1 } });
+    service.grpc.allow();
+    await Promise.all(calls);
+    expect(client.status()).toMatchObject({ inFlight: 0, upstream: { active: 0, queued: 0 } });
+  });
+});

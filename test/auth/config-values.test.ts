@@ -1,0 +1,222 @@
+import { describe, expect, test } from "@jest/globals";
+import { readConfig } from "../../src/auth/config.js";
+import { type AuthClientOptions, ConfigError, createAuthClient } from "../../src/client.js";
+
+const grpc = { url: "http://auth:50051" };
+const rest = { url: "http://auth:8080" };
+const store = { get: async () => undefined, set: async () => true, delete: async () => true };
+const transport = { unary: () => Promise.reject(new Error()), stream: () => Promise.reject(new Error()) };
+const SECRET = "s".repeat(32);
+
+function errorOf(options: unknown): ConfigError {
+  try {
+    void createAuthClient(options as AuthClientOptions).close();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return error as ConfigError;
+  }
+  throw new Error("no ConfigError");
+}
+
+const namesOf = (options: unknown) => errorOf(options).problems.map(({ name }) => name);
+const configOf = (options: unknown) => readConfig(options as AuthClientOptions);
+
+describe("An option that does not exist is named, and what there is:", () => {
+  test.each([
+    ["timeoutMs", { timeoutMs: 5 }],
+    ["grpc.timeout", { grpc: { ...grpc, timeout: 5 } }],
+    ["rest.baseUrl", { rest: { ...rest, baseUrl: "x" } }],
+    ["rest.paths.verify", { rest: { ...rest, paths: { verify: "/x" } } }],
+    ["grpc.tls.pfx", { grpc: { url: "https://auth", tls: { pfx: "x" } } }],
+    ["breaker.threshold", { breaker: { threshold: 5 } }],
+    ["retry.retries", { retry: { retries: 5 } }],
+    ["limit.max", { limit: { max: 5 } }],
+    ["cache.ttl", { cache: { ttl: 5 } }],
+  ])("%s", (name, options) => {
+    const { problems } = errorOf({ grpc, rest, ...options });
+    expect(problems.map((problem) => problem.name)).toEqual([name]);
+    expect(problems[0]?.expected).toMatch(/no such option, but any of \w+/);
+  });
+});
+
+describe("Of the wrong kind is", () => {
+  test.each<[string, unknown]>([
+    ["breaker", 5],
+    ["retry", false],
+    ["limit", "many"],
+    ["cache", []],
+    ["logger", true],
+    ["logger", null],
+    ["logger", { info() {}, warn() {} }],
+    ["headers", "authorization: x"],
+    ["headers", { "no header": "x" }],
+    ["headers", { authorization: "two\nlines" }],
+    ["clock", { now: 5 }],
+    ["clock", {}],
+    ["random", 4],
+  ])("%s: %p", (name, value) => {
+    expect(namesOf({ grpc, rest, [name]: value })).toEqual([name]);
+  });
+
+  test.each<[string, object]>([
+    ["grpc.interceptors", { grpc: { ...grpc, interceptors: () => undefined } }],
+    ["grpc.interceptors", { grpc: { ...grpc, interceptors: ["x"] } }],
+    ["rest.paths.verifyToken", { rest: { ...rest, paths: { verifyToken: "auth/verify" } } }],
+    ["rest.paths.verifyToken", { rest: { ...rest, paths: { verifyToken: 5 } } }],
+    ["rest.paths.userLocals", { rest: { ...rest, paths: { userLocals: "/locals" } } }],
+    ["rest.paths.userPermissions", { rest: { ...rest, paths: { userPermissions: "/users/{id}" } } }],
+    ["rest.paths.organization", { rest: { ...rest, paths: { organization: "/organizations" } } }],
+    ["rest.paths", { rest: { ...rest, paths: "/auth" } }],
+    ["cache.store", { cache: { store: new Map() && {} } }],
+    ["cache.store", { cache: { store: "redis://cache" } }],
+    ["cache.store", { cache: { store, redisUrl: "redis://cache" } }],
+    ["cache.redisUrl", { cache: { redisUrl: "http://cache" } }],
+    ["cache.redisUrl", { cache: { redisUrl: "" } }],
+    ["cache.namespace", { cache: { namespace: "" } }],
+    ["cache.namespace", { cache: { namespace: 5 } }],
+    ["cache.secret", { cache: { secret: "" } }],
+    ["cache.secret", { cache: { secret: "s".repeat(31) } }],
+    ["cache.secret", { cache: { secret: [] } }],
+    ["cache.secret", { cache: { secret: [SECRET, "short"] } }],
+    ["cache.secret", { cache: { secret: 5 } }],
+    ["grpc.tls", { grpc: { ...grpc, tls: {} } }],
+    ["rest.tls", { rest: { ...rest, tls: {} } }],
+    ["grpc.tls", { grpc: { url: "https://auth", tls: { cert: "x" } } }],
+    ["rest.tls", { rest: { url: "https://auth", tls: { key: "x" } } }],
+    ["grpc.tls", { grpc: { url: "https://auth", tls: "x" } }],
+  ])("%s in %j", (name, options) => {
+    expect(namesOf({ grpc, rest, ...options })).toEqual([name]);
+  });
+
+  test.each<[string, object]>([
+    ["grpc.tls", { grpc: { url: "https://auth", tls: { ca: 5 } } }],
+    ["rest.tls", { rest: { url: "https://auth", tls: { ca: {} } } }],
+    ["grpc.tls", { grpc: { url: "https://auth", tls: { cert: "no certificate", key: "no key" } } }],
+  ])("%s in %j: it would fail every request, and never the start", (name, options) => {
+    expect(namesOf({ grpc, rest, ...options }).map((found) => found.split(".").slice(0, 2).join("."))).toEqual([name]);
+  });
+
+  test("nothing of the options themselves", () => {
+    for (const options of [null, "http://auth", [], 5]) {
+      expect(errorOf(options).problems.length).toBeGreaterThan(0);
+    }
+  });
+});
+
+describe("Good is", () => {
+  test.each<[string, object, object]>([
+    ["a secret of 32 bytes", { cache: { secret: SECRET } }, { cache: { secrets: [SECRET] } }],
+    ["a secret of 32 bytes in fewer characters", { cache: { secret: "é".repeat(16) } }, {}],
+    [
+      "a list of secrets",
+      { cache: { secret: [SECRET, `${SECRET}2`] } },
+      { cache: { secrets: [SECRET, `${SECRET}2`] } },
+    ],
+    [
+      "rediss:",
+      { cache: { redisUrl: "rediss://:p@cache:6380/1" } },
+      { cache: { redisUrl: "rediss://:p@cache:6380/1" } },
+    ],
+    ["a namespace", { cache: { namespace: "production" } }, { cache: { identity: "production" } }],
+    ["headers", { headers: { authorization: "Bearer x" } }, { headers: { authorization: "Bearer x" } }],
+    ["a function for headers", { headers: async () => ({}) }, { headers: expect.any(Function) }],
+    [
+      "a path of one's own beside the default ones",
+      { rest: { ...rest, paths: { organization: "/orgs/{organization_id}" } } },
+      { rest: { paths: { organization: "/orgs/{organization_id}", verifyToken: "/auth/verify" } } },
+    ],
+    ["undefined for anything", { cache: undefined, breaker: { windowMs: undefined }, headers: undefined }, {}],
+  ])("%s", (_what, options, expected) => {
+    expect(configOf({ grpc, rest, ...options })).toMatchObject(expected);
+  });
+
+  test("logger: false is silent", () => {
+    const { logger } = configOf({ grpc, logger: false });
+    expect([logger.info("x"), logger.warn("x"), logger.error("x")]).toEqual([undefined, undefined, undefined]);
+    expect(logger).not.toBe(console);
+  });
+});
+
+describe("A custom transport", () => {
+  test("needs a namespace with a shared tier: no URL tells its auth service from others", () => {
+    expect(namesOf({ grpc: { transport }, cache: { store } })).toEqual(["cache.namespace"]);
+    expect(namesOf({ grpc: { transport }, cache: { redisUrl: "redis://cache" } })).toEqual(["cache.namespace"]);
+    expect(configOf({ grpc: { transport }, cache: { store, namespace: "production" } }).cache.store).toBe(store);
+  });
+
+  test("needs none without", () => {
+    expect(configOf({ grpc: { transport } }).cache.store).toBeUndefined();
+  });
+});
+
+describe("A ConfigError", () => {
+  const wrong = {
+    grpc: { url: "nonsense", timeoutMs: 1 },
+    rest: { url: "http://auth", paths: { verifyToken: "x" } },
+    breaker: { windowMs: -1 },
+    retry: { attempts: 0 },
+    limit: { maxQueue: "x" },
+    cache: { ttlMs: "5 min", secret: "short" },
+    maxAnswerBytes: 0,
+    logger: "console",
+    surprise: 1,
+  };
+
+  test("names everything that is wrong at once", () => {
+    expect(namesOf(wrong).sort()).toEqual(
+      [
+        "grpc.url",
+        "grpc.timeoutMs",
+        "rest.paths.verifyToken",
+        "breaker.windowMs",
+        "retry.attempts",
+        "limit.maxQueue",
+        "cache.ttlMs",
+        "cache.secret",
+        "maxAnswerBytes",
+        "logger",
+        "surprise",
+      ].sort(),
+    );
+  });
+
+  test("says in its message, line by line, what was found and what is expected", () => {
+    const { message, problems } = errorOf(wrong);
+    for (const { name, value, expected } of problems)
+      expect(message).toContain(`${name}: expected ${expected}, got ${value}`);
+    expect(message).toContain('got "5 min"');
+    expect(message.split("\n")).toHaveLength(problems.length + 1);
+  });
+
+  test("shows a value on one line, and not too much of it", () => {
+    const [problem] = errorOf({ grpc: { url: `first line\n${"x".repeat(500)}` } }).problems;
+    expect(problem?.value).not.toContain("\n");
+    expect(problem?.value.length).toBeLessThan(100);
+  });
+
+  test("never shows the user-info of a URL", () => {
+    for (const options of [
+      { rest: { url: "ftp://service:hunter2@auth" } },
+      { rest: { url: "http://service:hunter2@auth/?a=1" } },
+      { grpc: { url: "grpc://service:hunter2@auth" } },
+      { grpc, cache: { redisUrl: "http://:hunter2@cache" } },
+    ]) {
+      expect(errorOf(options).message).not.toContain("hunter2");
+      expect(errorOf(options).message).toContain("@");
+    }
+  });
+
+  test.each<[string, object]>([
+    ["a secret that is too short", { cache: { secret: "hunter2" } }],
+    ["a secret among others", { cache: { secret: [SECRET, "hunter2"] } }],
+    ["a secret under a name that does not exist", { cache: { secrets: "hunter2" } }],
+    ["a password under a name that does not exist", { password: "hunter2" }],
+    ["a header that is none", { headers: "authorization: hunter2" }],
+    ["a header's value that is none", { headers: { authorization: "hunter2\nand more" } }],
+    ["a key without its certificate", { grpc: { url: "https://auth", tls: { key: "hunter2" } } }],
+    ["a key in the place of tls", { grpc: { url: "https://auth", tls: "-----BEGIN PRIVATE KEY----- hunter2" } }],
+    ["a passphrase for a key", { grpc: { url: "https://auth", tls: { passphrase: "hunter2" } } }],
+  ])("never shows %s", (_what, options) => {
+    expect(errorOf({ grpc, rest, ...options }).message).not.toContain("hunter2");
+  });
+});

@@ -1,0 +1,241 @@
+import { describe, expect, test } from "@jest/globals";
+import { readConfig } from "../../src/auth/config.js";
+import { type AuthClientOptions, ConfigError, createAuthClient } from "../../src/client.js";
+import { systemClock } from "../../src/runtime/clock.js";
+
+const grpc = { url: "http://auth:50051" };
+const rest = { url: "http://auth:8080" };
+const store = { get: async () => undefined, set: async () => true, delete: async () => true };
+const transport = { unary: () => Promise.reject(new Error()), stream: () => Promise.reject(new Error()) };
+const SECRET = "s".repeat(32);
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+type Path = string;
+
+/** Options with one of them set: `"cache.ttlMs"` to 5 makes `{ cache: { ttlMs: 5 } }`, beside two upstreams. */
+function withOption(path: Path, value: unknown): AuthClientOptions {
+  const options: Record<string, Record<string, unknown>> = { grpc: { ...grpc }, rest: { ...rest } };
+  const keys = path.split(".");
+  const last = keys.pop() ?? "";
+  let place: Record<string, unknown> = options;
+  for (const key of keys) {
+    place[key] ??= {};
+    place = place[key] as Record<string, unknown>;
+  }
+  place[last] = value;
+  return options as AuthClientOptions;
+}
+
+function valueAt(config: object, path: Path): unknown {
+  return path.split(".").reduce<unknown>((place, key) => (place as Record<string, unknown>)[key], config);
+}
+
+function problemsOf(options: unknown) {
+  try {
+    void createAuthClient(options as AuthClientOptions).close();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).problems;
+  }
+  throw new Error("no ConfigError");
+}
+
+const namesOf = (options: unknown) => problemsOf(options).map(({ name }) => name);
+
+test("Two URLs are enough: everything else has its default.", () => {
+  expect(readConfig({ grpc, rest })).toEqual({
+    grpc: { ...grpc, timeoutMs: 1000, tls: undefined, interceptors: [], transport: undefined },
+    rest: {
+      ...rest,
+      timeoutMs: 2000,
+      tls: undefined,
+      paths: {
+        verifyToken: "/auth/verify",
+        userLocals: "/api/v1/users/{user_id}/locals",
+        userPermissions: "/api/v1/users/{user_id}/permissions",
+        organization: "/api/v1/organizations/{organization_id}",
+      },
+    },
+    breaker: { failureThreshold: 5, windowMs: 60_000, recoveryMs: 30_000 },
+    retry: { attempts: 3, initialDelayMs: 50, maxDelayMs: 1000 },
+    limit: { maxConcurrent: 256, maxQueue: 1024 },
+    cache: {
+      maxEntries: 20_000,
+      maxBytes: 67_108_864,
+      ttlMs: 300_000,
+      localsTtlMs: 3_600_000,
+      permissionsTtlMs: 300_000,
+      organizationTtlMs: 3_600_000,
+      refusalTtlMs: 10_000,
+      processTtlMs: 30_000,
+      staleIfErrorMs: 0,
+      redisUrl: undefined,
+      store: undefined,
+      identity: expect.any(String),
+      secrets: [],
+    },
+    headers: undefined,
+    maxAnswerBytes: 1_048_576,
+    deadlineMs: 3000,
+    logger: console,
+    clock: systemClock,
+    random: Math.random,
+  });
+});
+
+describe("A number is taken up to its borders, and named beyond them:", () => {
+  const durations: [Path, number][] = [
+    ["grpc.timeoutMs", 20],
+    ["rest.timeoutMs", 20],
+    ["breaker.windowMs", 1],
+    ["breaker.recoveryMs", 1],
+    ["retry.initialDelayMs", 0],
+    ["retry.maxDelayMs", 0],
+    ["cache.ttlMs", 0],
+    ["cache.localsTtlMs", 0],
+    ["cache.permissionsTtlMs", 0],
+    ["cache.organizationTtlMs", 0],
+    ["cache.refusalTtlMs", 0],
+    ["cache.processTtlMs", 0],
+    ["cache.staleIfErrorMs", 0],
+  ];
+  test.each<[Path, number, number]>([
+    ...durations.map(([path, min]): [Path, number, number] => [path, min, MAX_TIMER_MS]),
+    ["breaker.failureThreshold", 1, Number.MAX_SAFE_INTEGER],
+    ["retry.attempts", 1, 10],
+    ["limit.maxConcurrent", 1, Number.MAX_SAFE_INTEGER],
+    ["limit.maxQueue", 0, Number.MAX_SAFE_INTEGER],
+    ["cache.maxEntries", 1, 2 ** 24],
+    ["cache.maxBytes", 1, Number.MAX_SAFE_INTEGER],
+    ["maxAnswerBytes", 1, 2 ** 31 - 1],
+  ])("%s from %d to %d", (path, min, max) => {
+    for (const good of [min, min + 1, max]) expect(valueAt(readConfig(withOption(path, good)), path)).toBe(good);
+    for (const bad of [min - 1, max + 1, -1, Number.NaN, Number.POSITIVE_INFINITY, "5", true, null, {}, [5], 5n]) {
+      const [problem, ...others] = problemsOf(withOption(path, bad));
+      expect(others).toEqual([]);
+      expect(problem).toMatchObject({ name: path, expected: expect.stringContaining(String(min)) });
+    }
+  });
+
+  test.each(durations)("%s may be a fraction", (path) => {
+    expect(valueAt(readConfig(withOption(path, 99.5)), path)).toBe(99.5);
+  });
+
+  test.each([
+    "breaker.failureThreshold",
+    "retry.attempts",
+    "limit.maxConcurrent",
+    "limit.maxQueue",
+    "cache.maxEntries",
+    "cache.maxBytes",
+    "maxAnswerBytes",
+  ])("%s may not", (path) => {
+    expect(namesOf(withOption(path, 2.5))).toEqual([path]);
+  });
+});
+
+describe("The deadline", () => {
+  test("is the sum of the timeouts of the upstreams that are there", () => {
+    expect(readConfig({ grpc: { ...grpc, timeoutMs: 300 }, rest }).deadlineMs).toBe(2300);
+    expect(readConfig({ grpc }).deadlineMs).toBe(1000);
+    expect(readConfig({ rest }).deadlineMs).toBe(2000);
+  });
+
+  test("that is smaller than the sum is shared in proportion", () => {
+    const config = readConfig({ grpc, rest, deadlineMs: 1500 });
+    expect([config.deadlineMs, config.grpc?.timeoutMs, config.rest?.timeoutMs]).toEqual([1500, 500, 1000]);
+  });
+
+  test("that is larger leaves the timeouts alone", () => {
+    const config = readConfig({ grpc, rest, deadlineMs: 60_000 });
+    expect([config.deadlineMs, config.grpc?.timeoutMs, config.rest?.timeoutMs]).toEqual([60_000, 1000, 2000]);
+  });
+
+  test("leaves every upstream the 20 ms of a try", () => {
+    expect(readConfig({ grpc, rest, deadlineMs: 60 }).grpc?.timeoutMs).toBe(20);
+    expect(namesOf({ grpc, rest, deadlineMs: 59 })).toEqual(["deadlineMs"]);
+    expect(readConfig({ rest, deadlineMs: 20 }).rest?.timeoutMs).toBe(20);
+    expect(namesOf({ rest, deadlineMs: 19 })).toEqual(["deadlineMs"]);
+  });
+
+  test.each([0, -1, Number.NaN, MAX_TIMER_MS + 1, "3000", null])("may not be %p", (deadlineMs) => {
+    expect(namesOf({ grpc, rest, deadlineMs })).toEqual(["deadlineMs"]);
+  });
+
+  test("is not longer than a timer of Node can be", () => {
+    const timeoutMs = MAX_TIMER_MS;
+    const config = () => readConfig({ grpc: { ...grpc, timeoutMs }, rest: { ...rest, timeoutMs } });
+    let deadlineMs = 0;
+    try {
+      deadlineMs = config().deadlineMs;
+    } catch (error) {
+      expect(error).toBeInstanceOf(ConfigError);
+    }
+    expect(deadlineMs).toBeLessThanOrEqual(MAX_TIMER_MS);
+  });
+});
+
+describe("An upstream", () => {
+  test.each([[{}], [undefined], [{ cache: {} }]])("must be there: %j names both", (options) => {
+    const [problem] = problemsOf(options);
+    expect(`${problem?.name} ${problem?.expected}`).toMatch(/grpc\.url.*rest\.url/);
+  });
+
+  test("alone is enough, either one", () => {
+    expect(readConfig({ grpc })).toMatchObject({ grpc, rest: undefined });
+    expect(readConfig({ rest })).toMatchObject({ grpc: undefined, rest });
+    expect(readConfig({ grpc: { transport } }).grpc).toMatchObject({ url: undefined, transport });
+  });
+
+  test.each<[Path, unknown]>([
+    ["grpc.url", "http://10.0.0.1:50051"],
+    ["grpc.url", "https://auth.example.com"],
+    ["grpc.url", "http://[::1]:50051"],
+    ["rest.url", "https://auth.example.com/base/"],
+    ["rest.url", "http://service:password@auth"],
+  ])("%s may be %j", (path, value) => {
+    expect(valueAt(readConfig(withOption(path, value)), path)).toBe(value);
+  });
+
+  test.each(
+    ["grpc.url", "rest.url"].flatMap((path) =>
+      ["", "auth", "auth:50051", "ftp://auth", "http://", "http://auth/#part", 7, null, {}].map(
+        (value): [Path, unknown] => [path, value],
+      ),
+    ),
+  )("%s may not be %j", (path, value) => {
+    expect(namesOf(withOption(path, value))).toEqual([path]);
+  });
+
+  test("rest.url has no query: the paths are appended to it", () => {
+    expect(namesOf({ rest: { url: "http://auth/?tenant=1" } })).toEqual(["rest.url"]);
+  });
+
+  test.each([
+    [{ grpc: {} }, ["grpc.url"]],
+    [{ rest: {} }, ["rest.url"]],
+    [{ grpc: { url: grpc.url, transport } }, ["grpc.transport"]],
+    [{ grpc: { transport: {} } }, ["grpc.transport"]],
+    [{ grpc: "http://auth" }, ["grpc"]],
+    [{ rest: "http://auth" }, ["rest"]],
+    [{ grpc, rest: [] }, ["rest"]],
+  ])("%j is not one", (options, names) => {
+    expect(namesOf(options)).toEqual(expect.arrayContaining(names));
+  });
+});
+
+test("What is read is a copy, and does not change any more.", () => {
+  const options = { grpc: { ...grpc }, rest: { ...rest, paths: {} }, cache: { secret: [SECRET] }, headers: { a: "b" } };
+  const before = structuredClone(options);
+  const config = readConfig(options);
+  expect(options).toEqual(before);
+  options.headers.a = "c";
+  options.cache.secret.push("x");
+  expect(config.headers).toEqual({ a: "b" });
+  expect(config.cache.secrets).toEqual([SECRET]);
+  expect(Object.isFrozen(config)).toBe(true);
+});
+
+test("A store stands in the cache's place for Redis.", () => {
+  expect(readConfig({ grpc, cache: { store } }).cache.store).toBe(store);
+});

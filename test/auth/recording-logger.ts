@@ -1,0 +1,18 @@
+import type { Logger } from "../../src/client.js";
+
+/** Keeps every line, with its level before it. */
+export class RecordingLogger implements Logger {
+  readonly lines: string[] = [];
+
+  info(message: string): void {
+    this.lines.push(`info ${message}`);
+  }
+
+  warn(message: string): void {
+    this.lines.push(`warn ${message}`);
+  }
+
+  error(message: string): void {
+    this.lines.push(`error ${message}`);
+  }
+}

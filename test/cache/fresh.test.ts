@@ -1,0 +1,168 @@
+import { describe, expect, test } from "@jest/globals";
+import type { CacheOptions } from "../../src/client.js";
+import { AnswerGate } from "../auth/answer-gate.js";
+import { openClient, startService } from "../auth/open-client.js";
+import { until } from "../auth/until.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { MemoryStore } from "./memory-store.js";
+
+const anaRef = { userId: "ana", organizationId: "org-1" };
+const readOnly = { id: "ana", permissions: ["read"], locals: ["madrid"] };
+const readWrite = { id: "ana", permissions: ["read", "write"], locals: ["madrid", "sevilla"] };
+
+async function gated(cache: CacheOptions = {}) {
+  const service = await startService({ users: { "token-ana": readOnly } });
+  const gate = new AnswerGate();
+  const clock = new ManualClock();
+  const client = openClient(service, { clock, cache, grpc: { interceptors: [gate.interceptor] } });
+  return { service, gate, clock, client };
+}
+
+describe("A fresh call", () => {
+  test("asks the service, whatever the cache holds, and the cache learns from it", async () => {
+    const { service, client } = await gated();
+    await client.verifyToken("token-ana");
+    service.allow("token-ana", readWrite);
+    const answer = await client.verifyToken("token-ana", { fresh: true });
+    expect([answer.source, answer.user.permissions]).toEqual(["grpc", ["read", "write"]]);
+    expect(client.peekToken("token-ana")?.user.permissions).toEqual(["read", "write"]);
+    expect(service.calls.total).toBe(2);
+  });
+
+  test("asks the service after a remembered refusal too", async () => {
+    const { service, client } = await gated();
+    await expect(client.verifyToken("token-ben")).rejects.toMatchObject({ code: "invalid_token" });
+    service.allow("token-ben", { id: "ben" });
+    expect((await client.verifyToken("token-ben", { fresh: true })).user.id).toBe("ben");
+    expect((await client.verifyToken("token-ben")).source).toBe("process");
+  });
+
+  test("skips the shared tier", async () => {
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const service = await startService({ users: { "token-ana": readOnly } });
+    await openClient(service, { clock, cache: { store } }).verifyToken("token-ana");
+    const answer = await openClient(service, { clock, cache: { store } }).verifyToken("token-ana", { fresh: true });
+    expect(answer.source).toBe("grpc");
+  });
+
+  test("rejects when the service cannot tell, and leaves the entry in its place", async () => {
+    const { service, client } = await gated();
+    await client.verifyToken("token-ana");
+    service.grpc.fail();
+    service.rest.fail();
+    await expect(client.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject({ code: "auth_unavailable" });
+    expect(client.peekToken("token-ana")?.user.id).toBe("ana");
+  });
+
+  test("rejects so with staleIfErrorMs too: it asked for the service's word", async () => {
+    const { service, client } = await gated({ staleIfErrorMs: 60_000 });
+    await client.verifyToken("token-ana");
+    service.grpc.fail();
+    service.rest.fail();
+    await expect(client.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject({ code: "auth_unavailable" });
+  });
+
+  test("does not join a flight that began before it", async () => {
+    const { service, gate, client } = await gated();
+    gate.close();
+    const early = client.verifyToken("token-ana");
+    await until(() => gate.held === 1);
+    gate.open();
+    service.allow("token-ana", readWrite);
+    expect((await client.verifyToken("token-ana", { fresh: true })).user.permissions).toEqual(["read", "write"]);
+    gate.release();
+    expect((await early).user.permissions).toEqual(["read"]);
+    expect(service.calls.total).toBe(2);
+  });
+
+  test("is joined by a later call that is not fresh", async () => {
+    const { service, gate, client } = await gated();
+    gate.close();
+    const fresh = client.verifyToken("token-ana", { fresh: true });
+    const later = client.verifyToken("token-ana");
+    await until(() => gate.held === 1);
+    gate.release();
+    expect((await later).user).toBe((await fresh).user);
+    expect(service.calls.total).toBe(1);
+  });
+
+  test("leaves an earlier flight to those aboard: who comes later joins the newer one", async () => {
+    const { service, gate, client } = await gated();
+    gate.close();
+    const early = client.verifyToken("token-ana");
+    await until(() => gate.held === 1);
+    service.allow("token-ana", readWrite);
+    const fresh = client.verifyToken("token-ana", { fresh: true });
+    const later = client.verifyToken("token-ana");
+    await until(() => gate.held === 2);
+    gate.release();
+    const answers = await Promise.all([early, fresh, later]);
+    expect(answers.map(({ user }) => user.permissions.length)).toEqual([1, 2, 2]);
+    expect(service.calls.total).toBe(2);
+  });
+});
+
+describe("An older flight that lands later", () => {
+  test("does not overwrite a newer answer, here or in the shared tier", async () => {
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const { service, gate, client } = await gated({ store });
+    gate.close();
+    const early = client.verifyToken("token-ana");
+    await until(() => gate.held === 1);
+    gate.open();
+    service.allow("token-ana", readWrite);
+    await client.verifyToken("token-ana", { fresh: true });
+    gate.release();
+    await early;
+    await settle();
+    expect(client.peekToken("token-ana")?.user.permissions).toEqual(["read", "write"]);
+    const elsewhere = await openClient(service, { clock, cache: { store } }).verifyToken("token-ana");
+    expect([elsewhere.source, elsewhere.user.permissions]).toEqual(["shared", ["read", "write"]]);
+  });
+
+  test.each([
+    ["a newer refusal", {}],
+    ["a newer refusal that is not remembered", { refusalTtlMs: 0 }],
+  ])("does not overwrite %s", async (_what, cache) => {
+    const { service, gate, client } = await gated(cache);
+    gate.close();
+    const early = client.verifyToken("token-ana");
+    await until(() => gate.held === 1);
+    gate.open();
+    service.refuse("token-ana");
+    await expect(client.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject({ code: "invalid_token" });
+    gate.release();
+    await early;
+    expect(client.peekToken("token-ana")).toBeUndefined();
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "invalid_token" });
+  });
+
+  test("does not overwrite a newer refusal of a look-up", async () => {
+    const { service, gate, client } = await gated();
+    gate.close();
+    const early = client.getUserLocals(anaRef);
+    await until(() => gate.held === 1);
+    gate.open();
+    service.refuse("token-ana");
+    await expect(client.getUserLocals(anaRef, { fresh: true })).rejects.toMatchObject({ code: "lookup_refused" });
+    gate.release();
+    await early;
+    await expect(client.getUserLocals(anaRef)).rejects.toMatchObject({ code: "lookup_refused" });
+  });
+
+  test("does not evict a newer answer with its refusal", async () => {
+    const { service, gate, client } = await gated();
+    service.refuse("token-ana");
+    gate.close();
+    const early = client.verifyToken("token-ana");
+    await until(() => gate.held === 1);
+    gate.open();
+    service.allow("token-ana", readOnly);
+    await client.verifyToken("token-ana", { fresh: true });
+    gate.release();
+    await expect(early).rejects.toMatchObject({ code: "invalid_token" });
+    expect((await client.verifyToken("token-ana")).source).toBe("process");
+  });
+});

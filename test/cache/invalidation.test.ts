@@ -1,0 +1,168 @@
+import { describe, expect, test } from "@jest/globals";
+import { AnswerGate } from "../auth/answer-gate.js";
+import { openClient, startService } from "../auth/open-client.js";
+import { until } from "../auth/until.js";
+import { ManualClock } from "../support/manual-clock.js";
+
+const anaRef = { userId: "ana", organizationId: "org-1" };
+const users = {
+  "token-ana": { id: "ana" },
+  "token-ana-2": { id: "ana" },
+  "token-ben": { id: "ben" },
+  "token-ana-elsewhere": { id: "ana", organizationId: "org-2" },
+};
+
+async function gated() {
+  const service = await startService({ users, organizations: { "org-1": {} } });
+  const gate = new AnswerGate();
+  const clock = new ManualClock();
+  const client = openClient(service, { clock, grpc: { interceptors: [gate.interceptor] } });
+  return { service, gate, clock, client };
+}
+
+describe("invalidateToken", () => {
+  test("makes the next request ask the service", async () => {
+    const { service, client } = await gated();
+    await client.verifyToken("token-ana");
+    await client.invalidateToken("token-ana");
+    expect(client.peekToken("token-ana")).toBeUndefined();
+    expect((await client.verifyToken("token-ana")).source).toBe("grpc");
+    expect(service.calls.total).toBe(2);
+  });
+
+  test("forgets a refusal as well", async () => {
+    const { service, client } = await gated();
+    await expect(client.verifyToken("token-new")).rejects.toMatchObject({ code: "invalid_token" });
+    service.allow("token-new", { id: "new" });
+    await client.invalidateToken("token-new");
+    expect((await client.verifyToken("token-new")).user.id).toBe("new");
+  });
+
+  test("touches no other token", async () => {
+    const { client } = await gated();
+    await client.verifyToken("token-ana");
+    await client.verifyToken("token-ana-2");
+    await client.invalidateToken("token-ana");
+    expect(client.peekToken("token-ana-2")?.user.id).toBe("ana");
+  });
+
+  test("does not mind a token that nobody knows", async () => {
+    const { client } = await gated();
+    await expect(client.invalidateToken("never-seen")).resolves.toBeUndefined();
+  });
+});
+
+describe("invalidateUser", () => {
+  test("makes every token, the locals and the permissions of the user be asked again", async () => {
+    const { service, clock, client } = await gated();
+    const askAll = async () => {
+      await client.verifyToken("token-ana");
+      await client.verifyToken("token-ana-2");
+      await client.getUserLocals(anaRef);
+      await client.getUserPermissions(anaRef);
+    };
+    await askAll();
+    await askAll();
+    expect(service.calls.total).toBe(4);
+    await client.invalidateUser(anaRef);
+    await clock.advance(1); // what is asked in the same millisecond cannot be told from what was asked before
+    await askAll();
+    await askAll();
+    expect(service.calls.total).toBe(8);
+  });
+
+  test("touches nobody else: no other user, no namesake elsewhere, no organization", async () => {
+    const { service, client } = await gated();
+    await client.verifyToken("token-ben");
+    await client.verifyToken("token-ana-elsewhere");
+    await client.getOrganization("org-1");
+    service.resetCalls();
+    await client.invalidateUser(anaRef);
+    expect(client.peekToken("token-ben")?.user.id).toBe("ben");
+    expect(client.peekToken("token-ana-elsewhere")?.user.id).toBe("ana");
+    await client.getOrganization("org-1");
+    expect(service.calls.total).toBe(0);
+  });
+});
+
+describe.each([
+  ["of the token", (client: Awaited<ReturnType<typeof gated>>["client"]) => client.invalidateToken("token-ana")],
+  ["of the user", (client: Awaited<ReturnType<typeof gated>>["client"]) => client.invalidateUser(anaRef)],
+])("An invalidation %s during a flight", (_whose, invalidate) => {
+  test("wins: the answer is for those aboard, and is not kept", async () => {
+    const { service, gate, clock, client } = await gated();
+    gate.close();
+    const early = client.verifyToken("token-ana");
+    await until(() => gate.held === 1);
+    await clock.advance(1);
+    await invalidate(client);
+    gate.open();
+    gate.release();
+    expect((await early).user.id).toBe("ana");
+    expect(client.peekToken("token-ana")).toBeUndefined();
+    await clock.advance(1);
+    expect((await client.verifyToken("token-ana")).source).toBe("grpc");
+    expect(service.calls.total).toBe(2);
+  });
+
+  test("is not joined by later callers", async () => {
+    const { service, gate, clock, client } = await gated();
+    gate.close();
+    const early = client.verifyToken("token-ana");
+    await until(() => gate.held === 1);
+    await invalidate(client);
+    await clock.advance(1);
+    service.refuse("token-ana");
+    const late = client.verifyToken("token-ana");
+    const outcome = expect(late).rejects.toMatchObject({ code: "invalid_token" });
+    await until(() => gate.held === 2);
+    gate.release();
+    await outcome;
+    expect((await early).user.id).toBe("ana");
+    expect(client.peekToken("token-ana")).toBeUndefined();
+  });
+
+  test("wins over a refresh in the background", async () => {
+    const { gate, clock, client } = await gated();
+    await client.verifyToken("token-ana");
+    await clock.advance(240_000);
+    gate.close();
+    await client.verifyToken("token-ana");
+    await until(() => gate.held === 1);
+    await clock.advance(1);
+    await invalidate(client);
+    gate.release();
+    await until(() => client.status().inFlight === 0);
+    expect(client.peekToken("token-ana")).toBeUndefined();
+  });
+});
+
+test("An invalidation of the user during a look-up wins as well.", async () => {
+  const { service, gate, clock, client } = await gated();
+  gate.close();
+  const early = client.getUserLocals(anaRef);
+  await until(() => gate.held === 1);
+  await clock.advance(1);
+  await client.invalidateUser(anaRef);
+  gate.open();
+  gate.release();
+  await early;
+  await clock.advance(1);
+  await client.getUserLocals(anaRef);
+  await client.getUserLocals(anaRef);
+  expect(service.calls.GetUserLocals).toBe(2);
+});
+
+test("A refused flight that was overtaken by an invalidation is not remembered.", async () => {
+  const { service, gate, client } = await gated();
+  gate.close();
+  const early = client.verifyToken("token-new");
+  const outcome = expect(early).rejects.toMatchObject({ code: "invalid_token" });
+  await until(() => gate.held === 1);
+  service.allow("token-new", { id: "new" });
+  await client.invalidateToken("token-new");
+  gate.open();
+  gate.release();
+  await outcome;
+  expect((await client.verifyToken("token-new")).user.id).toBe("new");
+});

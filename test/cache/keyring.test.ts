@@ -1,0 +1,194 @@
+import { describe, expect, test } from "@jest/globals";
+import type { AuthClientOptions, CacheOptions } from "../../src/client.js";
+import { openBareClient, openClient, startService } from "../auth/open-client.js";
+import { RecordingLogger } from "../auth/recording-logger.js";
+import { unsignedJwt } from "../auth/unsigned-jwt.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { MemoryStore } from "./memory-store.js";
+
+const ANA = unsignedJwt({ sub: "ana", secretive: "s3cret-claim" });
+const [OLD, NEW] = ["old-secret-".repeat(4), "new-secret-".repeat(4)];
+const anaRef = { userId: "ana", organizationId: "org-1" };
+
+async function onOneStore() {
+  const service = await startService({
+    users: { [ANA]: { id: "ana", permissions: ["read"] }, "token-ben": { id: "ben" } },
+    organizations: { "org-1": {} },
+  });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const open = (cache: CacheOptions = {}, options: Partial<AuthClientOptions> = {}) =>
+    openClient(service, { clock, cache: { store, ...cache }, ...options });
+  return { service, clock, store, open };
+}
+
+describe("On one store", () => {
+  test("two clients of two auth services never share", async () => {
+    const { store, clock, open } = await onOneStore();
+    const other = await startService({ users: { [ANA]: { id: "eve" } } });
+    await open().verifyToken(ANA);
+    const elsewhere = openClient(other, { clock, cache: { store } });
+    expect((await elsewhere.verifyToken(ANA)).user.id).toBe("eve");
+    await settle();
+    expect(store.keys("token")).toHaveLength(2);
+    expect((await open().verifyToken(ANA)).user.id).toBe("ana");
+  });
+
+  test("nor do they tell each other of invalidations", async () => {
+    const { store, clock, open } = await onOneStore();
+    const other = await startService({ users: { [ANA]: { id: "ana" } } });
+    await open().verifyToken(ANA);
+    await clock.advance(1);
+    const elsewhere = openClient(other, { clock, cache: { store } });
+    await elsewhere.invalidateUser(anaRef);
+    await elsewhere.invalidateToken(ANA);
+    expect((await open().verifyToken(ANA)).source).toBe("shared");
+  });
+
+  test("one upstream in common is not the same auth service", async () => {
+    const { service, store, clock, open } = await onOneStore();
+    await open().verifyToken(ANA);
+    const { grpc, rest } = service.upstreams;
+    for (const upstream of [{ grpc }, { rest }]) {
+      const { source } = await openBareClient({ ...upstream, clock, cache: { store } }).verifyToken(ANA);
+      expect(source).not.toBe("shared");
+    }
+  });
+
+  test("the same URL in another spelling, or with a password, is the same auth service", async () => {
+    const { service, store, clock, open } = await onOneStore();
+    await open().verifyToken(ANA);
+    const { grpc, rest } = service.upstreams;
+    const spelled = openBareClient({
+      grpc: { url: `${grpc.url}/` },
+      rest: { url: rest.url.replace("http://", "http://user:password@") },
+      clock,
+      cache: { store },
+    });
+    expect((await spelled.verifyToken(ANA)).source).toBe("shared");
+  });
+
+  test("a namespace takes the place of the URLs", async () => {
+    const { store, clock, open } = await onOneStore();
+    const other = await startService();
+    await open({ namespace: "production" }).verifyToken(ANA);
+    const behindAnotherName = openClient(other, { clock, cache: { store, namespace: "production" } });
+    expect((await behindAnotherName.verifyToken(ANA)).source).toBe("shared");
+    expect((await open({ namespace: "staging" }).verifyToken(ANA)).source).toBe("grpc");
+    expect((await open().verifyToken(ANA)).source).toBe("grpc");
+  });
+
+  test("ids that run together are kept apart", async () => {
+    const service = await startService({
+      users: {
+        t1: { id: "c", organizationId: "a:b", locals: ["one"] },
+        t2: { id: "b:c", organizationId: "a", locals: ["two"] },
+        t3: { id: 'c"]', organizationId: 'a","b', locals: ["three"] },
+      },
+    });
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const ask = async () => {
+      const client = openClient(service, { clock, cache: { store } });
+      const found = [];
+      for (const [organizationId, userId] of [
+        ["a:b", "c"],
+        ["a", "b:c"],
+        ['a","b', 'c"]'],
+      ] as const)
+        found.push(await client.getUserLocals({ userId, organizationId }));
+      return found;
+    };
+    expect(await ask()).toEqual([["one"], ["two"], ["three"]]);
+    await settle();
+    expect(await ask()).toEqual([["one"], ["two"], ["three"]]);
+    expect(service.calls.GetUserLocals).toBe(3);
+  });
+});
+
+describe.each([
+  ["Without a secret", {}],
+  ["With a secret", { secret: NEW }],
+])("%s", (_how, cache) => {
+  test("nothing of a token stands in the store, in keys or in entries", async () => {
+    const { store, clock, open } = await onOneStore();
+    const client = open(cache);
+    await client.verifyToken(ANA);
+    await expect(client.verifyToken("garbage-token")).rejects.toThrow();
+    await client.getUserLocals(anaRef);
+    await client.getOrganization("org-1");
+    await clock.advance(1);
+    await client.invalidateUser(anaRef);
+    await settle();
+    const everything = `${store.log.join("\n")}\n${[...store.texts].join("\n")}`;
+    for (const part of [ANA, ...ANA.split("."), "garbage-token", "s3cret-claim", NEW])
+      expect(everything).not.toContain(part);
+    expect(store.texts.size).toBe(5);
+  });
+});
+
+describe("With a secret", () => {
+  test("entries say nothing, and their keys cannot be guessed from ids", async () => {
+    const { store, open } = await onOneStore();
+    await open().getUserLocals(anaRef);
+    await settle();
+    const [open1 = ""] = store.texts.keys();
+    await open({ secret: NEW }).verifyToken(ANA);
+    await open({ secret: NEW }).getUserLocals(anaRef);
+    await open({ secret: OLD }).getUserLocals(anaRef);
+    await settle();
+    expect(new Set(store.keys("locals")).size).toBe(3);
+    store.texts.delete(open1);
+    const everything = [...store.texts].join("\n");
+    for (const part of ["ana", "org-1", "read", "example.com", "askedAt", "user"])
+      expect(everything).not.toContain(part);
+  });
+
+  test("two clients share", async () => {
+    const { open } = await onOneStore();
+    await open({ secret: NEW }).verifyToken(ANA);
+    expect((await open({ secret: [NEW] }).verifyToken(ANA)).source).toBe("shared");
+  });
+
+  test("nobody shares who has another one, or none", async () => {
+    const { open } = await onOneStore();
+    await open({ secret: NEW }).verifyToken(ANA);
+    expect((await open({ secret: OLD }).verifyToken(ANA)).source).toBe("grpc");
+    expect((await open().verifyToken(ANA)).source).toBe("grpc");
+  });
+
+  test("rotation loses nothing: the first one writes, all of them read", async () => {
+    const { clock, open } = await onOneStore();
+    await open({ secret: OLD }).verifyToken(ANA);
+    expect((await open({ secret: [NEW, OLD] }).verifyToken(ANA)).source).toBe("shared");
+    expect((await open({ secret: NEW }).verifyToken(ANA)).source).toBe("grpc");
+    await settle();
+    await open({ secret: [NEW, OLD] }).verifyToken("token-ben");
+    await settle();
+    expect((await open({ secret: OLD }).verifyToken("token-ben")).source).toBe("grpc");
+    expect((await open({ secret: NEW }).verifyToken("token-ben")).source).toBe("shared");
+    await clock.advance(1);
+  });
+
+  test("an invalidation during rotation reaches what either secret wrote", async () => {
+    const { clock, store, open } = await onOneStore();
+    await open({ secret: OLD }).verifyToken(ANA);
+    await open({ secret: OLD }).verifyToken("token-ben");
+    await settle();
+    const rotating = open({ secret: [NEW, OLD] });
+    await rotating.invalidateToken("token-ben");
+    expect(store.keys("token")).toHaveLength(1);
+    await clock.advance(1);
+    await open({ secret: OLD }).invalidateUser(anaRef);
+    expect((await rotating.verifyToken(ANA)).source).toBe("grpc");
+  });
+});
+
+test("A shared tier without a secret is worth one line of warning; with one, it is not.", async () => {
+  const { open } = await onOneStore();
+  const [without, withOne] = [new RecordingLogger(), new RecordingLogger()];
+  open({}, { logger: without });
+  open({ secret: NEW }, { logger: withOne });
+  expect(without.lines).toEqual([expect.stringMatching(/^warn .*AUTH_CACHE_SECRET/)]);
+  expect(withOne.lines).toEqual([]);
+});

@@ -1,0 +1,141 @@
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { describe, expect, test } from "@jest/globals";
+import { openBareClient, openClient, startService } from "../auth/open-client.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { MemoryStore } from "./memory-store.js";
+
+const refused = { code: "invalid_token" };
+
+describe("A refusal is remembered for 10 s:", () => {
+  test.each([
+    ["of a bad token", "garbage", "invalid_token"],
+    ["of an inactive user", "token-ben", "inactive_user"],
+  ])("that %s", async (_what, token, code) => {
+    const service = await startService({ users: { "token-ben": { id: "ben", isActive: false } } });
+    const clock = new ManualClock();
+    const client = openClient(service, { clock });
+    await expect(client.verifyToken(token)).rejects.toMatchObject({ code });
+    await clock.advance(9999);
+    await expect(client.verifyToken(token)).rejects.toMatchObject({ code });
+    expect(service.calls.VerifyToken).toBe(1);
+    await clock.advance(1);
+    await expect(client.verifyToken(token)).rejects.toMatchObject({ code });
+    expect(service.calls.VerifyToken).toBe(2);
+  });
+
+  test("up to 10 % shorter", async () => {
+    const service = await startService();
+    const clock = new ManualClock();
+    const client = openClient(service, { clock, random: () => 0.5 });
+    await expect(client.verifyToken("garbage")).rejects.toMatchObject(refused);
+    await clock.advance(9499);
+    await expect(client.verifyToken("garbage")).rejects.toMatchObject(refused);
+    expect(service.calls.VerifyToken).toBe(1);
+    await clock.advance(1);
+    await expect(client.verifyToken("garbage")).rejects.toMatchObject(refused);
+    expect(service.calls.VerifyToken).toBe(2);
+  });
+
+  test("for as long as refusalTtlMs says, and with 0 not at all", async () => {
+    const service = await startService();
+    const client = openClient(service, { cache: { refusalTtlMs: 0 } });
+    await expect(client.verifyToken("garbage")).rejects.toMatchObject(refused);
+    await expect(client.verifyToken("garbage")).rejects.toMatchObject(refused);
+    expect(service.calls.VerifyToken).toBe(2);
+  });
+
+  test("and then a token that became good is let in", async () => {
+    const service = await startService();
+    const clock = new ManualClock();
+    const client = openClient(service, { clock });
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject(refused);
+    service.allow("token-ana", { id: "ana" });
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject(refused);
+    await clock.advance(10_000);
+    expect((await client.verifyToken("token-ana")).user.id).toBe("ana");
+  });
+});
+
+test("A refusal of a look-up is asked again every time.", async () => {
+  const service = await startService();
+  const client = openClient(service);
+  const nobody = { userId: "nobody", organizationId: "org-1" };
+  for (let time = 0; time < 2; time++) {
+    await expect(client.getUserLocals(nobody)).rejects.toMatchObject({ code: "lookup_refused" });
+    await expect(client.getUserPermissions(nobody)).rejects.toMatchObject({ code: "lookup_refused" });
+    await expect(client.getOrganization("none")).rejects.toMatchObject({ code: "lookup_refused" });
+  }
+  expect(service.calls).toMatchObject({ GetUserLocals: 2, GetUserPermissions: 2, GetOrganization: 2 });
+});
+
+test("A refusal is never written to the shared tier.", async () => {
+  const service = await startService({ users: { "token-ben": { id: "ben", isActive: false } } });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const client = openClient(service, { clock, cache: { store } });
+  await expect(client.verifyToken("garbage")).rejects.toMatchObject(refused);
+  await expect(client.verifyToken("token-ben")).rejects.toMatchObject({ code: "inactive_user" });
+  await expect(client.getOrganization("none")).rejects.toMatchObject({ code: "lookup_refused" });
+  await settle();
+  expect(store.count("set")).toBe(0);
+});
+
+test("A refusal takes the good entry out of the shared tier.", async () => {
+  const service = await startService({ users: { "token-ana": { id: "ana" } } });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const [first, second] = [
+    openClient(service, { clock, cache: { store } }),
+    openClient(service, { clock, cache: { store } }),
+  ];
+  await first.verifyToken("token-ana");
+  service.refuse("token-ana");
+  await expect(first.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject(refused);
+  await settle();
+  await expect(second.verifyToken("token-ana")).rejects.toMatchObject(refused);
+  expect(store.keys("token")).toEqual([]);
+});
+
+test("A flood of garbage evicts no good entry.", async () => {
+  const service = await startService({ users: { "token-ana": { id: "ana" } } });
+  const client = openClient(service, { cache: { maxEntries: 1 } });
+  await client.verifyToken("token-ana");
+  const flood = Array.from({ length: 200 }, (_, n) => client.verifyToken(`garbage-${n}`));
+  const outcomes = await Promise.allSettled(flood);
+  expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(["rejected"]));
+  expect(client.peekToken("token-ana")?.user.id).toBe("ana");
+  expect(client.status().cache.entries).toBe(1);
+});
+
+test("A flood of garbage does not fill the memory: what is refused is forgotten at last, oldest first.", async () => {
+  let calls = 0;
+  const transport: Transport = {
+    unary: () => {
+      calls++;
+      return Promise.reject(new ConnectError("no", Code.Unauthenticated));
+    },
+    stream: () => Promise.reject(new ConnectError("no", Code.Unimplemented)),
+  };
+  const client = openBareClient({ grpc: { transport } });
+  const garbage = Array.from({ length: 12_000 }, (_, n) => `garbage-${n}`);
+  for (const token of garbage) await client.verifyToken(token).catch(() => undefined);
+  expect(calls).toBe(12_000);
+  await client.verifyToken("garbage-11999").catch(() => undefined);
+  expect(calls).toBe(12_000);
+  await client.verifyToken("garbage-0").catch(() => undefined);
+  expect(calls).toBe(12_001);
+});
+
+test("That nobody could tell is never remembered.", async () => {
+  const service = await startService({ users: { "token-ana": { id: "ana" } } });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const client = openClient(service, { clock, cache: { store } });
+  service.grpc.fail();
+  service.rest.fail();
+  await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "auth_unavailable" });
+  service.grpc.allow();
+  expect((await client.verifyToken("token-ana")).source).toBe("grpc");
+  expect(service.grpc.calls.VerifyToken).toBe(2);
+  expect(client.status().cache.refusals).toBe(0);
+});

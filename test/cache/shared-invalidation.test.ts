@@ -1,0 +1,188 @@
+import { describe, expect, test } from "@jest/globals";
+import type { AuthClient } from "../../src/client.js";
+import { AnswerGate } from "../auth/answer-gate.js";
+import { openClient, startService } from "../auth/open-client.js";
+import { until } from "../auth/until.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { fail, hang, MemoryStore } from "./memory-store.js";
+
+const anaRef = { userId: "ana", organizationId: "org-1" };
+const byToken = (client: AuthClient) => client.invalidateToken("token-ana");
+const byUser = (client: AuthClient) => client.invalidateUser(anaRef);
+const untold = {
+  name: "AuthError",
+  code: "auth_unavailable",
+  message: "The shared cache could not be told; this process has forgotten all the same.",
+};
+
+async function onOneStore() {
+  const service = await startService({ users: { "token-ana": { id: "ana" }, "token-ben": { id: "ben" } } });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const gate = new AnswerGate();
+  const open = () => openClient(service, { clock, cache: { store }, grpc: { interceptors: [gate.interceptor] } });
+  return { service, clock, store, gate, open, client: open() };
+}
+
+describe("On a shared tier", () => {
+  test("the invalidation of a token deletes it there", async () => {
+    const { store, open, client } = await onOneStore();
+    await client.verifyToken("token-ana");
+    await client.verifyToken("token-ben");
+    await settle();
+    expect(store.keys("token")).toHaveLength(2);
+    await client.invalidateToken("token-ana");
+    expect(store.keys("token")).toHaveLength(1);
+    expect((await open().verifyToken("token-ana")).source).toBe("grpc");
+    expect((await open().verifyToken("token-ben")).source).toBe("shared");
+  });
+
+  test("an invalidated token lives on in other processes for processTtlMs at most", async () => {
+    const { clock, open, client } = await onOneStore();
+    const other = open();
+    await client.verifyToken("token-ana");
+    await other.verifyToken("token-ana");
+    await client.invalidateToken("token-ana");
+    await clock.advance(29_999);
+    expect((await other.verifyToken("token-ana")).source).toBe("process");
+    await clock.advance(1);
+    expect((await other.verifyToken("token-ana")).source).toBe("grpc");
+  });
+
+  test("the invalidation of a user makes entries that were asked for before it misses, for every process", async () => {
+    const { service, clock, open, client } = await onOneStore();
+    await client.verifyToken("token-ana");
+    await client.getUserLocals(anaRef);
+    await client.getUserPermissions(anaRef);
+    await client.verifyToken("token-ben");
+    await clock.advance(1);
+    await client.invalidateUser(anaRef);
+    await clock.advance(1);
+    service.resetCalls();
+    const other = open();
+    expect((await other.verifyToken("token-ana")).source).toBe("grpc");
+    await other.getUserLocals(anaRef);
+    await other.getUserPermissions(anaRef);
+    expect(service.calls).toMatchObject({ GetUserLocals: 1, GetUserPermissions: 1, VerifyToken: 1 });
+    expect((await other.verifyToken("token-ben")).source).toBe("shared");
+  });
+
+  test("what is asked after the invalidation is shared again", async () => {
+    const { clock, open, client } = await onOneStore();
+    await client.invalidateUser(anaRef);
+    await clock.advance(1);
+    await client.verifyToken("token-ana");
+    expect((await open().verifyToken("token-ana")).source).toBe("shared");
+  });
+
+  test("the invalidation of a user holds for as long as the oldest entry can live", async () => {
+    const { service, clock, open, client } = await onOneStore();
+    await client.getUserLocals(anaRef);
+    await clock.advance(1);
+    await client.invalidateUser(anaRef);
+    await clock.advance(3_600_000 - 2);
+    await open().getUserLocals(anaRef);
+    expect(service.calls.GetUserLocals).toBe(2);
+  });
+
+  test("an entry is a miss while nobody can say whether its user was invalidated", async () => {
+    const { store, open, client } = await onOneStore();
+    await client.verifyToken("token-ana");
+    await settle();
+    store.before = (operation, key) => operation === "get" && key.includes("invalidated") && fail();
+    expect((await open().verifyToken("token-ana")).source).toBe("grpc");
+  });
+});
+
+describe.each([
+  ["of a token", byToken],
+  ["of a user", byUser],
+])("The invalidation %s", (_whose, invalidate) => {
+  test.each([
+    ["fails", fail],
+    ["hangs", hang],
+  ])("rejects when the store %s, and this process has forgotten all the same", async (_how, before) => {
+    const { clock, store, open, client } = await onOneStore();
+    await client.verifyToken("token-ana");
+    await settle();
+    await clock.advance(1);
+    store.before = (operation) => operation !== "get" && before();
+    const invalidation = expect(invalidate(client)).rejects.toMatchObject(untold);
+    await clock.advance(50);
+    await invalidation;
+    expect(client.peekToken("token-ana")).toBeUndefined();
+    store.before = () => undefined;
+    expect((await open().verifyToken("token-ana")).source).toBe("shared"); // nobody could tell the others
+    expect((await client.verifyToken("token-ana")).source).toBe("grpc");
+  });
+
+  test("wins over a flight that reads the shared tier meanwhile", async () => {
+    const { clock, store, client } = await onOneStore();
+    await client.verifyToken("token-ana");
+    await settle();
+    await clock.advance(1);
+    const letGo: (() => void)[] = [];
+    store.before = (operation) => operation !== "get" && new Promise<void>((resolve) => letGo.push(resolve));
+    const invalidation = invalidate(client);
+    await until(() => letGo.length > 0);
+    await clock.advance(1);
+    expect((await client.verifyToken("token-ana")).source).toBe("grpc");
+    store.before = () => undefined;
+    for (const go of letGo) go();
+    await invalidation;
+  });
+
+  test("during a flight keeps its answer out of the store", async () => {
+    const { clock, gate, store, client } = await onOneStore();
+    gate.close();
+    const early = client.verifyToken("token-ana");
+    await until(() => gate.held === 1);
+    await clock.advance(1);
+    await invalidate(client);
+    gate.release();
+    await early;
+    await settle();
+    expect(store.keys("token")).toEqual([]);
+  });
+
+  test("during a read of the store makes what was read a miss", async () => {
+    const { clock, store, open, client } = await onOneStore();
+    await client.verifyToken("token-ana");
+    await settle();
+    const other = open();
+    let letGo: () => void = () => undefined;
+    store.before = (operation, key) =>
+      operation === "get" &&
+      key.includes(":token:") &&
+      new Promise<void>((resolve) => {
+        letGo = resolve;
+      });
+    const reading = other.verifyToken("token-ana");
+    await until(() => store.log.at(-1)?.startsWith("get ") ?? false);
+    await clock.advance(1);
+    // The read has begun: what it brings was true before.
+    await invalidate(other);
+    store.before = () => undefined;
+    letGo();
+    await reading;
+    expect(other.peekToken("token-ana")).toBeUndefined();
+  });
+});
+
+test("A write on its way does not arrive after the deletion.", async () => {
+  const { store, client } = await onOneStore();
+  let letGo: () => void = () => undefined;
+  store.before = (operation) =>
+    operation === "set" &&
+    new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+  await client.verifyToken("token-ana");
+  await until(() => store.count("set") === 1);
+  const invalidation = client.invalidateToken("token-ana");
+  await settle();
+  letGo();
+  await invalidation;
+  await settle();
+  expect(store.keys("token")).toEqual([]);
+});

@@ -1,0 +1,102 @@
+import { expect, test } from "@jest/globals";
+import { openClient, startService } from "../auth/open-client.js";
+import { until } from "../auth/until.js";
+
+const users = { "token-ana": { id: "ana" }, "token-ben": { id: "ben" } };
+
+test("100 concurrent requests with one cold token make one upstream call.", async () => {
+  const service = await startService({ users });
+  const client = openClient(service);
+  const answers = await Promise.all(Array.from({ length: 100 }, () => client.verifyToken("token-ana")));
+  expect(new Set(answers.map(({ user }) => user.id))).toEqual(new Set(["ana"]));
+  expect(service.calls.total).toBe(1);
+});
+
+test("100 concurrent requests with one bad token make one upstream call.", async () => {
+  const service = await startService({ users });
+  const client = openClient(service);
+  const outcomes = await Promise.allSettled(Array.from({ length: 100 }, () => client.verifyToken("garbage")));
+  expect(outcomes.every((outcome) => outcome.status === "rejected" && outcome.reason.code === "invalid_token")).toBe(
+    true,
+  );
+  expect(service.calls.total).toBe(1);
+});
+
+test("One of 100 aborts, and the others get their answer.", async () => {
+  const service = await startService({ users });
+  const client = openClient(service);
+  service.grpc.hang();
+  const leaving = new AbortController();
+  const calls = Array.from({ length: 100 }, (_, n) =>
+    client.verifyToken("token-ana", n === 0 ? { signal: leaving.signal } : {}),
+  );
+  await until(() => service.grpc.calls.VerifyToken === 1);
+  const reason = new Error("the client went away");
+  leaving.abort(reason);
+  await expect(calls[0]).rejects.toBe(reason);
+  service.grpc.allow();
+  const answers = await Promise.all(calls.slice(1));
+  expect(answers.map(({ user }) => user.id)).toEqual(Array(99).fill("ana"));
+  expect(service.calls.total).toBe(1);
+});
+
+test("The last one to abort does not end the flight: its answer is kept.", async () => {
+  const service = await startService({ users });
+  const client = openClient(service);
+  service.grpc.hang();
+  const leaving = new AbortController();
+  const calls = [1, 2].map(() => client.verifyToken("token-ana", { signal: leaving.signal }));
+  await until(() => service.grpc.calls.VerifyToken === 1);
+  leaving.abort();
+  for (const call of calls) await expect(call).rejects.toBe(leaving.signal.reason);
+  service.grpc.allow();
+  await until(() => client.status().inFlight === 0);
+  expect(client.peekToken("token-ana")?.user.id).toBe("ana");
+  expect(service.calls.total).toBe(1);
+});
+
+test("Who has aborted before asking does not ask.", async () => {
+  const service = await startService({ users });
+  const client = openClient(service);
+  const reason = new Error("too late");
+  await expect(client.verifyToken("token-ana", { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  expect([service.calls.total, client.status().inFlight]).toEqual([0, 0]);
+});
+
+test("A flight that fails fails for all aboard, and the next caller begins another.", async () => {
+  const service = await startService({ users });
+  const client = openClient(service);
+  service.rest.fail();
+  service.grpc.hang();
+  const calls = Promise.allSettled([1, 2, 3].map(() => client.verifyToken("token-ana")));
+  await until(() => service.grpc.calls.VerifyToken === 1);
+  service.grpc.fail();
+  const outcomes = await calls;
+  expect(outcomes.map((outcome) => outcome.status === "rejected" && outcome.reason.code)).toEqual(
+    Array(3).fill("auth_unavailable"),
+  );
+  service.grpc.allow();
+  expect((await client.verifyToken("token-ana")).user.id).toBe("ana");
+  expect(service.grpc.calls.VerifyToken).toBe(2);
+});
+
+test("Two tokens make two flights.", async () => {
+  const service = await startService({ users });
+  const client = openClient(service);
+  const [ana, ben] = await Promise.all([client.verifyToken("token-ana"), client.verifyToken("token-ben")]);
+  expect([ana.user.id, ben.user.id, service.calls.VerifyToken]).toEqual(["ana", "ben", 2]);
+});
+
+test("Look-ups fly together too, each kind for itself.", async () => {
+  const service = await startService({ users, organizations: { "org-1": {} } });
+  const client = openClient(service);
+  const ana = { userId: "ana", organizationId: "org-1" };
+  await Promise.all(
+    Array.from({ length: 20 }, () => [
+      client.getUserLocals(ana),
+      client.getUserPermissions(ana),
+      client.getOrganization("org-1"),
+    ]).flat(),
+  );
+  expect(service.calls).toMatchObject({ GetUserLocals: 1, GetUserPermissions: 1, GetOrganization: 1, total: 3 });
+});

@@ -1,0 +1,169 @@
+import { describe, expect, test } from "@jest/globals";
+import type { CacheOptions } from "../../src/client.js";
+import { openClient, startService } from "../auth/open-client.js";
+import { unsignedJwt } from "../auth/unsigned-jwt.js";
+import { until } from "../auth/until.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { MemoryStore } from "./memory-store.js";
+
+const TTL_MS = 300_000;
+const START = Date.UTC(2026, 0, 1);
+const anaRef = { userId: "ana", organizationId: "org-1" };
+const unavailable = { code: "auth_unavailable" };
+
+async function withKeptToken(cache: CacheOptions, token = "token-ana") {
+  const service = await startService({ users: { [token]: { id: "ana", locals: ["madrid"] } } });
+  const clock = new ManualClock(START);
+  const client = openClient(service, { clock, cache });
+  await client.verifyToken(token);
+  const fail = () => {
+    service.grpc.fail();
+    service.rest.fail();
+  };
+  return { service, clock, client, fail };
+}
+
+describe("While the service is unavailable, an expired entry", () => {
+  test("does not stand in by default", async () => {
+    const { clock, client, fail } = await withKeptToken({});
+    fail();
+    await clock.advance(TTL_MS);
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+
+  test("stands in for staleIfErrorMs, and says so", async () => {
+    const { clock, client, fail } = await withKeptToken({ staleIfErrorMs: 60_000 });
+    fail();
+    await clock.advance(TTL_MS);
+    expect(await client.verifyToken("token-ana")).toMatchObject({ source: "stale", user: { id: "ana" } });
+    await clock.advance(59_999);
+    expect((await client.verifyToken("token-ana")).source).toBe("stale");
+    expect(client.status().cache.stale).toBe(2);
+    await clock.advance(1);
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+
+  test("stands in for look-ups as well", async () => {
+    const { clock, client, fail } = await withKeptToken({ staleIfErrorMs: 60_000 });
+    await client.getUserLocals(anaRef);
+    fail();
+    await clock.advance(3_600_000 + 59_999);
+    expect(await client.getUserLocals(anaRef)).toEqual(["madrid"]);
+    await clock.advance(1);
+    await expect(client.getUserLocals(anaRef)).rejects.toMatchObject(unavailable);
+  });
+
+  test("does not stand in when the service answers", async () => {
+    const { clock, client } = await withKeptToken({ staleIfErrorMs: 60_000 });
+    await clock.advance(TTL_MS);
+    expect((await client.verifyToken("token-ana")).source).toBe("grpc");
+  });
+
+  test("is not served synchronously: the service is asked first", async () => {
+    const { clock, client } = await withKeptToken({ staleIfErrorMs: 60_000 });
+    await clock.advance(TTL_MS);
+    expect(client.peekToken("token-ana")).toBeUndefined();
+  });
+
+  test("never stands in past the token's exp", async () => {
+    const token = unsignedJwt({ exp: (START + TTL_MS + 30_000) / 1000 });
+    const { clock, client, fail } = await withKeptToken({ staleIfErrorMs: 60_000 }, token);
+    fail();
+    await clock.advance(TTL_MS + 29_999);
+    expect((await client.verifyToken(token)).source).toBe("stale");
+    await clock.advance(1);
+    await expect(client.verifyToken(token)).rejects.toMatchObject(unavailable);
+  });
+
+  test.each([
+    ["a bad token", undefined],
+    ["an inactive user", { id: "ana", isActive: false }],
+  ])("never stands in after a refusal: %s", async (_what, user) => {
+    const { service, clock, client, fail } = await withKeptToken({ staleIfErrorMs: 600_000 });
+    await clock.advance(TTL_MS);
+    if (user) service.allow("token-ana", user);
+    else service.refuse("token-ana");
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ status: 401 });
+    fail();
+    await clock.advance(10_000); // the refusal is forgotten by now
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+
+  test.each([
+    ["its token", (client: Awaited<ReturnType<typeof withKeptToken>>["client"]) => client.invalidateToken("token-ana")],
+    ["its user", (client: Awaited<ReturnType<typeof withKeptToken>>["client"]) => client.invalidateUser(anaRef)],
+  ])("never stands in after the invalidation of %s", async (_what, invalidate) => {
+    const { clock, client, fail } = await withKeptToken({ staleIfErrorMs: 60_000 });
+    await clock.advance(TTL_MS);
+    fail();
+    await invalidate(client);
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+});
+
+describe("With a shared tier an expired entry", () => {
+  async function twoClients(staleIfErrorMs = 60_000) {
+    const service = await startService({ users: { "token-ana": { id: "ana" } } });
+    const clock = new ManualClock(START);
+    const store = new MemoryStore(clock);
+    const open = () => openClient(service, { clock, cache: { store, staleIfErrorMs } });
+    const fail = () => {
+      service.grpc.fail();
+      service.rest.fail();
+    };
+    return { service, clock, first: open(), second: open(), fail };
+  }
+
+  test("stands in for a process that never saw it", async () => {
+    const { clock, first, second, fail } = await twoClients();
+    await first.verifyToken("token-ana");
+    fail();
+    await clock.advance(TTL_MS + 59_999);
+    expect((await second.verifyToken("token-ana")).source).toBe("stale");
+    await clock.advance(1);
+    await expect(second.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+
+  test("does not stand in for a user whom another process has invalidated", async () => {
+    const { clock, first, second, fail } = await twoClients();
+    await first.verifyToken("token-ana");
+    await second.verifyToken("token-ana");
+    await clock.advance(30_000); // the process tier of the second one is over
+    await first.invalidateUser(anaRef);
+    fail();
+    await expect(second.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+
+  test("does not stand in for a token that another process has invalidated", async () => {
+    const { clock, first, second, fail } = await twoClients();
+    await first.verifyToken("token-ana");
+    await second.verifyToken("token-ana");
+    await first.invalidateToken("token-ana");
+    await clock.advance(30_000);
+    fail();
+    await expect(second.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+
+  test("does not stand in for a token that the service refused to another process", async () => {
+    const { service, clock, first, second, fail } = await twoClients();
+    await first.verifyToken("token-ana");
+    await second.verifyToken("token-ana");
+    await clock.advance(30_000);
+    service.refuse("token-ana");
+    await expect(first.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject({ code: "invalid_token" });
+    await settle();
+    fail();
+    await expect(second.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+});
+
+test("What stood in is not kept as if it were an answer.", async () => {
+  const { service, clock, client, fail } = await withKeptToken({ staleIfErrorMs: 60_000 });
+  fail();
+  await clock.advance(TTL_MS);
+  await client.verifyToken("token-ana");
+  expect(client.peekToken("token-ana")).toBeUndefined();
+  service.grpc.allow();
+  expect((await client.verifyToken("token-ana")).source).toBe("grpc");
+  await until(() => client.status().inFlight === 0);
+});

@@ -1,0 +1,208 @@
+import { EventEmitter } from "node:events";
+import { describe, expect, test } from "@jest/globals";
+import { Keyv } from "keyv";
+import type { AuthClientEvents, SharedStore } from "../../src/client.js";
+import { openClient, startService } from "../auth/open-client.js";
+import { RecordingLogger } from "../auth/recording-logger.js";
+import { until } from "../auth/until.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { fail, hang, MemoryStore } from "./memory-store.js";
+
+const GONE = "warn portero: the shared cache cannot be reached: going on without it";
+const BACK = "info portero: the shared cache is back";
+
+async function onStore(makeStore: (clock: ManualClock) => SharedStore) {
+  const tokens = Array.from({ length: 20 }, (_, n) => `token-${n}`);
+  const service = await startService({ users: Object.fromEntries(tokens.map((token) => [token, { id: token }])) });
+  const clock = new ManualClock();
+  const logger = new RecordingLogger();
+  const client = openClient(service, { clock, logger, cache: { store: makeStore(clock), secret: "s".repeat(32) } });
+  const events: AuthClientEvents["cache"][] = [];
+  client.on("cache", (event) => events.push(event));
+  return { service, clock, client, logger, events };
+}
+
+async function onMemory() {
+  let store: MemoryStore | undefined;
+  const rest = await onStore((clock) => {
+    store = new MemoryStore(clock);
+    return store;
+  });
+  return { ...rest, store: store as unknown as MemoryStore };
+}
+
+/** Keyv over a map that is out of order: it swallows what that throws. */
+function keyvOverBrokenMap(): Keyv {
+  return new Keyv({ store: { get: fail, set: fail, delete: fail, clear: fail } as never });
+}
+
+/** Keyv over an adapter of its own kind, which reports errors as events and resolves. */
+function keyvOverBrokenAdapter(): Keyv {
+  const adapter = new EventEmitter();
+  const report = async () => {
+    adapter.emit("error", new Error("the store is out of order"));
+  };
+  return new Keyv({
+    store: Object.assign(adapter, { get: report, set: report, delete: report, clear: report }) as never,
+  });
+}
+
+describe("A request does not fail with its store, when that", () => {
+  test.each<[string, (clock: ManualClock) => SharedStore]>([
+    ["rejects", (clock) => Object.assign(new MemoryStore(clock), { before: async () => fail() })],
+    ["throws", () => ({ get: fail, set: fail, delete: fail })],
+    ["is a Keyv over something that throws", keyvOverBrokenMap],
+    ["is a Keyv whose adapter reports errors as events", keyvOverBrokenAdapter],
+    ["returns no promise", () => ({ get: () => undefined, set: () => true, delete: () => true }) as never],
+    [
+      "takes no entry, and says so with false",
+      () => ({
+        get: async () => undefined,
+        set: async () => false,
+        delete: async () => false,
+      }),
+    ],
+  ])("%s", async (_how, makeStore) => {
+    const { service, client } = await onStore(makeStore);
+    expect((await client.verifyToken("token-0")).source).toBe("grpc");
+    expect((await client.verifyToken("token-0")).source).toBe("process");
+    await expect(client.verifyToken("garbage")).rejects.toMatchObject({ code: "invalid_token" });
+    await settle();
+    expect(service.calls.total).toBe(2);
+  });
+});
+
+describe("A store that hangs", () => {
+  test("holds a request up for 50 ms, and not longer", async () => {
+    const { service, clock, client, store } = await onMemory();
+    store.before = hang;
+    const answer = client.verifyToken("token-0");
+    await clock.advance(49);
+    expect(service.calls.total).toBe(0);
+    await clock.advance(1);
+    expect((await answer).source).toBe("grpc");
+  });
+
+  test("holds nobody up on writing", async () => {
+    const { client, store } = await onMemory();
+    store.before = (operation) => operation === "set" && hang();
+    expect((await client.verifyToken("token-0")).source).toBe("grpc");
+    expect((await client.verifyToken("token-0")).source).toBe("process");
+  });
+
+  test("may answer too late: nobody listens, nothing breaks", async () => {
+    const { service, clock, client, store } = await onMemory();
+    const late: (() => void)[] = [];
+    store.before = () => new Promise((_resolve, reject) => late.push(() => reject(new Error("too late"))));
+    const answer = client.verifyToken("token-0");
+    await clock.advance(50);
+    await answer;
+    for (const reject of late) reject();
+    await settle();
+    expect((await client.verifyToken("token-0")).source).toBe("process");
+    expect(service.calls.total).toBe(1);
+  });
+
+  test("is skipped after that, so that further requests wait for nothing", async () => {
+    const { clock, client, store } = await onMemory();
+    store.before = hang;
+    for (const token of ["token-0", "token-1", "token-2"]) {
+      const answer = client.verifyToken(token);
+      await clock.advance(50);
+      await answer;
+    }
+    const asked = store.log.length;
+    expect((await client.verifyToken("token-3")).source).toBe("grpc");
+    expect(store.log.length).toBe(asked);
+  });
+});
+
+describe("A dead store", () => {
+  async function dead() {
+    const all = await onMemory();
+    all.store.before = fail;
+    for (let n = 0; n < 5; n++) await all.client.verifyToken(`token-${n}`);
+    await settle();
+    return all;
+  }
+
+  test("is skipped after three failures in a row, and said to be gone once", async () => {
+    const { client, store, logger, events } = await dead();
+    const asked = store.log.length;
+    expect(asked).toBeLessThanOrEqual(4); // two at a time: the entry, and whether anybody was invalidated
+    for (let n = 5; n < 15; n++) await client.verifyToken(`token-${n}`);
+    await settle();
+    expect(store.log.length).toBe(asked);
+    expect(logger.lines).toEqual([GONE]);
+    expect(events).toEqual([{ tier: "shared", available: false }]);
+    expect(client.status().cache.shared).toBe("unavailable");
+  });
+
+  test("is tried once a second, one operation at a time, without a word", async () => {
+    const { clock, client, store, logger } = await dead();
+    const asked = store.log.length;
+    await clock.advance(999);
+    await client.verifyToken("token-5");
+    expect(store.log.length).toBe(asked);
+    await clock.advance(1);
+    await client.verifyToken("token-6");
+    await settle();
+    expect(store.log.length).toBe(asked + 1);
+    expect(logger.lines).toEqual([GONE]);
+  });
+
+  test("that is back is used again, and said to be back once", async () => {
+    const { clock, client, store, logger, events } = await dead();
+    store.before = () => undefined;
+    await clock.advance(1000);
+    for (let n = 5; n < 10; n++) await client.verifyToken(`token-${n}`);
+    await settle();
+    expect(store.keys("token").length).toBeGreaterThanOrEqual(4);
+    expect(logger.lines).toEqual([GONE, BACK]);
+    expect(events.map(({ available }) => available)).toEqual([false, true]);
+    expect(client.status().cache.shared).toBe("available");
+  });
+
+  test("that comes and goes without failing three times in a row is not worth a line", async () => {
+    const { client, store, logger } = await onMemory();
+    let operations = 0;
+    store.before = () => ++operations % 3 === 0 && fail();
+    for (let n = 0; n < 15; n++) await client.verifyToken(`token-${n}`);
+    await settle();
+    expect(logger.lines).toEqual([]);
+  });
+});
+
+test("A store that reports errors as events, as Keyv does, is found out as dead, too.", async () => {
+  const { client, logger } = await onStore(keyvOverBrokenAdapter);
+  for (let n = 0; n < 5; n++) await client.verifyToken(`token-${n}`);
+  await settle();
+  expect(logger.lines).toEqual([GONE]);
+  expect(client.status().cache.shared).toBe("unavailable");
+});
+
+test.each<[string, () => SharedStore]>([
+  ["answers false", () => ({ get: async () => undefined, set: async () => false, delete: async () => true })],
+  ["is a Keyv over something that throws", keyvOverBrokenMap],
+  ["is a Keyv whose adapter reports errors as events", keyvOverBrokenAdapter],
+])("An invalidation is not kept quiet when the store %s.", async (_how, makeStore) => {
+  const { client } = await onStore(makeStore);
+  const ana = { userId: "token-0", organizationId: "org-1" };
+  await expect(client.invalidateUser(ana)).rejects.toMatchObject({ code: "auth_unavailable" });
+});
+
+test("A Keyv is a store: what one process has asked, another one finds.", async () => {
+  const service = await startService({ users: { "token-0": { id: "ana" } } });
+  const store = new Keyv();
+  const clock = new ManualClock();
+  const [first, second] = [
+    openClient(service, { clock, cache: { store } }),
+    openClient(service, { clock, cache: { store } }),
+  ];
+  await first.verifyToken("token-0");
+  await settle();
+  expect((await second.verifyToken("token-0")).source).toBe("shared");
+  await second.invalidateToken("token-0");
+  await until(() => second.status().inFlight === 0);
+  expect((await openClient(service, { clock, cache: { store } }).verifyToken("token-0")).source).toBe("grpc");
+});

@@ -1,0 +1,140 @@
+import { describe, expect, test } from "@jest/globals";
+import { openClient, startService } from "../auth/open-client.js";
+import { jwtOf, unsignedJwt } from "../auth/unsigned-jwt.js";
+import { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "./memory-store.js";
+
+const START = Date.UTC(2026, 0, 1);
+const START_S = START / 1000;
+
+async function verified(token: string) {
+  const service = await startService({ users: { [token]: { id: "ana" } } });
+  const clock = new ManualClock(START);
+  const client = openClient(service, { clock });
+  return { service, clock, client, first: await client.verifyToken(token) };
+}
+
+describe("A verified token is kept until its own exp,", () => {
+  test.each([
+    ["in whole seconds", START_S + 60, 60_000],
+    ["in fractions of a second", START_S + 10.5, 10_500],
+    ["though the service would still take it a millisecond later", START_S + 0.25, 250],
+  ])("%s", async (_how, exp, endMs) => {
+    const token = unsignedJwt({ sub: "ana", exp });
+    const { service, clock, client, first } = await verified(token);
+    expect(first.expiresAt).toBe(START + endMs);
+    await clock.advance(endMs - 1);
+    expect((await client.verifyToken(token)).source).toBe("process");
+    await clock.advance(1);
+    expect(client.peekToken(token)).toBeUndefined();
+    expect((await client.verifyToken(token)).source).toBe("grpc");
+    expect(service.calls.VerifyToken).toBe(2);
+  });
+
+  test("and not refreshed shortly before it: the service could only say the same", async () => {
+    const token = unsignedJwt({ exp: START_S + 60 });
+    const { service, clock, client } = await verified(token);
+    await clock.advance(59_999);
+    expect(client.peekToken(token)?.user.id).toBe("ana");
+    expect([client.status().inFlight, service.calls.VerifyToken]).toEqual([0, 1]);
+  });
+});
+
+test.each([
+  ["now", START_S],
+  ["in the past", START_S - 1],
+  ["zero", 0],
+  ["negative", -5],
+  ["hugely negative", -1e308],
+])("A token whose exp is %s is let in by the service alone, and never kept.", async (_when, exp) => {
+  const token = unsignedJwt({ exp });
+  const { service, client, first } = await verified(token);
+  expect(first.user.id).toBe("ana");
+  expect(client.peekToken(token)).toBeUndefined();
+  await client.verifyToken(token);
+  expect(service.calls.VerifyToken).toBe(2);
+});
+
+describe("An exp that limits nothing leaves the TTL alone:", () => {
+  test.each([
+    ["a huge one", unsignedJwt({ exp: 1e15 })],
+    ["one whose milliseconds are no finite number any more", unsignedJwt({ exp: 1e308 })],
+    ["one too large for a number", jwtOf('{"exp":1e999}')],
+    ["NaN, which is no JSON", jwtOf('{"exp":NaN}')],
+    ["a string", unsignedJwt({ exp: String(START_S + 60) })],
+    ["null", unsignedJwt({ exp: null })],
+    ["a list", unsignedJwt({ exp: [START_S + 60] })],
+    ["a boolean", unsignedJwt({ exp: true })],
+    ["none", unsignedJwt({ sub: "ana" })],
+    ["a payload that is null", jwtOf("null")],
+    ["a payload that is no JSON", jwtOf("garbage")],
+    ["an empty payload", "a..c"],
+    [
+      "two parts",
+      unsignedJwt({ exp: START_S + 60 })
+        .split(".")
+        .slice(0, 2)
+        .join("."),
+    ],
+    ["four parts", `${unsignedJwt({ exp: START_S + 60 })}.d`],
+    ["an opaque token", "opaque-token"],
+  ])("%s", async (_what, token) => {
+    const { clock, client, first } = await verified(token);
+    expect(first.expiresAt === undefined || Number.isFinite(first.expiresAt)).toBe(true);
+    await clock.advance(299_999);
+    expect(client.peekToken(token)?.user.id).toBe("ana");
+    await clock.advance(1);
+  });
+
+  test.each([
+    ["opaque", "opaque-token"],
+    ["with a string for an exp", unsignedJwt({ exp: "soon" })],
+  ])("a token %s has no expiresAt at all", async (_what, token) => {
+    expect((await verified(token)).first).not.toHaveProperty("expiresAt");
+  });
+});
+
+test("The end of a token is told with every answer, from wherever it comes.", async () => {
+  const token = unsignedJwt({ exp: START_S + 100 });
+  const service = await startService({ users: { [token]: { id: "ana" } } });
+  const clock = new ManualClock(START);
+  const cache = { store: new MemoryStore(clock) };
+  const [first, second] = [openClient(service, { clock, cache }), openClient(service, { clock, cache })];
+  const answers = [
+    await first.verifyToken(token),
+    await first.verifyToken(token),
+    await second.verifyToken(token),
+    await second.verifyToken(token),
+  ];
+  expect(answers.map(({ source }) => source)).toEqual(["grpc", "process", "shared", "process"]);
+  expect(answers.map(({ expiresAt }) => expiresAt)).toEqual(Array(4).fill(START + 100_000));
+});
+
+describe("In the shared tier", () => {
+  test("an entry is kept no longer than its token lives.", async () => {
+    const token = unsignedJwt({ exp: START_S + 20 });
+    const service = await startService({ users: { [token]: { id: "ana" } } });
+    const clock = new ManualClock(START);
+    const store = new MemoryStore(clock);
+    await openClient(service, { clock, cache: { store, staleIfErrorMs: 600_000 } }).verifyToken(token);
+    const [key = ""] = store.keys("token");
+    expect(store.ttlMs(key)).toBe(20_000);
+  });
+
+  test("an entry that outlived its token is a miss, even if the store does not forget.", async () => {
+    const token = unsignedJwt({ exp: START_S + 20 });
+    const service = await startService({ users: { [token]: { id: "ana" } } });
+    const clock = new ManualClock(START);
+    const texts = new Map<string, unknown>();
+    const store = {
+      get: async (key: string) => texts.get(key),
+      set: async (key: string, value: string) => texts.set(key, value),
+      delete: async (key: string) => texts.delete(key),
+    };
+    await openClient(service, { clock, cache: { store } }).verifyToken(token);
+    await clock.advance(20_000);
+    expect(texts.size).toBe(1);
+    const { source } = await openClient(service, { clock, cache: { store } }).verifyToken(token);
+    expect(source).toBe("grpc");
+  });
+});

@@ -1,0 +1,162 @@
+import { afterEach, describe, expect, test } from "@jest/globals";
+import express, { type ErrorRequestHandler } from "express";
+import express4 from "express4";
+import Koa from "koa";
+import request from "supertest";
+import { AuthError, requireAuth, requirePermission } from "../../src/index.js";
+import * as forKoa from "../../src/koa.js";
+import { stubAuthClient } from "../../src/testing.js";
+import { settle } from "../support/manual-clock.js";
+import { bearer, closeAll, startAuth, USERS } from "./fixture.js";
+
+afterEach(closeAll);
+
+const expresses = [
+  ["Express 5", express],
+  ["Express 4", express4],
+] as const;
+
+describe.each(expresses)("onError in %s", (_name, create) => {
+  test("answers in place of the default, for requireAuth and for the guards behind it", async () => {
+    const { client } = await startAuth();
+    const app = create();
+    app.use(
+      requireAuth({
+        client,
+        realm: "catalog",
+        onError: (error, req, res) => {
+          res.writeHead(418, { "WWW-Authenticate": error.headers["WWW-Authenticate"] });
+          res.end(`${req.url} ${error.code} ${error.status} ${error instanceof AuthError}`);
+        },
+      }),
+      requirePermission("admin"),
+    );
+
+    const refused = await request(app).get("/a").set(bearer("no-such"));
+    const insufficient = await request(app).get("/b").set(bearer("token-ana"));
+
+    expect([refused.status, refused.text]).toEqual([418, "/a invalid_token 401 true"]);
+    expect(refused.headers["www-authenticate"]).toBe('Bearer realm="catalog", error="invalid_token"');
+    expect(refused.headers["cache-control"]).toBeUndefined();
+    expect([insufficient.status, insufficient.text]).toEqual([418, "/b insufficient_scope 403 true"]);
+    expect(insufficient.headers["www-authenticate"]).toContain('realm="catalog"');
+  });
+
+  test("hands the error on to the app's own handler with next(error), from guards too", async () => {
+    const { client } = await startAuth();
+    const seen: unknown[] = [];
+    const onThrown: ErrorRequestHandler = (error, _req, res, _next) => {
+      seen.push(error);
+      res.status(error.status).set(error.headers).json({ problem: error.code });
+    };
+    const app = create();
+    app.use(requireAuth({ client, onError: (error, _req, _res, next) => next(error) }), requirePermission("admin"));
+    app.use(onThrown);
+
+    const refused = await request(app).get("/").set(bearer("no-such"));
+    const insufficient = await request(app).get("/").set(bearer("token-ana"));
+
+    expect([refused.status, refused.body]).toEqual([401, { problem: "invalid_token" }]);
+    expect([insufficient.status, insufficient.body]).toEqual([403, { problem: "insufficient_scope" }]);
+    expect(seen).toEqual([expect.any(AuthError), expect.any(AuthError)]);
+  });
+
+  test("may let the request through", async () => {
+    const { client } = await startAuth();
+    const app = create();
+    app.use(requireAuth({ client, onError: (_error, _req, _res, next) => next() }));
+    app.get("/", (req, res) => {
+      res.json({ user: req.user ?? null });
+    });
+
+    const response = await request(app).get("/").set(bearer("no-such"));
+
+    expect([response.status, response.body]).toEqual([200, { user: null }]);
+  });
+});
+
+describe("onError in Koa", () => {
+  test("answers in place of the default, for requireAuth and for the guards behind it", async () => {
+    const { client } = await startAuth();
+    const app = new Koa();
+    app.use(
+      forKoa.requireAuth({
+        client,
+        onError: (error, ctx) => {
+          ctx.status = 418;
+          ctx.body = error.code;
+        },
+      }),
+    );
+    app.use(forKoa.requirePermission("admin"));
+
+    const refused = await request(app.callback()).get("/").set(bearer("no-such"));
+    const insufficient = await request(app.callback()).get("/").set(bearer("token-ana"));
+
+    expect([refused.status, refused.text]).toEqual([418, "invalid_token"]);
+    expect([insufficient.status, insufficient.text]).toEqual([418, "insufficient_scope"]);
+    expect(refused.headers["www-authenticate"]).toBeUndefined();
+  });
+
+  test("is waited for when it is asynchronous", async () => {
+    const { client } = await startAuth();
+    const app = new Koa();
+    app.use(
+      forKoa.requireAuth({
+        client,
+        onError: async (error, ctx) => {
+          await settle();
+          ctx.body = error.code;
+        },
+      }),
+    );
+
+    const response = await request(app.callback()).get("/").set(bearer("no-such"));
+
+    expect([response.status, response.text]).toEqual([200, "invalid_token"]);
+  });
+});
+
+describe("an onError of an Express app that fails", () => {
+  const failing = {
+    "throws at once": () => {
+      throw new Error("onError failed");
+    },
+    "rejects later": async () => {
+      await settle();
+      throw new Error("onError failed");
+    },
+  };
+
+  // An unhandled rejection ends the process: anybody with a bad token could do it.
+  test.each(Object.entries(failing))("and %s ends in the app's error handler", async (_how, onError) => {
+    const client = stubAuthClient({ users: USERS });
+    const thrown = await new Promise<unknown>((resolve) => {
+      const handler = requireAuth({ client, onError });
+      handler({ headers: { authorization: "Bearer no-such" } } as never, {} as never, resolve);
+      void settle()
+        .then(settle)
+        .then(() => resolve("nothing was told"));
+    });
+
+    expect(thrown).toMatchObject({ message: "onError failed" });
+  });
+});
+
+test("an error after the head of the response was sent goes to the app's error handler", async () => {
+  const { client } = await startAuth();
+  const app = express();
+  app.use((_req, res, next) => {
+    res.write("begun, ");
+    next();
+  });
+  app.use(requireAuth({ client }));
+  const onThrown: ErrorRequestHandler = (error, _req, res, _next) => {
+    res.end(error.code);
+  };
+  app.use(onThrown);
+
+  const response = await request(app).get("/").set(bearer("no-such"));
+
+  expect([response.status, response.text]).toEqual([200, "begun, invalid_token"]);
+});

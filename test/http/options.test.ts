@@ -1,0 +1,165 @@
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import request from "supertest";
+import {
+  authenticate,
+  ConfigError,
+  type CookieTokenOptions,
+  cookieToken,
+  getAuthClient,
+  type LocalGuardOptions,
+} from "../../src/index.js";
+import { stubAuthClient } from "../../src/testing.js";
+import { type Face, type FaceOptions, faces } from "./faces.js";
+import { bearer, closeAll, closing, startAuth } from "./fixture.js";
+
+const VARIABLES = /^(AUTH_|CIRCUIT_BREAKER_|REDIS_URL$)/;
+const environment = { ...process.env };
+
+beforeEach(() => {
+  for (const name of Object.keys(process.env)) if (VARIABLES.test(name)) delete process.env[name];
+});
+
+afterEach(async () => {
+  await closeAll();
+  Object.assign(process.env, environment);
+});
+
+/** The problems that are named when it is made. */
+function problemsOf(make: () => unknown): readonly string[] {
+  try {
+    make();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).problems.map(({ name }) => name);
+  }
+  throw new Error("nothing was thrown");
+}
+
+const wrong: readonly (readonly [string, unknown, string[]])[] = [
+  ["a client that is none", { client: {} }, ["client"]],
+  ["null as the client", { client: null }, ["client"]],
+  ["a token that is no function", { client: stubAuthClient(), token: "X-Token" }, ["token"]],
+  ["an empty realm", { client: stubAuthClient(), realm: "" }, ["realm"]],
+  ["a realm that is no text", { client: stubAuthClient(), realm: 7 }, ["realm"]],
+  ["fresh that is no boolean", { client: stubAuthClient(), fresh: "yes" }, ["fresh"]],
+  ["an onError that is no function", { client: stubAuthClient(), onError: true }, ["onError"]],
+  ["an option that does not exist", { client: stubAuthClient(), relm: "api" }, ["relm"]],
+  ["several mistakes, all of which are named", { client: 1, realm: "", fresh: 1 }, ["client", "realm", "fresh"]],
+  ["a client in place of options", stubAuthClient(), expect.arrayContaining(["verifyToken"]) as unknown as string[]],
+  ["null", null, [""]],
+];
+
+describe.each(faces)("in $name a ConfigError, when it is made and not on a request, says of", (face) => {
+  test.each(wrong)("requireAuth and optionalAuth: %s", (_what, options, names) => {
+    expect(problemsOf(() => face.requireAuth(options as FaceOptions))).toEqual(names);
+    expect(problemsOf(() => face.optionalAuth(options as FaceOptions))).toEqual(names);
+  });
+
+  const guards: readonly (readonly [string, (face: Face) => unknown])[] = [
+    ["requirePermission without a name", () => face.requirePermission()],
+    ["requirePermission with an empty name", () => face.requirePermission("a", "")],
+    ["requirePermission with a list", () => face.requirePermission(["a"] as unknown as string)],
+    ["requirePermission with nothing", () => face.requirePermission(undefined as unknown as string)],
+    ["requireAnyPermission without a name", () => face.requireAnyPermission()],
+    ["requireAnyPermission with an empty name", () => face.requireAnyPermission("")],
+    ["requireModule without a name", () => face.requireModule()],
+    ["requireModule with an empty name", () => face.requireModule("")],
+    ["requireUser without a predicate", () => face.requireUser(undefined as never)],
+    ["requireUser with a user's id", () => face.requireUser("ana" as never)],
+    ["requireLocal without a source", () => face.requireLocal(undefined as never)],
+    ["requireLocal with an empty parameter", () => face.requireLocal("")],
+    ["requireLocal with an empty header", () => face.requireLocal({ header: "" })],
+    ["requireLocal with an empty query", () => face.requireLocal({ query: "" })],
+    ["requireLocal with a source that does not exist", () => face.requireLocal({ cookie: "a" } as never)],
+    ["requireLocal with null", () => face.requireLocal(null as never)],
+    ["requireLocal with an empty orPermission", () => face.requireLocal("a", { orPermission: "" })],
+    ["requireLocal with fresh that is no boolean", () => face.requireLocal("a", { fresh: "yes" as never })],
+    ["requireLocal with a misspelt option", () => face.requireLocal("a", { frehs: true } as LocalGuardOptions)],
+    ["requireOrganization without a source", () => face.requireOrganization(undefined as never)],
+  ];
+
+  test.each(guards)("%s", (_what, make) => {
+    expect(problemsOf(() => make(face))).toHaveLength(1);
+  });
+});
+
+describe("cookieToken, when it is made, refuses", () => {
+  test.each([
+    ["an empty name", ""],
+    ["a name with a space", "my session"],
+    ["a name with =", "session="],
+    ["a name with a semicolon", "a;b"],
+    ["no name", undefined as unknown as string],
+  ])("%s", (_what, name) => {
+    expect(() => cookieToken(name)).toThrow(ConfigError);
+  });
+
+  test.each([
+    ["a host", ["app.example.com"]],
+    ["a URL with a path", ["https://app.example.com/"]],
+    ["a wildcard", ["*"]],
+    ["null", ["null"]],
+    ["a default port, which no browser sends", ["https://app.example.com:443"]],
+    ["one origin that is none among others", ["https://app.example.com", "https://"]],
+    ["a string that is no list", "https://app.example.com" as unknown as string[]],
+  ])("as a trusted origin %s", (_what, trustedOrigins) => {
+    expect(() => cookieToken("session", { trustedOrigins })).toThrow(ConfigError);
+  });
+
+  test("an option that it does not have", () => {
+    expect(() => cookieToken("session", { trustedOrigin: ["https://a.example"] } as CookieTokenOptions)).toThrow(
+      ConfigError,
+    );
+  });
+
+  test.each(["session", "__Host-session", "sid.1", "a!#$%&'*+-.^_`|~b"])("but not the name %s", (name) => {
+    expect(cookieToken(name)({ headers: { cookie: `${name}=abc` }, method: "GET" })).toBe("abc");
+  });
+});
+
+describe.each(faces)("in $name the client, where none is given,", (face) => {
+  const use = async () => request(face.serve("/", face.requireAuth())).get("/").set(bearer("token-ana"));
+
+  test.each([
+    ["gRPC", "AUTH_GRPC_URL", "grpc"],
+    ["REST", "AUTH_REST_URL", "rest"],
+  ] as const)("is made from the environment: %s", async (_name, variable, side) => {
+    const { service } = await startAuth();
+    process.env[variable] = service[side].url;
+
+    const { status, body } = await use();
+    closing(getAuthClient());
+
+    expect([status, body.auth.user.id, body.auth.source]).toEqual([200, "ana", side]);
+  });
+
+  test("is one for all middleware of the process", async () => {
+    const { service } = await startAuth();
+    process.env.AUTH_GRPC_URL = service.grpc.url;
+
+    await use();
+    await use();
+    const direct = await authenticate({ headers: { authorization: "Bearer token-ana" } });
+    closing(getAuthClient());
+
+    expect(direct.source).toBe("process");
+    expect(service.calls.VerifyToken).toBe(1);
+  });
+
+  test("is validated with requireAuth, not on the first request", () => {
+    expect(problemsOf(() => face.requireAuth())).toEqual(["AUTH_GRPC_URL or AUTH_REST_URL"]);
+
+    process.env.AUTH_GRPC_URL = "auth:50051";
+    process.env.AUTH_GRPC_TIMEOUT = "soon";
+    expect(problemsOf(() => face.requireAuth())).toEqual(["AUTH_GRPC_URL", "AUTH_GRPC_TIMEOUT"]);
+  });
+
+  test("is not looked for where one is given", () => {
+    expect(() => face.requireAuth({ client: stubAuthClient() })).not.toThrow();
+  });
+});
+
+test("authenticate() without a client and an environment rejects with a ConfigError", async () => {
+  await expect(authenticate({ headers: {} })).rejects.toThrow(ConfigError);
+  await expect(authenticate({ headers: {} }, { client: stubAuthClient(), realm: "" })).rejects.toThrow(ConfigError);
+});

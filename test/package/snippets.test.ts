@@ -1,0 +1,112 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { startAuthService } from "../../src/testing.js";
+import { type Instruction, isCode, type Snippet, snippetsOf } from "./markdown.js";
+import {
+  copySources,
+  type Finished,
+  finished,
+  output,
+  plainEnvironment,
+  root,
+  run,
+  temporaryFolder,
+} from "./workspace.js";
+
+jest.setTimeout(120_000);
+
+/** How long a snippet may run. */
+const SNIPPET_TIMEOUT_MS = 20_000;
+/** Whom the auth service behind the snippets knows. */
+const users = {
+  "token-ana": { id: "ana", permissions: ["products:read", "products:write"], locals: ["madrid"] },
+};
+
+const snippets = snippetsOf(readFileSync(join(root, "README.md"), "utf8")).filter(isCode);
+
+describe("the snippets of the README", () => {
+  const folder = temporaryFolder();
+  const sources = join(folder.path, "portero");
+  const place = join(sources, "snippets");
+  let typeCheck: Finished;
+
+  beforeAll(async () => {
+    copySources(sources);
+    await output("npm", ["run", "build"], { cwd: sources });
+    mkdirSync(place);
+    for (const snippet of snippets) writeFileSync(join(place, fileOf(snippet)), snippet.code);
+    const compilerOptions = { target: "es2023", module: "nodenext", strict: true, skipLibCheck: true, noEmit: true };
+    const project = { compilerOptions: { ...compilerOptions, types: ["node"] }, include: ["*.ts"] };
+    writeFileSync(join(place, "tsconfig.json"), JSON.stringify(project));
+    const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+    typeCheck = await run(process.execPath, [tsc, "-p", place, "--pretty", "false"], { cwd: place });
+  });
+  afterAll(() => folder.remove());
+
+  test.each(snippets.filter(({ language }) => language === "ts").map(named))(
+    "have no type errors: %s",
+    (_, snippet) => {
+      expect(typeCheck.stdout.split("\n").filter((line) => line.startsWith(fileOf(snippet)))).toEqual([]);
+    },
+  );
+
+  test("are all the compiler was asked about, and it has no complaint", () => {
+    expect(typeCheck).toEqual({ code: 0, stdout: "", stderr: "" });
+  });
+
+  test.each(ofKind("run"))("run to their end: %s", async (_, snippet) => {
+    const ended = await withAuthService((env) => finished(start(snippet, env), SNIPPET_TIMEOUT_MS));
+    expect(ended).toMatchObject({ code: 0 });
+    const promised = [...snippet.code.matchAll(/^\s*console\.log\(.*\);? \/\/ (.+)$/gm)].map(([, text]) => text);
+    expect(ended.stdout.split("\n")).toEqual(expect.arrayContaining(promised));
+  });
+
+  test.each(ofKind("serve"))("serve: %s", async (_, snippet) => {
+    const { method, path, status } = snippet.instruction as Instruction & { kind: "serve" };
+    await withAuthService(async (env) => {
+      const server = start(snippet, env);
+      const ended = finished(server, SNIPPET_TIMEOUT_MS);
+      const early = ended.then(({ stdout, stderr }) => {
+        throw new Error(`it never listened\n${stdout}${stderr}`);
+      });
+      const [{ port }] = (await Promise.race([once(server, "message"), early])) as [{ port: number }];
+      const ask = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${port}${path}`, { method, headers });
+      const good = await ask({ authorization: "Bearer token-ana" });
+      const anonymous = await ask({});
+      server.kill();
+      await ended;
+      expect([good.status, anonymous.status]).toEqual([status, 401]);
+    });
+  });
+
+  function ofKind(kind: Instruction["kind"]): [string, Snippet][] {
+    return snippets.filter(({ instruction }) => instruction.kind === kind).map(named);
+  }
+
+  function start(snippet: Snippet, env: NodeJS.ProcessEnv) {
+    const tsx = createRequire(import.meta.url).resolve("tsx");
+    const reportPort = join(root, "test", "package", "fixtures", "report-port.mjs");
+    const execArgv = [tsx, reportPort].flatMap((path) => ["--import", pathToFileURL(path).href]);
+    return fork(join(place, fileOf(snippet)), { cwd: place, env: plainEnvironment(env), execArgv, silent: true });
+  }
+});
+
+/** Gives a snippet an auth service in its environment. */
+async function withAuthService<T>(use: (env: NodeJS.ProcessEnv) => Promise<T>): Promise<T> {
+  await using service = await startAuthService({ users });
+  const { grpc, rest } = service.upstreams;
+  return await use({ AUTH_GRPC_URL: grpc.url, AUTH_REST_URL: rest.url, PORT: "0" });
+}
+
+function fileOf({ line, language, code }: Snippet): string {
+  return `line-${line}.${language === "js" && /\brequire\(/.test(code) ? "cjs" : language}`;
+}
+
+function named(snippet: Snippet): [string, Snippet] {
+  return [`line ${snippet.line}`, snippet];
+}

@@ -1,0 +1,243 @@
+import { describe, expect, test } from "@jest/globals";
+import { ManualClock } from "../support/manual-clock.js";
+import { createBreaker, RECOVERY_MS, THRESHOLD, WINDOW_MS } from "./breaker.js";
+
+const CLOSED = { state: "closed", refuses: false, failures: 0, retryAfterMs: 0 };
+const OPEN = { state: "open", refuses: true, failures: 0, retryAfterMs: RECOVERY_MS };
+/** Its recovery time is over, and nobody probes. */
+const RECOVERED = { state: "half-open", refuses: false, failures: 0, retryAfterMs: 0 };
+const PROBING = { state: "half-open", refuses: true, failures: 0, retryAfterMs: 0 };
+const OPENED = "closed → open";
+const HALF_OPENED = "open → half-open";
+const CLOSED_AGAIN = "half-open → closed";
+const OPENED_AGAIN = "half-open → open";
+
+async function open() {
+  const opened = createBreaker();
+  opened.fail(THRESHOLD);
+  return opened;
+}
+
+async function recovered() {
+  const opened = await open();
+  await opened.clock.advance(RECOVERY_MS);
+  return opened;
+}
+
+describe("closed", () => {
+  test("it begins so, and lets everyone through, none of them a probe", () => {
+    const { admitted, seen } = createBreaker();
+    const admissions = Array.from({ length: 10 }, admitted);
+    expect(admissions.some(({ probe }) => probe)).toBe(false);
+    expect(seen()).toEqual({ ...CLOSED, moves: [] });
+  });
+
+  test("it counts failures in a row and opens at the threshold, not before", () => {
+    const { fail, seen } = createBreaker();
+    fail(THRESHOLD - 1);
+    expect(seen()).toEqual({ ...CLOSED, failures: THRESHOLD - 1, moves: [] });
+    fail(1);
+    expect(seen()).toEqual({ ...OPEN, moves: [OPENED] });
+  });
+
+  test("a success (a refusal is one) in between starts the count again", () => {
+    const { admitted, fail, seen } = createBreaker();
+    for (let round = 0; round < 5; round++) {
+      fail(THRESHOLD - 1);
+      admitted().succeeded();
+      expect(seen()).toEqual({ ...CLOSED, moves: [] });
+    }
+  });
+
+  test("an inconclusive call changes nothing: neither counts nor starts again", () => {
+    const { admitted, fail, seen } = createBreaker();
+    fail(THRESHOLD - 1);
+    for (let call = 0; call < 5; call++) admitted().inconclusive();
+    expect(seen()).toEqual({ ...CLOSED, failures: THRESHOLD - 1, moves: [] });
+    fail(1);
+    expect(seen()).toEqual({ ...OPEN, moves: [OPENED] });
+  });
+
+  test("failures that lie further apart than the window do not add up", async () => {
+    const { clock, fail, seen } = createBreaker();
+    fail(THRESHOLD - 1);
+    await clock.advance(WINDOW_MS);
+    expect(seen().failures).toBe(0);
+    fail(1);
+    expect(seen()).toEqual({ ...CLOSED, failures: 1, moves: [] });
+  });
+
+  test("the window slides: the oldest failure leaves it, the others stay", async () => {
+    const { clock, fail, seen } = createBreaker();
+    fail(1);
+    await clock.advance(WINDOW_MS - 1);
+    fail(1);
+    expect(seen().failures).toBe(2);
+    await clock.advance(1);
+    expect(seen().failures).toBe(1);
+    fail(1);
+    expect(seen()).toEqual({ ...CLOSED, failures: 2, moves: [] });
+    fail(1);
+    expect(seen()).toEqual({ ...OPEN, moves: [OPENED] });
+  });
+
+  test("failures just within the window open it", async () => {
+    const { clock, fail, seen } = createBreaker();
+    fail(THRESHOLD - 1);
+    await clock.advance(WINDOW_MS - 1);
+    fail(1);
+    expect(seen()).toEqual({ ...OPEN, moves: [OPENED] });
+  });
+
+  test("concurrent calls that all fail open it once", () => {
+    const { admitted, seen } = createBreaker();
+    const admissions = Array.from({ length: THRESHOLD * 2 }, admitted);
+    for (const admission of admissions) admission.failed();
+    expect(seen()).toEqual({ ...OPEN, moves: [OPENED] });
+  });
+
+  test("a result that is told twice counts once", () => {
+    const { admitted, seen } = createBreaker();
+    const admission = admitted();
+    for (let time = 0; time < THRESHOLD; time++) admission.failed();
+    admission.succeeded();
+    expect(seen()).toEqual({ ...CLOSED, failures: 1, moves: [] });
+  });
+
+  test("a threshold of one opens it at the first failure", () => {
+    const { fail, seen } = createBreaker({ failureThreshold: 1 });
+    fail(1);
+    expect(seen()).toEqual({ ...OPEN, moves: [OPENED] });
+  });
+});
+
+describe("open", () => {
+  test("it lets nobody through until the recovery time is over, and says how long that is", async () => {
+    const { breaker, clock, seen } = await open();
+    await clock.advance(RECOVERY_MS - 1);
+    expect(breaker.admit()).toBeUndefined();
+    expect(seen()).toEqual({ ...OPEN, retryAfterMs: 1, moves: [OPENED] });
+    await clock.advance(1);
+    expect(seen()).toEqual({ ...RECOVERED, moves: [OPENED] });
+  });
+
+  test.each(["succeeded", "failed", "inconclusive"] as const)(
+    "a late result (%s) of a call that began while it was closed changes nothing",
+    async (result) => {
+      const { admitted, clock, fail, seen } = createBreaker();
+      const late = admitted();
+      fail(THRESHOLD);
+      await clock.advance(RECOVERY_MS - 1);
+      late[result]();
+      expect(seen()).toEqual({ ...OPEN, retryAfterMs: 1, moves: [OPENED] });
+    },
+  );
+});
+
+describe("half-open", () => {
+  test("it admits one probe, and treats everyone else as if it were open", async () => {
+    const { breaker, admitted, seen } = await recovered();
+    expect(admitted().probe).toBe(true);
+    const others = Array.from({ length: 10 }, () => breaker.admit());
+    expect(others.every((admission) => admission === undefined)).toBe(true);
+    expect(seen()).toEqual({ ...PROBING, moves: [OPENED, HALF_OPENED] });
+  });
+
+  test("a probe that succeeds closes it, with no failure left over", async () => {
+    const { admitted, fail, seen } = await recovered();
+    admitted().succeeded();
+    expect(seen()).toEqual({ ...CLOSED, moves: [OPENED, HALF_OPENED, CLOSED_AGAIN] });
+    fail(THRESHOLD - 1);
+    expect(seen()).toMatchObject({ state: "closed", failures: THRESHOLD - 1 });
+  });
+
+  test("a probe that fails opens it for another recovery time", async () => {
+    const { breaker, admitted, clock, seen } = await recovered();
+    const probe = admitted();
+    await clock.advance(RECOVERY_MS / 2);
+    probe.failed();
+    expect(seen()).toEqual({ ...OPEN, moves: [OPENED, HALF_OPENED, OPENED_AGAIN] });
+    await clock.advance(RECOVERY_MS - 1);
+    expect(breaker.admit()).toBeUndefined();
+    await clock.advance(1);
+    expect(admitted().probe).toBe(true);
+  });
+
+  test("a probe that says nothing (its caller gave up) frees its place for the next one, at once", async () => {
+    const { admitted, seen } = await recovered();
+    admitted().inconclusive();
+    expect(seen()).toEqual({ ...RECOVERED, moves: [OPENED, HALF_OPENED] });
+    const next = admitted();
+    expect(next.probe).toBe(true);
+    expect(seen()).toEqual({ ...PROBING, moves: [OPENED, HALF_OPENED] });
+    next.succeeded();
+    expect(seen()).toEqual({ ...CLOSED, moves: [OPENED, HALF_OPENED, CLOSED_AGAIN] });
+  });
+
+  test("a probe that says nothing and then something has said nothing", async () => {
+    const { admitted, seen } = await recovered();
+    const probe = admitted();
+    probe.inconclusive();
+    probe.failed();
+    expect(seen()).toEqual({ ...RECOVERED, moves: [OPENED, HALF_OPENED] });
+  });
+
+  test.each(["succeeded", "failed", "inconclusive"] as const)(
+    "a late result (%s) of a call that began while it was closed neither decides nor frees the probe's place",
+    async (result) => {
+      const { admitted, clock, fail, seen } = createBreaker();
+      const late = admitted();
+      fail(THRESHOLD);
+      await clock.advance(RECOVERY_MS);
+      const probe = admitted();
+      late[result]();
+      expect(seen()).toEqual({ ...PROBING, moves: [OPENED, HALF_OPENED] });
+      probe.succeeded();
+      expect(seen()).toEqual({ ...CLOSED, moves: [OPENED, HALF_OPENED, CLOSED_AGAIN] });
+    },
+  );
+
+  test.each(["succeeded", "failed", "inconclusive"] as const)(
+    "and neither does it (%s) after the breaker has closed again",
+    async (result) => {
+      const { admitted, clock, fail, seen } = createBreaker();
+      const late = admitted();
+      fail(THRESHOLD);
+      await clock.advance(RECOVERY_MS);
+      admitted().succeeded();
+      fail(1);
+      late[result]();
+      expect(seen()).toEqual({ ...CLOSED, failures: 1, moves: [OPENED, HALF_OPENED, CLOSED_AGAIN] });
+    },
+  );
+});
+
+test("it goes round as often as it must", async () => {
+  const { admitted, clock, fail, seen } = createBreaker();
+  const round = [OPENED, HALF_OPENED, OPENED_AGAIN, HALF_OPENED, CLOSED_AGAIN];
+  for (let time = 1; time <= 3; time++) {
+    fail(THRESHOLD);
+    await clock.advance(RECOVERY_MS);
+    admitted().failed();
+    await clock.advance(RECOVERY_MS);
+    admitted().succeeded();
+    expect(seen()).toEqual({ ...CLOSED, moves: Array.from({ length: time }, () => round).flat() });
+  }
+});
+
+test("wall time that jumps does not disturb it: it counts monotonic time", async () => {
+  const clock = new ManualClock();
+  let wall = 0;
+  const jumping = {
+    now: () => wall,
+    monotonic: () => clock.monotonic(),
+    setTimeout: clock.setTimeout.bind(clock),
+  };
+  const { breaker, fail } = createBreaker({ clock: jumping });
+  fail(THRESHOLD);
+  wall = 1e15;
+  expect(breaker.admit()).toBeUndefined();
+  await clock.advance(RECOVERY_MS);
+  wall = -1e15;
+  expect(breaker.admit()?.probe).toBe(true);
+});

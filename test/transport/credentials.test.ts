@@ -1,0 +1,131 @@
+import { inspect } from "node:util";
+import { describe, expect, jest, test } from "@jest/globals";
+import { createAuthClient } from "../../src/client.js";
+import { startAuthService } from "../../src/testing.js";
+import type { CredentialHeaders } from "../../src/transport/credentials.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { closedAfterEach } from "./after-each.js";
+
+const opened = closedAfterEach();
+const REF = { userId: "ana", organizationId: "org-1" };
+
+async function start(headers: CredentialHeaders, clock?: ManualClock) {
+  const service = opened(
+    await startAuthService({ users: { "token-ana": { id: "ana", locals: ["madrid"] }, "token-bea": { id: "bea" } } }),
+  );
+  const client = opened(
+    createAuthClient({
+      grpc: { url: service.grpc.url, timeoutMs: 10_000 },
+      rest: { url: service.rest.url, timeoutMs: 20_000 },
+      retry: { attempts: 2 },
+      random: () => 0,
+      headers,
+      logger: false,
+      ...(clock && { clock }),
+    }),
+  );
+  return { service, client };
+}
+
+describe("our own credentials", () => {
+  const SECRETS: readonly [string, () => CredentialHeaders][] = [
+    ["an object", () => ({ authorization: "Bearer own", "X-Service": "catalog" })],
+    ["a function", () => () => ({ authorization: "Bearer own", "X-Service": "catalog" })],
+    ["an async function", () => async () => ({ authorization: "Bearer own", "X-Service": "catalog" })],
+  ];
+
+  test.each(SECRETS)("from %s go to gRPC as metadata", async (_name, headers) => {
+    const { service, client } = await start(headers());
+    await client.verifyToken("token-ana");
+    expect(service.grpc.lastRequest?.headers).toMatchObject({ authorization: "Bearer own", "x-service": "catalog" });
+  });
+
+  test.each(SECRETS)("from %s go to REST as headers", async (_name, headers) => {
+    const { service, client } = await start(headers());
+    await service.grpc.stop();
+    await client.getUserLocals(REF);
+    expect(service.rest.lastRequest?.headers).toMatchObject({
+      authorization: "Bearer own",
+      "x-service": "catalog",
+      "x-tenant-id": "org-1",
+    });
+  });
+
+  test("do not replace the organization that is asked for", async () => {
+    const { service, client } = await start({ "x-tenant-id": "org-2" });
+    await service.grpc.stop();
+    expect(await client.getUserLocals(REF)).toEqual(["madrid"]);
+    expect(service.rest.lastRequest?.headers).toMatchObject({ "x-tenant-id": "org-1" });
+  });
+
+  test("are those that the object had when the client was made", async () => {
+    const headers = { authorization: "Bearer own" };
+    const { service, client } = await start(headers);
+    headers.authorization = "Bearer other";
+    await client.verifyToken("token-ana");
+    expect(service.grpc.lastRequest?.headers.authorization).toBe("Bearer own");
+  });
+
+  test("are fetched once for a question, and not for a cached answer", async () => {
+    const headers = jest.fn(() => ({ authorization: "Bearer own" }));
+    const { service, client } = await start(headers);
+    await service.grpc.stop();
+    await client.verifyToken("token-ana"); // over both upstreams
+    await client.verifyToken("token-ana");
+    expect(headers).toHaveBeenCalledTimes(1);
+    await client.verifyToken("token-bea");
+    expect(headers).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe("a function that gives no credentials is an outage, and nobody is asked", () => {
+  test.each<[string, CredentialHeaders]>([
+    ["throws", () => raise(new Error("the vault says: s3cret"))],
+    ["rejects", async () => raise(new Error("the vault says: s3cret"))],
+    ["returns a value that is no header", () => ({ authorization: "s3cret\r\nx-admin: 1" })],
+    ["returns a name that is no header", () => ({ "s3cret name": "1" })],
+    ["returns nothing", () => undefined as unknown as Record<string, string>],
+  ])("when it %s", async (_name, headers) => {
+    const { service, client } = await start(headers);
+    const error = await client.verifyToken("token-ana").catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "auth_unavailable", status: 503 });
+    expect(inspect(error, { depth: 20, showHidden: true })).not.toContain("s3cret");
+    expect(service.calls.total).toBe(0);
+    expect(client.status()).toMatchObject({ grpc: { failures: 0 }, rest: { failures: 0 } });
+  });
+
+  test("when it hangs: at the deadline, less the time that a try needs", async () => {
+    const clock = new ManualClock();
+    const { service, client } = await start(() => new Promise(() => undefined), clock);
+    let settled = false;
+    const failure = client.verifyToken("token-ana").catch((thrown: unknown) => thrown);
+    void failure.finally(() => {
+      settled = true;
+    });
+    await clock.advance(30_000 - 20 - 1);
+    expect(settled).toBe(false);
+    await clock.advance(1);
+    expect(await failure).toMatchObject({ code: "auth_unavailable", status: 503 });
+    expect(service.calls.total).toBe(0);
+  });
+
+  test("and when it recovers, the next question is asked", async () => {
+    let broken = true;
+    const { client } = await start(() => (broken ? raise(new Error("not yet")) : { authorization: "Bearer own" }));
+    await client.verifyToken("token-ana").catch(() => undefined);
+    broken = false;
+    expect(await client.verifyToken("token-ana")).toMatchObject({ source: "grpc" });
+  });
+
+  test("close() ends the wait for it", async () => {
+    const { client } = await start(() => new Promise(() => undefined));
+    const failure = client.verifyToken("token-ana").catch((thrown: unknown) => thrown);
+    await settle();
+    await client.close();
+    expect(await failure).toMatchObject({ code: "auth_unavailable" });
+  });
+});
+
+function raise(error: Error): never {
+  throw error;
+}

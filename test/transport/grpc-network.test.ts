@@ -1,0 +1,86 @@
+import { describe, expect, test } from "@jest/globals";
+import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
+import { startAuthService } from "../../src/testing.js";
+import { ManualClock } from "../support/manual-clock.js";
+import { closedPort, startTcpGate } from "../support/raw-upstreams.js";
+import { closedAfterEach } from "./after-each.js";
+
+const opened = closedAfterEach();
+const SETTINGS = { retry: { attempts: 2 }, random: () => 0, logger: false } satisfies AuthClientOptions;
+/** Far longer than a test takes: timers below ours are real, and must not be the ones that fire. */
+const GRPC_MS = 60_000;
+const REST_MS = 120_000;
+
+async function startRest() {
+  return opened(await startAuthService({ users: { "token-ana": { id: "ana" } } })).rest;
+}
+
+describe("a refused connection", () => {
+  test("falls back to REST and counts", async () => {
+    const rest = await startRest();
+    const grpc = { url: `http://127.0.0.1:${await closedPort()}`, timeoutMs: GRPC_MS };
+    const client = opened(createAuthClient({ ...SETTINGS, grpc, rest: { url: rest.url, timeoutMs: REST_MS } }));
+    expect(await client.verifyToken("token-ana")).toMatchObject({ source: "rest" });
+    expect(rest.calls.VerifyToken).toBe(1);
+    expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 1 });
+  });
+
+  test("is an outage when there is nothing else, tried again and counted each time", async () => {
+    const grpc = { url: `http://127.0.0.1:${await closedPort()}`, timeoutMs: GRPC_MS };
+    const client = opened(createAuthClient({ ...SETTINGS, grpc }));
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "auth_unavailable", status: 503 });
+    expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 2 });
+  });
+});
+
+describe("a server that accepts and never answers", () => {
+  async function start({ deadlineMs, withRest = true }: { deadlineMs?: number; withRest?: boolean } = {}) {
+    const rest = await startRest();
+    const hole = opened(await startTcpGate());
+    const clock = new ManualClock();
+    const client = opened(
+      createAuthClient({
+        ...SETTINGS,
+        clock,
+        ...(deadlineMs !== undefined && { deadlineMs }),
+        grpc: { url: hole.url, timeoutMs: GRPC_MS },
+        ...(withRest && { rest: { url: rest.url, timeoutMs: REST_MS } }),
+      }),
+    );
+    return { rest, clock, client };
+  }
+
+  test("costs its own timeout, then REST answers; it counts", async () => {
+    const { rest, clock, client } = await start();
+    const answer = client.verifyToken("token-ana");
+    await clock.advance(GRPC_MS - 1);
+    expect(rest.calls.total).toBe(0);
+    await clock.advance(1);
+    expect(await answer).toMatchObject({ user: { id: "ana" }, source: "rest" });
+    expect(rest.calls.VerifyToken).toBe(1);
+    expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 1 });
+  });
+
+  test("leaves REST its part of a short deadline", async () => {
+    const { rest, clock, client } = await start({ deadlineMs: 30_000 });
+    const answer = client.verifyToken("token-ana");
+    await clock.advance(10_000 - 1);
+    expect(rest.calls.total).toBe(0);
+    await clock.advance(1);
+    expect(await answer).toMatchObject({ source: "rest" });
+  });
+
+  test("alone is an outage at the deadline, not before and not after", async () => {
+    const { clock, client } = await start({ withRest: false });
+    const failure = client.verifyToken("token-ana").catch((error: unknown) => error);
+    let settled = false;
+    void failure.finally(() => {
+      settled = true;
+    });
+    await clock.advance(GRPC_MS - 1);
+    expect(settled).toBe(false);
+    await clock.advance(1);
+    expect(await failure).toMatchObject({ code: "auth_unavailable", status: 503 });
+    expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 1 });
+  });
+});

@@ -1,0 +1,70 @@
+import { expect, test } from "@jest/globals";
+import { UnavailableError } from "../../src/transport/outcome.js";
+import { withRetry } from "../../src/transport/retry.js";
+import { ManualClock } from "../support/manual-clock.js";
+import { ask, type Behaviour, FakeUpstream, failure } from "./fake-upstream.js";
+
+// The bucket of gRPC's retry throttling (gRFC A6): 10 tokens, a failure takes one, a success gives a tenth, none below half.
+
+const UNREACHABLE = new UnavailableError([failure("grpc", "unreachable")]);
+
+function create(attempts: number) {
+  const clock = new ManualClock();
+  const upstream = new FakeUpstream("ana", clock);
+  const settings = { attempts, initialDelayMs: 0, maxDelayMs: 0, random: () => 0, canTry: () => true };
+  const transport = withRetry(upstream.transport, { ...settings, clock });
+  /** Asks once; resolves to the number of tries. */
+  return async (behaviour: Behaviour, signal?: AbortSignal) => {
+    upstream.behaviour = behaviour;
+    upstream.calls.length = 0;
+    const outcome = ask(transport, { clock, signal }).catch(() => undefined);
+    await clock.advance(0);
+    await outcome;
+    return upstream.calls.length;
+  };
+}
+
+test("an outage is retried until half of the tokens are gone, then no more", async () => {
+  const tries = create(3);
+  expect(await tries(UNREACHABLE)).toBe(3); // 10 → 7
+  expect(await tries(UNREACHABLE)).toBe(3); // 7 → 4, the third try began with 5
+  for (let time = 0; time < 10; time++) expect(await tries(UNREACHABLE)).toBe(1);
+});
+
+test("at exactly half of the tokens there is one more retry, below none", async () => {
+  const tries = create(10);
+  expect(await tries(UNREACHABLE)).toBe(6); // 10 → 4
+  expect(await tries(UNREACHABLE)).toBe(1);
+});
+
+test("successes bring tokens back, a tenth each, and never more than ten", async () => {
+  const tries = create(2);
+  for (let time = 0; time < 200; time++) await tries("answer");
+  for (const expected of [2, 2, 2, 1, 1, 1, 1]) expect(await tries(UNREACHABLE)).toBe(expected); // 10 → 8 → 6 → 4 → … → 0
+  for (let time = 0; time < 59; time++) await tries("answer");
+  expect(await tries(UNREACHABLE)).toBe(1); // 5.9 → 4.9
+  for (let time = 0; time < 12; time++) await tries("answer");
+  expect(await tries(UNREACHABLE)).toBe(2); // 6.1 → 4.1, the second try began with 5.1
+});
+
+test("the bucket is never emptier than empty", async () => {
+  const tries = create(2);
+  for (let time = 0; time < 100; time++) await tries(UNREACHABLE);
+  for (let time = 0; time < 61; time++) await tries("answer");
+  expect(await tries(UNREACHABLE)).toBe(2);
+});
+
+test("a refusal is a success: the upstream works", async () => {
+  const tries = create(2);
+  for (let time = 0; time < 100; time++) await tries(UNREACHABLE);
+  for (let time = 0; time < 61; time++) await tries(failure("grpc", "refused"));
+  expect(await tries(UNREACHABLE)).toBe(2);
+});
+
+test("a call that was aborted says nothing", async () => {
+  const tries = create(2);
+  for (let time = 0; time < 100; time++) await tries(UNREACHABLE);
+  const aborted = AbortSignal.abort();
+  for (let time = 0; time < 100; time++) await tries(new Error("aborted"), aborted);
+  expect(await tries(UNREACHABLE)).toBe(1);
+});
