@@ -60,7 +60,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     }
     if (error === closing.signal.reason) return new AuthError("auth_unavailable", { cause: error });
     // A fault of our own. It says nothing about the token, and its text could hold one.
-    const name = error instanceof Error ? error.name : typeof error;
+    const name = (error as Partial<Error> | null)?.name ?? typeof error;
     config.logger.error(`portero: unexpected ${name} while asking the auth service`);
     return new AuthError("auth_unavailable", { cause: new Error(`unexpected ${name}`) });
   }

@@ -44,6 +44,9 @@ export function readCache(
     "secret",
   ]);
   const redisUrl = read.url("cache.redisUrl", options.redisUrl, ["redis:", "rediss:"]);
+  if (redisUrl !== undefined && !isRedisUrl(redisUrl)) {
+    read.problem("cache.redisUrl", redisUrl, "redis://host:port/number, its user and password encoded");
+  }
   const store = read.optional(
     "cache.store",
     options.store,
@@ -83,6 +86,17 @@ function readSecrets(read: SettingReader, given: CacheOptions["secret"]): readon
   if (Array.isArray(secrets) && secrets.length > 0 && secrets.every(good)) return [...secrets];
   read.secretProblem("cache.secret", `a secret of at least ${MIN_SECRET_BYTES} bytes, or a list of such`);
   return [];
+}
+
+/** What the Redis client would refuse, but only when it is made, which is later. */
+function isRedisUrl(url: string): boolean {
+  const { username, password, pathname } = new URL(url);
+  try {
+    decodeURIComponent(username + password);
+  } catch {
+    return false;
+  }
+  return /^\/?\d*$/.test(pathname);
 }
 
 function isStore(store: SharedStore): boolean {

@@ -72,7 +72,7 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
     if (variable("AUTH_GRPC_URL") !== undefined || host === undefined) return text("grpc.url", "AUTH_GRPC_URL");
     const port = variable("AUTH_GRPC_PORT") ?? DEFAULT_GRPC_PORT;
     origins["grpc.url"] = { name: "AUTH_GRPC_HOST", value: host };
-    const hostOk = /^(\[[\da-f:.]+\]|[^\s/@:?#[\]]+|[\da-f]*:[\da-f:.]+)$/i.test(host);
+    const hostOk = /^(\[[\da-f:.]+\]|[\w.-]+|[\da-f]*:[\da-f:.]+)$/i.test(host);
     if (!hostOk) problems.push({ name: "AUTH_GRPC_HOST", value: show(host), expected: "a host name or an IP address" });
     const portOk = /^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535;
     if (!portOk) problems.push({ name: "AUTH_GRPC_PORT", value: show(port), expected: "a port from 1 to 65535" });

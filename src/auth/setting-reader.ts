@@ -83,7 +83,9 @@ export class SettingReader {
   /** A URL with one of these protocols (`"http:"`), or `undefined` where it is missing or wrong. */
   url(path: string, value: string | undefined, protocols: readonly string[]): string | undefined {
     if (value === undefined) return undefined;
-    const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
+    // The URL class drops or mends what nobody writes on purpose: spaces, controls, backslashes.
+    const clean = typeof value === "string" && /^[^\s\p{Cc}\\]+$/u.test(value) && URL.canParse(value);
+    const url = clean ? new URL(value) : undefined;
     if (url && protocols.includes(url.protocol) && url.hostname !== "" && url.hash === "") return value;
     this.problem(path, value, `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
     return undefined;

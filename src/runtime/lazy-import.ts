@@ -1,11 +1,10 @@
-import { pathToFileURL } from "node:url";
-import { constants, runInThisContext } from "node:vm";
+import { runInThisContext } from "node:vm";
 
 /**
  * Imports a package when it is first needed, and once.
  *
- * In a CommonJS Jest suite `import()` is missing. There, Jest's `require` loads what is CommonJS too, and Node's own `import()`,
- * in the context around Jest's sandbox, what is not.
+ * In a CommonJS Jest suite `import()` is missing. There, Jest's `require` loads what is CommonJS too, and Node's own `require`, from
+ * the context around Jest's sandbox, what is not (Node 20.19 and up require ES modules).
  */
 export function lazyImport<T>(load: () => Promise<T>, specifier: string): () => Promise<T> {
   let loading: Promise<T> | undefined;
@@ -29,9 +28,6 @@ async function importInSandbox<T>(error: unknown, specifier: string): Promise<T>
   } catch {
     // An ES module. Whatever else is wrong with it shows below.
   }
-  const importModuleDynamically = constants.USE_MAIN_CONTEXT_DEFAULT_LOADER;
-  const importOutside: (url: string) => Promise<T> = runInThisContext("(url) => import(url)", {
-    importModuleDynamically,
-  });
-  return importOutside(pathToFileURL(require.resolve(specifier)).href);
+  const { getBuiltinModule }: typeof process = runInThisContext("process"); // Node's own, not the one that Jest puts in its place
+  return getBuiltinModule("node:module").createRequire(__filename)(specifier) as T;
 }

@@ -22,6 +22,7 @@ export class ReplaceableSession implements SessionManager {
   readonly authority: string;
   readonly #connect: () => Http2SessionManager;
   #manager: Http2SessionManager;
+  readonly #watched = new WeakSet<http2.Http2Session>();
   #signsOfLife = 0;
 
   constructor(url: string, tls: TlsOptions | undefined) {
@@ -44,7 +45,18 @@ export class ReplaceableSession implements SessionManager {
   async request(...args: Parameters<SessionManager["request"]>): Promise<http2.ClientHttp2Stream> {
     const stream = await this.#manager.request(...args);
     stream.once("response", () => this.#signsOfLife++);
+    this.#watch(stream.session);
     return stream;
+  }
+
+  /**
+   * An idle server that says goodbye just as a request comes leaves a session whose errors nobody listens to any more (seen on Node 24
+   * and 26): without a listener they would end the process. The calls on it learn of them by themselves.
+   */
+  #watch(session: http2.Http2Session | undefined): void {
+    if (!session || this.#watched.has(session)) return;
+    this.#watched.add(session);
+    session.on("error", () => undefined);
   }
 
   notifyResponseByteRead(stream: http2.ClientHttp2Stream): void {

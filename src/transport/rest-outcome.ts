@@ -7,6 +7,9 @@ const LOOKUP_REFUSALS: readonly number[] = [404, 400, 422];
 const CREDENTIAL_REFUSALS: readonly number[] = [401, 403];
 const UNREACHABLE: readonly number[] = [408, 429, 502, 503, 504];
 
+/** Codes that tell of something else than HTTP, or of a request that could not be written. A body that ends early is the network's. */
+const NOT_HTTP = /^(HPE_|ERR_INVALID_|ERR_UNESCAPED_|ERR_HTTP_(?!CONTENT_LENGTH_MISMATCH))/;
+
 /** What an HTTP status other than 200 means. Redirects are broken: they are never followed, the token would travel. */
 export function fromHttpStatus(
   method: DescMethod,
@@ -30,7 +33,7 @@ export function fromNetworkError(error: unknown): UpstreamError {
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
   const detail = typeof code === "string" ? code : typeof name === "string" ? name : "unknown";
   // Not HTTP at all, or a request that we could not even write: asking again would bring the same.
-  if (/^(HPE_|ERR_INVALID_|ERR_UNESCAPED_|ERR_HTTP_)/.test(detail)) return new UpstreamError("rest", "broken", detail);
+  if (NOT_HTTP.test(detail)) return new UpstreamError("rest", "broken", detail);
   return new UpstreamError("rest", "unreachable", detail, { timedOut: name === "TimeoutError" });
 }
 

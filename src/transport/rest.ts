@@ -39,10 +39,10 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       ...(options.tls as { ca?: string; cert?: string; key?: string } | undefined),
     }),
   };
-  const loadGot = lazyImport<{ got: Got }>(() => import("got"), "got");
+  const loadGot = lazyImport<{ default: Got }>(() => import("got"), "got");
 
   const transport = unaryTransport(async <I extends DescMessage, O extends DescMessage>(call: UnaryCall<I, O>) => {
-    const { got } = await loadGot();
+    const { default: got } = await loadGot();
     const { statusCode, headers, rawBody } = await send(got, call);
     if (statusCode !== 200) throw fromHttpStatus(call.method, statusCode, headers["retry-after"], options.now);
     const message = decode(call, rawBody) as MessageShape<O>;
@@ -52,6 +52,7 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
 
   async function send<I extends DescMessage, O extends DescMessage>(got: Got, call: UnaryCall<I, O>) {
     const { method, path, json, headers } = toRestRequest(call.method, call.message, options.paths);
+    const tooMuch = new AbortController();
     const answer = got(base + path, {
       method,
       ...(json && { json }),
@@ -69,12 +70,12 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       retry: { limit: 0 }, // ours knows the deadline
       throwHttpErrors: false,
       ...(call.timeoutMs !== undefined && Number.isFinite(call.timeoutMs) && { timeout: { request: call.timeoutMs } }),
-      ...(call.signal && { signal: call.signal }),
+      signal: call.signal ? AbortSignal.any([call.signal, tooMuch.signal]) : tooMuch.signal,
     });
     let oversized = false;
     answer.on("downloadProgress", ({ transferred }) => {
-      oversized = transferred > options.maxAnswerBytes;
-      if (oversized) answer.cancel();
+      oversized ||= transferred > options.maxAnswerBytes;
+      if (oversized) tooMuch.abort();
     });
     try {
       return await answer;
