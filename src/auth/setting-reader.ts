@@ -86,7 +86,7 @@ export class SettingReader {
     // The URL class drops or mends what nobody writes on purpose: spaces, controls, backslashes.
     const clean = typeof value === "string" && /^[^\s\p{Cc}\\]+$/u.test(value) && URL.canParse(value);
     const url = clean ? new URL(value) : undefined;
-    if (url && protocols.includes(url.protocol) && url.hostname !== "" && url.hash === "") return value;
+    if (url && protocols.includes(url.protocol) && url.hostname !== "" && !value?.includes("#")) return value;
     this.problem(path, value, `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
     return undefined;
   }
