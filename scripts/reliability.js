@@ -47,7 +47,7 @@ function documentOf(rows, { numPassedTests, numFailedTests }) {
     ...CHAPTERS.map((chapter) =>
       chapterOf(
         chapter,
-        rows.filter((row) => row.chapter === chapter),
+        rows.filter((row) => row.chapter === chapter).sort((a, b) => a.file.localeCompare(b.file)),
       ),
     ),
   ].join("\n\n")}\n`;
@@ -55,16 +55,16 @@ function documentOf(rows, { numPassedTests, numFailedTests }) {
 
 function introduction(passed, failed) {
   const outcome = failed === 0 ? `All ${passed} tests passed.` : `${passed} tests passed, **${failed} failed**.`;
+  const node = `Node ${process.versions.node} (${process.platform}, ${process.arch}), ${availableParallelism()} cores`;
   return [
-    "What callers of a protected route got while something was out of order, how long the slowest of them waited, and how soon",
-    "after its end who answered again. Measured by the tests of `test/faults`, with real processes and sockets, and written by",
-    `\`npm run reliability\`, which does it again: on Node ${process.versions.node} (${process.platform}, ${process.arch}),`,
-    `${availableParallelism()} cores. ${outcome}`,
+    "What callers of a protected route got while something was out of order, how long the slowest of them waited, and how soon after its",
+    "end service was back, and on what. `npm run reliability` wrote this page and writes it anew: it runs the tests of `test/faults`, with",
+    `real processes and sockets, and notes what they measure. This was on ${node}. ${outcome}`,
     "",
-    "Timeouts are short, so that an outage fits into a test: gRPC 250 ms, REST 600 ms or, where REST itself is slow, 300 ms; a",
-    "breaker opens after 5 failures and probes after 200 ms. *New* are tokens that nobody asked about before, *known* those",
-    "that the process remembers, *bad* those that belong to nobody. The faults of the chapters on gRPC and Redis befall one",
-    "of them while all else is well; those on REST befall it where there is no gRPC.",
+    "Timeouts are short there, so that an outage fits into a test: gRPC 250 ms; REST 600 ms, where it hangs 300 ms. A breaker opens",
+    "after 5 failures and probes after 200 ms. *New* are tokens that nobody asked about before, *known* those that the process",
+    "remembers, *bad* those that belong to nobody. A fault of gRPC or Redis befalls it while all else is well, one of REST where there",
+    "is no gRPC.",
   ].join("\n");
 }
 

@@ -29,7 +29,7 @@ describe("the tarball", () => {
   test("holds what is needed, and nothing else", () => {
     const files = filesOf(installed);
     const others = files.filter((file) => !/^(dist|proto)\//.test(file)).sort();
-    expect(others).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "package.json"]);
+    expect(others).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "package.json"]);
     expect(files).toContain("proto/auth/auth_service.proto");
     const strays = files.filter((file) => file.startsWith("dist/") && !/\.(js|d\.ts|js\.map)$/.test(file));
     expect(strays).toEqual(["dist/cjs/package.json"]);

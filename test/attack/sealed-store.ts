@@ -1,0 +1,53 @@
+import KeyvRedis, { createClient } from "@keyv/redis";
+import { Keyv } from "keyv";
+import type { CacheOptions } from "../../src/auth/options.js";
+import { MemoryStore } from "../cache/memory-store.js";
+import type { ManualClock } from "../support/manual-clock.js";
+import { startRedisServer } from "../support/redis-server.js";
+
+/** A shared store, as somebody sees it who can do anything there. */
+export interface OpenStore {
+  /** How a client is given it. */
+  readonly cache: Pick<CacheOptions, "store" | "redisUrl">;
+  keys(kind: string): Promise<string[]>;
+  read(key: string): Promise<string>;
+  /** Puts the text there, for ever. */
+  write(key: string, text: string): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** Everything, as it lies there. */
+  dump(): Promise<string>;
+}
+
+type Afterwards = (end: () => unknown) => void;
+
+export async function openMemory(_afterwards: Afterwards, clock: ManualClock): Promise<OpenStore> {
+  const store = new MemoryStore(clock);
+  return {
+    cache: { store },
+    keys: async (kind) => store.keys(kind),
+    read: async (key) => String(store.texts.get(key)),
+    write: async (key, text) => void (await store.set(key, text, Number.POSITIVE_INFINITY)),
+    delete: async (key) => void store.texts.delete(key),
+    dump: async () => JSON.stringify([...store.texts]),
+  };
+}
+
+export async function openRedis(afterwards: Afterwards): Promise<OpenStore> {
+  const server = await startRedisServer();
+  afterwards(() => server.kill());
+  const client = createClient({ url: server.url });
+  client.on("error", () => undefined);
+  await client.connect();
+  afterwards(() => client.destroy());
+  const keyv = new Keyv(new KeyvRedis(client as never) as never, { useKeyPrefix: false });
+  const all = async () => (await client.keys("*")).sort();
+  const ownKey = (key: string) => key.slice(key.indexOf("portero:")); // Keyv puts its namespace before it
+  return {
+    cache: { redisUrl: server.url },
+    keys: async (kind) => (await all()).map(ownKey).filter((key) => key.split(":")[2] === kind),
+    read: async (key) => String(await keyv.get(key)),
+    write: async (key, text) => void (await keyv.set(key, text)),
+    delete: async (key) => void (await keyv.delete(key)),
+    dump: async () => JSON.stringify(await Promise.all((await all()).map(async (key) => [key, await client.get(key)]))),
+  };
+}

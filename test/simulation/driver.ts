@@ -1,0 +1,231 @@
+import { Casting } from "./casting.js";
+import { drawPlot, type Scene } from "./plots.js";
+import { SimulatedProcess } from "./process.js";
+import { Random } from "./random.js";
+import { budgets, type Theme } from "./settings.js";
+import type { StoreWeather } from "./store.js";
+import { Visits } from "./visits.js";
+import { drawWeather } from "./weather.js";
+import type { World } from "./world.js";
+
+type Action =
+  | "visit"
+  | "burst"
+  | "flood"
+  | "call"
+  | "abort"
+  | "peek"
+  | "truth"
+  | "issue"
+  | "invalidateToken"
+  | "invalidateUser"
+  | "weather"
+  | "storeWeather"
+  | "restart"
+  | "nonsense"
+  | "plot"
+  | "wait";
+
+const USUAL: Readonly<Record<Action, number>> = {
+  visit: 30,
+  burst: 8,
+  flood: 0.01,
+  call: 12,
+  abort: 3,
+  peek: 2,
+  truth: 8,
+  issue: 1,
+  invalidateToken: 3,
+  invalidateUser: 2,
+  weather: 8,
+  storeWeather: 4,
+  restart: 0.5,
+  nonsense: 1,
+  plot: 6,
+  wait: 10,
+};
+
+const UNUSUAL: Readonly<Record<Theme, Partial<Record<Action, number>>>> = {
+  mixed: {},
+  breaker: { weather: 20, truth: 2, call: 20 },
+  invalidation: { invalidateToken: 12, invalidateUser: 10, truth: 15, weather: 12 },
+  expiry: { issue: 8, wait: 20 },
+  load: { burst: 30, flood: 0.1, weather: 12 },
+  cache: { weather: 3, wait: 20, truth: 15 },
+};
+
+const MALFORMED = [
+  "Bearer",
+  "Bearer  ",
+  "Bearer a b",
+  "bearer a,b",
+  "Bearer =",
+  "Bearer ü",
+  `Bearer ${"x".repeat(8193)}`,
+];
+
+/** How many come at once in a flood. */
+const FLOOD = 1500;
+
+/** Makes the world go round: draws what happens next, and when. */
+export class Driver {
+  readonly world: World;
+  readonly visits: Visits;
+  readonly #random: Random;
+  readonly #seed: number;
+  #issued: number;
+  readonly #casting: Casting;
+  /** What happens next, if anything is under way. */
+  #plot: Scene[] = [];
+
+  constructor(seed: number, world: World) {
+    this.#seed = seed;
+    this.world = world;
+    this.#random = world.random;
+    this.visits = new Visits(world);
+    this.#casting = new Casting(world);
+    this.#issued = world.settings.tokens;
+    for (let index = 0; index < world.settings.processes; index++) this.#start(index % world.settings.services);
+  }
+
+  /** How long nothing happens, but what is under way. */
+  pause(): number {
+    if (this.#plot.length > 0) return this.#plot[0]!.afterMs;
+    const random = this.#random;
+    const { cache, breaker } = this.world.settings;
+    const { grpcMs, restMs, deadlineMs } = budgets(this.world.settings);
+    switch (random.weighted({ none: 5, moment: 6, try: 6, deadline: 3, recovery: 3, ttl: 3, refusal: 1, exp: 2 })) {
+      case "none":
+        return 0;
+      case "moment":
+        return random.ms(0, 6);
+      case "try":
+        return random.ms(0, 1.1 * (grpcMs ?? restMs ?? 0));
+      case "deadline":
+        return random.ms(0, deadlineMs);
+      case "recovery":
+        return random.ms(0, 1.2 * breaker.recoveryMs);
+      case "ttl":
+        return random.ms(0, 1.1 * random.pick([cache.ttlMs, cache.processTtlMs, cache.permissionsTtlMs]));
+      case "refusal":
+        return random.ms(0, 1.1 * cache.refusalTtlMs);
+      case "exp":
+        return this.#casting.untilSomeEnd();
+    }
+  }
+
+  /** Something happens. */
+  act(): void {
+    const scene = this.#plot.shift();
+    if (scene) return scene.act();
+    const random = this.#random;
+    const { world, visits } = this;
+    const { theme } = world.settings;
+    const action = random.weighted<Action>({ ...USUAL, ...UNUSUAL[theme] });
+    const process = random.pick(world.processes);
+    switch (action) {
+      case "visit":
+        return visits.visit(process, this.#casting.route(), this.#casting.token(process));
+      case "burst":
+        return this.#burst(process, 2 + random.int(12));
+      case "flood":
+        return this.#burst(process, FLOOD);
+      case "call": {
+        const fresh = random.chance(0.25);
+        return visits.call(process, this.#casting.question(process), { fresh, abortable: random.chance(0.4) });
+      }
+      case "abort":
+        return visits.abortOne();
+      case "peek":
+        return visits.peek(process, this.#casting.token(process));
+      case "truth":
+        return world.chronicle.record("", "truth", process.service, world.authorities[process.service]!.change(random));
+      case "issue":
+        return void world.issueToken(this.#issued++);
+      case "invalidateToken": {
+        const token = this.#casting.token(process);
+        return visits.invalidate(process, {
+          question: world.question(process.service, { operation: "VerifyToken", token }),
+        });
+      }
+      case "invalidateUser":
+        return visits.invalidate(process, { user: this.#casting.user(process) });
+      case "weather":
+        return this.#changeWeather();
+      case "storeWeather":
+        return this.#changeStoreWeather();
+      case "restart":
+        this.stop(process);
+        this.#start(process.service);
+        return;
+      case "nonsense":
+        return visits.visit(
+          process,
+          random.pick(["me", "optional"]),
+          undefined,
+          random.pick([undefined, ...MALFORMED]),
+        );
+      case "plot":
+        this.#plot = drawPlot({ world, visits, random, process, token: this.#casting.token(process) });
+        return;
+      case "wait":
+        return;
+    }
+  }
+
+  stop(process: SimulatedProcess): void {
+    const { chronicle } = this.world;
+    chronicle.record(process.name, "close");
+    process.journal.closed = chronicle.moment();
+    void process.client.close();
+  }
+
+  /** A request that no cache answers, so that everything behind it is tried. */
+  probe(process: SimulatedProcess): void {
+    this.visits.visit(process, "fresh", this.#casting.token(process));
+  }
+
+  #start(service: number): void {
+    const { world, visits } = this;
+    const index = world.everyProcess.length;
+    const { secrets } = world.settings;
+    const process = new SimulatedProcess({
+      name: `p${index}`,
+      world,
+      service,
+      secrets: index % 2 === 0 ? secrets : [...secrets].reverse(), // in the middle of a rotation
+      random: new Random(this.#seed, index + 1),
+      onAuthenticated: (incoming) => visits.authenticated(incoming),
+    });
+    world.everyProcess.push(process);
+  }
+
+  #burst(process: SimulatedProcess, size: number): void {
+    const random = this.#random;
+    const isOneToken = random.chance(0.4);
+    const token = this.#casting.token(process);
+    for (let index = 0; index < size; index++) {
+      const route = random.chance(0.8) ? "me" : this.#casting.route();
+      this.visits.visit(process, route, isOneToken ? token : this.#casting.token(process));
+    }
+  }
+
+  #changeWeather(): void {
+    const { world } = this;
+    const random = this.#random;
+    const service = random.int(world.settings.services);
+    const weather = drawWeather(random);
+    for (const upstream of random.pick([["grpc"], ["rest"], ["grpc", "rest"]] as const)) {
+      world.setWeather(service, upstream, weather);
+      world.chronicle.record("", "weather", service, upstream, weather);
+    }
+  }
+
+  #changeStoreWeather(): void {
+    const { store, settings, chronicle } = this.world;
+    if (!store) return;
+    const lying = settings.store === "lying" ? 6 : 0;
+    store.weather = this.#random.weighted<StoreWeather>({ calm: 5, slow: 2, flaky: 3, down: 1, silent: 1, lying });
+    chronicle.record("", "store", store.weather);
+  }
+}

@@ -1,0 +1,87 @@
+import { type Journal, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
+import { type Ask, type Question, triesOf } from "./records.js";
+import { budgets, type Settings } from "./settings.js";
+
+/** TTLs are up to a tenth shorter at random, and an entry is refreshed after four fifths of its own. */
+const LEAST_TTL_SHARE = 0.9;
+const REFRESH_SHARE = 0.8;
+const MANY_ENTRIES = 1000;
+const MANY_BYTES = 1_000_000;
+
+/** How often the service may be asked the same: single flight, and what is remembered is not asked again. */
+export class FlightRules {
+  readonly #settings: Settings;
+  readonly #journal: Journal;
+  readonly #violate: (rule: string) => void;
+  /** An ask may have departed so long before its first call was seen: in the shared tier, in the queue, waiting for credentials. */
+  readonly #hiddenMs: number;
+
+  constructor(settings: Settings, journal: Journal, violate: (rule: string) => void) {
+    this.#settings = settings;
+    this.#journal = journal;
+    this.#violate = violate;
+    const { store, headers, limit } = settings;
+    // Wall time is in whole milliseconds: what came within the same one as an invalidation counts as before it.
+    const mayWait = headers === "function" || limit.maxConcurrent < 256;
+    this.#hiddenMs =
+      ROUNDING_MS + (store === "none" ? 0 : SHARED_LOOKUP_MS) + (mayWait ? budgets(settings).deadlineMs : 0);
+  }
+
+  departed(ask: Ask): void {
+    const earlier = this.#journal.asksOf(ask.question);
+    for (const other of earlier) {
+      if (other.began.at < ask.began.at - 10 * budgets(this.#settings).deadlineMs) continue;
+      if (isAloft(other)) this.#checkSingleFlight(ask, other);
+    }
+    const last = earlier.findLast(({ verdict }) => verdict);
+    if (!last?.verdict) return;
+    if (last.verdict.result.kind === "refused") this.#checkRefusalKept(ask, last);
+    else this.#checkAnswerKept(ask, last);
+  }
+
+  /** Two flights at once need a reason. */
+  #checkSingleFlight({ question }: Ask, other: Ask): void {
+    if (this.#journal.hasExcuse(question, other.began.at - this.#hiddenMs)) return;
+    this.#violate(`the same was asked twice at once: it was being asked since ${other.began.at}`);
+  }
+
+  #checkRefusalKept({ question, began }: Ask, last: Ask): void {
+    const keptMs = this.#settings.cache.refusalTtlMs * LEAST_TTL_SHARE - ROUNDING_MS;
+    if (question.operation !== "VerifyToken" || began.at >= last.verdict!.ended.at + keptMs) return;
+    if (this.#journal.hasExcuse(question, last.began.at - this.#hiddenMs)) return;
+    this.#violate(`a token was asked about again, though it was refused at ${last.verdict!.ended.at}`);
+  }
+
+  #checkAnswerKept({ question, began }: Ask, last: Ask): void {
+    const { cache, store } = this.#settings;
+    if (store !== "none" || cache.maxEntries < MANY_ENTRIES || cache.maxBytes < MANY_BYTES) return;
+    const ttlMs = ttlOf(question, this.#settings) * LEAST_TTL_SHARE * REFRESH_SHARE;
+    const keptUntil = Math.min(last.began.at - this.#hiddenMs + ttlMs, this.#endOf(question)) - ROUNDING_MS;
+    if (began.at >= keptUntil) return;
+    if (this.#journal.hasExcuse(question, last.began.at - this.#hiddenMs)) return;
+    this.#violate(`the same was asked again, though it was answered at ${last.verdict!.ended.at}`);
+  }
+
+  /** When the token ends by its own word, in the simulation's time. */
+  #endOf({ token, authority }: Question): number {
+    return token === undefined ? Number.POSITIVE_INFINITY : authority.endOf(token);
+  }
+}
+
+export function ttlOf({ operation }: Question, { cache }: Settings): number {
+  switch (operation) {
+    case "VerifyToken":
+      return cache.ttlMs;
+    case "GetUserLocals":
+      return cache.localsTtlMs;
+    case "GetUserPermissions":
+      return cache.permissionsTtlMs;
+    case "GetOrganization":
+      return cache.organizationTtlMs;
+  }
+}
+
+/** Whether a call of it is under way that somebody still waits for. */
+function isAloft(ask: Ask): boolean {
+  return !ask.verdict && triesOf(ask).some(({ result }) => result === undefined);
+}

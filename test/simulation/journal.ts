@@ -1,0 +1,58 @@
+import type { Ask, Invalidation, Moment, Question, Request, Try } from "./records.js";
+
+/** No look into the shared tier takes longer: two operations one after the other, 50 ms each. */
+export const SHARED_LOOKUP_MS = 100;
+/** Deadlines are rounded up to whole milliseconds, wall time down. */
+export const ROUNDING_MS = 1.5;
+
+/** All that was seen of one process: what was asked upstream, by whom, and what was invalidated. */
+export class Journal {
+  readonly asks = new Map<Question, Ask[]>();
+  readonly invalidations: Invalidation[] = [];
+  readonly freshRequests = new Map<Question, Moment[]>();
+  /** When the function that fetches our own credentials was called and did not bring them in time. */
+  readonly credentialFaults: { began: number; ended: number }[] = [];
+  /** When an answer, by its mark, last came into the process. */
+  readonly arrivals = new Map<string, number>();
+  closed: Moment | undefined;
+  #begun = { turn: -1, count: 0 };
+
+  asksOf(question: Question): readonly Ask[] {
+    return this.asks.get(question) ?? [];
+  }
+
+  addAsk(ask: Ask): void {
+    push(this.asks, ask.question, ask);
+  }
+
+  addRequest({ question, fresh, began }: Request): void {
+    if (this.#begun.turn !== began.turn) this.#begun = { turn: began.turn, count: 0 };
+    this.#begun.count++;
+    if (fresh) push(this.freshRequests, question, began);
+  }
+
+  /** How many came at once, in this very turn. */
+  begunIn(turn: number): number {
+    return this.#begun.turn === turn ? this.#begun.count : 0;
+  }
+
+  /** Whether anything since then allows a second flight beside, or soon after, another: a fresh request, or an invalidation. */
+  hasExcuse(question: Question, since: number): boolean {
+    const fresh = this.freshRequests.get(question);
+    if (fresh && fresh[fresh.length - 1]!.at >= since) return true;
+    return this.invalidations.some(
+      ({ called, question: about }) => called.at >= since && (about === undefined || about === question),
+    );
+  }
+}
+
+export function lastTryOf({ rounds }: Ask): Try | undefined {
+  const round = rounds[rounds.length - 1];
+  return round?.rest ?? round?.grpc;
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+}

@@ -1,0 +1,133 @@
+import type { SimulatedProcess } from "./process.js";
+import type { Random } from "./random.js";
+import { budgets } from "./settings.js";
+import type { StoreWeather } from "./store.js";
+import type { Visits } from "./visits.js";
+import type { Weather } from "./weather.js";
+import type { World } from "./world.js";
+
+/** Something that happens, so long after what was before it. */
+export interface Scene {
+  readonly afterMs: number;
+  readonly act: () => void;
+}
+
+export interface Stage {
+  readonly world: World;
+  readonly visits: Visits;
+  readonly random: Random;
+  readonly process: SimulatedProcess;
+  readonly token: string;
+}
+
+type Plot = "rumour" | "race" | "age" | "changeOfMind";
+
+/** What chance alone brings together too rarely: several things that must happen one after the other to the same token. */
+export function drawPlot(stage: Stage): Scene[] {
+  return PLOTS[stage.random.weighted<Plot>({ rumour: 2, race: 2, age: 1, changeOfMind: 1 })](stage);
+}
+
+const PLOTS: Readonly<Record<Plot, (stage: Stage) => Scene[]>> = { rumour, race, age, changeOfMind };
+
+/** A user is invalidated in one process, and another one hears of it through a store that is not well. */
+function rumour({ world, visits, random, process, token }: Stage): Scene[] {
+  const others = world.processes.filter((other) => other !== process && other.service === process.service);
+  if (others.length === 0 || !world.store) return [];
+  const other = random.pick([...others, process]);
+  const question = world.question(process.service, { operation: "VerifyToken", token });
+  const { processTtlMs } = world.settings.cache;
+  return [
+    { afterMs: 0, act: () => storeIs(world, "calm") },
+    { afterMs: 0, act: () => visits.visit(process, "me", token) },
+    { afterMs: random.ms(5, 200), act: () => storeIs(world, random.pick(["calm", "calm", "calm", "flaky"])) },
+    {
+      afterMs: 0,
+      act: () => {
+        if (random.chance(0.3)) visits.invalidate(process, { question });
+        else invalidateUserOf(process, token, { world, visits });
+      },
+    },
+    { afterMs: random.ms(2, 150), act: () => storeIs(world, random.pick(["flaky", "flaky", "slow", "calm"])) },
+    { afterMs: random.ms(0, 1.2 * Math.min(processTtlMs, 2000)), act: () => visits.visit(other, "me", token) },
+    { afterMs: random.ms(0, 300), act: () => visits.visit(other, "me", token) },
+  ];
+}
+
+/** A token is invalidated, or asked about again, while it is being asked about. */
+function race({ world, visits, random, process, token }: Stage): Scene[] {
+  const { grpcMs, restMs } = budgets(world.settings);
+  const whileMs = () => random.ms(0, 0.8 * (grpcMs ?? restMs ?? 0));
+  const question = world.question(process.service, { operation: "VerifyToken", token });
+  return [
+    { afterMs: 0, act: () => weatherIs({ world, process }, random.pick(["slow", "slow", "chaos"])) },
+    { afterMs: 0, act: () => visits.visit(process, random.pick(["me", "fresh"]), token) },
+    { afterMs: whileMs(), act: () => changeTruth({ world, random, process, token }) },
+    {
+      afterMs: whileMs(),
+      act: () => {
+        if (random.chance(0.3)) visits.visit(process, "fresh", token);
+        else if (random.chance(0.5)) visits.invalidate(process, { question });
+        else invalidateUserOf(process, token, { world, visits });
+      },
+    },
+    { afterMs: random.ms(0, 3), act: () => visits.visit(process, "me", token) },
+    { afterMs: 2 * whileMs(), act: () => visits.visit(process, "me", token) },
+    { afterMs: 2 * whileMs(), act: () => visits.visit(process, "me", token) },
+  ];
+}
+
+/** The service goes away, and what is kept grows old. */
+function age({ world, visits, random, process, token }: Stage): Scene[] {
+  const { ttlMs, staleIfErrorMs } = world.settings.cache;
+  const leftMs = process.authority.endOf(token) - world.clock.time;
+  const whileMs =
+    leftMs > 0 && leftMs < 700_000 && random.chance(0.6) ? leftMs : ttlMs + random.pick([0, staleIfErrorMs]);
+  return [
+    { afterMs: 0, act: () => weatherIs({ world, process }, "calm") },
+    { afterMs: 0, act: () => visits.visit(process, "fresh", token) },
+    { afterMs: random.ms(5, 10), act: () => weatherIs({ world, process }, random.pick(["down", "silent", "broken"])) },
+    { afterMs: Math.max(0, whileMs + random.ms(-50, 20)), act: () => visits.visit(process, "me", token) },
+    { afterMs: random.ms(0, 100), act: () => visits.visit(process, "me", token) },
+  ];
+}
+
+/** A token that was good is refused, and is used again. */
+function changeOfMind({ world, visits, random, process, token }: Stage): Scene[] {
+  const { refusalTtlMs } = world.settings.cache;
+  return [
+    { afterMs: 0, act: () => weatherIs({ world, process }, "calm") },
+    { afterMs: 0, act: () => visits.visit(process, "me", token) },
+    { afterMs: random.ms(5, 200), act: () => changeTruth({ world, random, process, token }) },
+    { afterMs: 0, act: () => visits.visit(process, "fresh", token) },
+    { afterMs: random.ms(0, 10), act: () => weatherIs({ world, process }, random.pick(["calm", "down", "slow"])) },
+    { afterMs: random.ms(0, 1.2 * refusalTtlMs), act: () => visits.visit(process, "me", token) },
+  ];
+}
+
+function invalidateUserOf(
+  by: SimulatedProcess,
+  token: string,
+  { world, visits }: Pick<Stage, "world" | "visits">,
+): void {
+  const account = world.authorities[by.service]!.tokens.get(token)?.account;
+  if (account && !by.journal.closed) visits.invalidate(by, { user: account.ref });
+}
+
+function changeTruth({ world, random, process, token }: Omit<Stage, "visits">): void {
+  const issued = process.authority.tokens.get(token);
+  if (!issued) return;
+  if (random.chance(0.7)) issued.isRevoked = !issued.isRevoked;
+  else issued.account.permissions = random.pick([[], ["read"], ["read", "write"]]);
+  world.chronicle.record("", "truth", process.service, token.slice(-12), issued.isRevoked ? "revoked" : "good");
+}
+
+function weatherIs({ world, process }: Pick<Stage, "world" | "process">, weather: Weather): void {
+  world.setWeather(process.service, "grpc", weather);
+  world.setWeather(process.service, "rest", weather);
+  world.chronicle.record("", "weather", process.service, weather);
+}
+
+function storeIs(world: World, weather: StoreWeather): void {
+  if (world.store) world.store.weather = weather;
+  world.chronicle.record("", "store", weather);
+}

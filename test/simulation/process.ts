@@ -1,0 +1,159 @@
+import type { IncomingMessage } from "node:http";
+import { assembleAuthClient } from "../../src/auth/auth-client.js";
+import type { AuthClient } from "../../src/auth/client.js";
+import type { AuthClientOptions } from "../../src/auth/options.js";
+import type { SharedStore } from "../../src/cache/shared-tier.js";
+import type { Handler } from "../../src/index.js";
+import { optionalAuth, requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
+import type { Authority } from "./authority.js";
+import { BreakerWatch } from "./breaker-watch.js";
+import { CallWatch, OWN_CREDENTIAL } from "./call-watch.js";
+import { Journal } from "./journal.js";
+import type { Random } from "./random.js";
+import type { Settings } from "./settings.js";
+import { simulatedUpstream } from "./upstream.js";
+import type { Witness } from "./use.js";
+import { OwnedClock } from "./virtual-clock.js";
+import type { World } from "./world.js";
+
+/** Ways into the simulated application. */
+export type Route = "me" | "fresh" | "optional" | "write" | "local" | "localFresh" | "module";
+
+/** Called between authentication and guard. */
+export type OnAuthenticated = (request: IncomingMessage) => void;
+
+export interface ProcessOptions {
+  readonly name: string;
+  readonly world: World;
+  /** Which of the world's auth services it asks. */
+  readonly service: number;
+  readonly secrets: readonly string[];
+  readonly random: Random;
+  readonly onAuthenticated: OnAuthenticated;
+}
+
+/** One process of the application: a real client with real middleware, and everything that is seen of it. */
+export class SimulatedProcess implements Witness {
+  readonly name: string;
+  readonly service: number;
+  readonly settings: Settings;
+  readonly client: AuthClient;
+  readonly journal = new Journal();
+  readonly breakers: BreakerWatch;
+  readonly calls: CallWatch;
+  readonly clock: OwnedClock;
+  readonly routes: Readonly<Record<Route, readonly Handler[]>>;
+  readonly #world: World;
+
+  constructor({ name, world, service, secrets, random, onAuthenticated }: ProcessOptions) {
+    const { settings, chronicle, clock } = world;
+    this.name = name;
+    this.service = service;
+    this.settings = settings;
+    this.#world = world;
+    this.clock = new OwnedClock(clock);
+    this.breakers = new BreakerWatch(name, settings, chronicle, clock);
+    this.calls = new CallWatch(name, world, this.journal, this.breakers);
+    const store = world.store?.connect((mark) => this.journal.arrivals.set(mark, clock.time));
+    const upstream = (which: "grpc" | "rest") =>
+      simulatedUpstream({
+        upstream: which,
+        authority: this.authority,
+        clock,
+        random: world.random,
+        weather: () => world.weatherOf(service, which),
+        observer: this.calls,
+        questionOf: (operation, message) => world.questionIn(service, operation, message),
+      });
+    this.client = assembleAuthClient(
+      { ...optionsOf(this, store, secrets), clock: this.clock, random: random.next, headers: this.#headers() },
+      {
+        grpc: () => ({ transport: upstream("grpc"), connect: async () => true, close() {} }),
+        rest: () => ({ transport: upstream("rest"), warm() {}, close() {} }),
+      },
+    );
+    this.breakers.listen(this.client);
+    const seen: Handler = (request, _response, next) => {
+      onAuthenticated(request);
+      next();
+    };
+    const { client } = this;
+    const auth = [requireAuth({ client }), seen];
+    this.routes = {
+      me: auth,
+      fresh: [requireAuth({ client, fresh: true }), seen],
+      optional: [optionalAuth({ client }), seen],
+      write: [...auth, requirePermission("write")],
+      local: [...auth, requireLocal("localId")],
+      localFresh: [...auth, requireLocal("localId", { fresh: true })],
+      module: [...auth, requireModule("inventory")],
+    };
+  }
+
+  get authority(): Authority {
+    return this.#world.authorities[this.service]!;
+  }
+
+  get peers(): readonly Witness[] {
+    return this.#world.everyProcess.filter((other) => other !== this && other.service === this.service);
+  }
+
+  get isSaturated(): boolean {
+    // Those who came in this turn may have taken a place and left it again, where the breakers are open.
+    const { active } = this.client.status().upstream;
+    return active + this.journal.begunIn(this.#world.chronicle.turn) >= this.settings.limit.maxConcurrent;
+  }
+
+  writtenAt(mark: string): number | undefined {
+    return this.#world.store?.written.get(mark);
+  }
+
+  log(level: string, message: string): void {
+    this.#world.chronicle.record(this.name, "log", level, message);
+    if (/unexpected|threw/.test(message)) this.#world.chronicle.violate(this.name, `a fault of its own: ${message}`);
+    this.#world.checkSecrecy(this.name, message);
+  }
+
+  /** Our own credentials: there, or fetched by a function that can fail as everything else can. */
+  #headers(): AuthClientOptions["headers"] {
+    const { settings, clock, random, chronicle } = this.#world;
+    const { name, value } = OWN_CREDENTIAL;
+    if (settings.headers === "none") return undefined;
+    if (settings.headers === "fixed") return { [name]: value };
+    return () => {
+      const fate = this.#world.isTroubled ? random.weighted({ well: 6, slow: 2, fails: 1, hangs: 1 }) : "well";
+      if (fate === "well") return { [name]: value };
+      const fault = { began: clock.time, ended: fate === "fails" ? clock.time : Number.POSITIVE_INFINITY };
+      this.journal.credentialFaults.push(fault);
+      chronicle.record(this.name, "credentials", fate);
+      if (fate === "fails") throw new Error("no credentials");
+      return new Promise((resolve) => {
+        if (fate === "hangs") return;
+        clock.after(random.ms(0, 400), () => {
+          fault.ended = clock.time;
+          resolve({ [name]: value });
+        });
+      });
+    };
+  }
+}
+
+function optionsOf(process: SimulatedProcess, store: SharedStore | undefined, secrets: readonly string[]) {
+  const { settings, service } = process;
+  const { grpcMs, restMs, deadlineMs, breaker, retry, limit, cache } = settings;
+  const logger = {
+    info: (message: string) => process.log("info", message),
+    warn: (message: string) => process.log("warn", message),
+    error: (message: string) => process.log("error", message),
+  };
+  return {
+    ...(grpcMs !== undefined && { grpc: { url: `http://grpc-${service}.example:50051`, timeoutMs: grpcMs } }),
+    ...(restMs !== undefined && { rest: { url: `http://rest-${service}.example`, timeoutMs: restMs } }),
+    ...(deadlineMs !== undefined && { deadlineMs }),
+    breaker,
+    retry,
+    limit,
+    cache: { ...cache, ...(store && { store }), ...(secrets.length > 0 && { secret: secrets }) },
+    logger,
+  };
+}

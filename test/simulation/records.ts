@@ -1,0 +1,119 @@
+import type { UserRef } from "../../src/auth/model.js";
+import type { Operation, Upstream } from "../../src/transport/outcome.js";
+import type { Authority } from "./authority.js";
+
+/** What can be asked of one auth service. There is one object for each question, so that `===` compares them. */
+export interface Question {
+  readonly operation: Operation;
+  readonly authority: Authority;
+  readonly token?: string;
+  readonly user?: UserRef;
+  readonly organizationId?: string;
+}
+
+/** What the service said to one call, as it will be recognised wherever it turns up. */
+export interface Answer {
+  readonly question: Question;
+  readonly attempt: Try;
+  /** When the service looked, before it answered. */
+  readonly lookedAt: number;
+  readonly body: AnswerBody;
+}
+
+export type AnswerBody =
+  | {
+      readonly kind: "user";
+      readonly user: UserRef;
+      readonly email: string;
+      readonly permissions: readonly string[];
+      readonly locals: readonly string[];
+    }
+  | { readonly kind: "list"; readonly list: readonly string[] }
+  | {
+      readonly kind: "organization";
+      readonly id: string;
+      readonly name: string;
+      readonly isActive: boolean;
+      readonly modules: readonly string[];
+    };
+
+export type RefusalReason = "invalid_token" | "inactive_user" | "lookup_refused";
+
+/** How one call of one upstream ended, by the words of the contract. */
+export type TryResult =
+  | { readonly kind: "answer"; readonly answer: Answer }
+  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly lookedAt: number }
+  | { readonly kind: "unreachable"; readonly timedOut: boolean; readonly retryAfterMs?: number }
+  | { readonly kind: "broken"; readonly healthy: boolean }
+  /** Cut off by us, and not for its time: it says nothing. */
+  | { readonly kind: "abandoned" };
+
+/** Events are numbered in the order they happen: times alone do not tell what came first within one instant. */
+export interface Moment {
+  readonly at: number;
+  readonly order: number;
+  /** The turn of the clock: what happens within one follows from one cause. */
+  readonly turn: number;
+}
+
+/** One call of one upstream. */
+export interface Try {
+  readonly ask: Ask;
+  readonly upstream: Upstream;
+  readonly timeoutMs: number;
+  readonly began: Moment;
+  ended?: Moment;
+  result?: TryResult;
+}
+
+/** The tries that belong together: one of each upstream at most. */
+export interface Round {
+  grpc?: Try;
+  rest?: Try;
+  /** Set when it failed: whether the retry budget allowed another one. */
+  mayBeFollowed?: boolean;
+}
+
+/** One question on its way through the pipeline of one process. */
+export interface Ask {
+  readonly question: Question;
+  readonly began: Moment;
+  readonly rounds: Round[];
+  /** The first try that brought an answer or a refusal. */
+  verdict?: Try & { result: TryResult; ended: Moment };
+}
+
+/** An invalidation in one process. */
+export interface Invalidation {
+  readonly called: Moment;
+  readonly question: Question | undefined;
+  readonly user: UserRef | undefined;
+  /** Set when its promise was fulfilled. */
+  resolved?: Moment;
+}
+
+/** Somebody who wants to know. */
+export interface Request {
+  readonly question: Question;
+  readonly fresh: boolean;
+  readonly began: Moment;
+  /** How a trace names it. */
+  readonly label: string;
+}
+
+export function isSameUser(a: UserRef, b: UserRef): boolean {
+  return a.userId === b.userId && a.organizationId === b.organizationId;
+}
+
+/** The user that an answer speaks of. */
+export function subjectOf({ question, body }: Answer): UserRef | undefined {
+  return body.kind === "user" ? body.user : question.user;
+}
+
+export function triesOf({ rounds }: Ask): Try[] {
+  return rounds.flatMap(({ grpc, rest }) => [grpc, rest].filter((attempt) => attempt !== undefined));
+}
+
+export function isVerdict(result: TryResult | undefined): result is TryResult & { kind: "answer" | "refused" } {
+  return result?.kind === "answer" || result?.kind === "refused";
+}

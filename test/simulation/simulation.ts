@@ -1,0 +1,146 @@
+import { Driver } from "./driver.js";
+import { ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
+import { budgets, type Settings, settingsOf } from "./settings.js";
+import { settle } from "./virtual-clock.js";
+import { World } from "./world.js";
+
+/** What was found when a seed was run. */
+export interface Report {
+  readonly seed: number;
+  readonly settings: Settings;
+  /** Rules that were broken: none, if all is well. Nothing is run after the first. */
+  readonly violations: readonly string[];
+  readonly requests: number;
+  readonly calls: number;
+  readonly events: number;
+  /** What happened, the last of it. */
+  lines(last?: number): string[];
+}
+
+/** How often the world is visited again after the last fault has ended, until everything must serve. */
+const VISITS_IN_RECOVERY = 4;
+
+/** Runs the world of a seed, from the first request to the last timer. The same seed does the same, always. */
+export async function simulate(seed: number): Promise<Report> {
+  const { settings, random } = settingsOf(seed);
+  const world = new World(settings, random);
+  const driver = new Driver(seed, world);
+  const run = new Run(world, driver);
+  try {
+    await run.troubledTimes();
+    await run.recovery();
+    await run.end();
+  } catch (error) {
+    if (!(error instanceof Violated)) world.chronicle.violate("", `the simulation failed: ${(error as Error)?.stack}`);
+  }
+  return {
+    seed,
+    settings,
+    violations: world.chronicle.violations,
+    requests: driver.visits.count,
+    calls: world.everyProcess.reduce((sum, { calls }) => sum + calls.calls, 0),
+    events: world.chronicle.size,
+    lines: (last) => world.chronicle.lines(last),
+  };
+}
+
+/** Ends a run: what comes after a broken rule says little. */
+class Violated extends Error {}
+
+class Run {
+  readonly #world: World;
+  readonly #driver: Driver;
+
+  constructor(world: World, driver: Driver) {
+    this.#world = world;
+    this.#driver = driver;
+  }
+
+  async troubledTimes(): Promise<void> {
+    const { clock, settings } = this.#world;
+    for (let step = 0; step < settings.steps; step++) {
+      await this.#pass(this.#driver.pause());
+      this.#driver.act();
+      await this.#afterAction();
+    }
+    await clock.advanceTo(clock.time, this.#check);
+  }
+
+  /** After the last fault everything serves again, within the recovery time and one deadline. */
+  async recovery(): Promise<void> {
+    const world = this.#world;
+    const { settings, processes, random } = world;
+    const waitMs = settings.breaker.recoveryMs + budgets(settings).deadlineMs + ROUNDING_MS;
+    world.chronicle.record("", "the last fault ends");
+    world.calmDown();
+    for (let visit = 0; visit < VISITS_IN_RECOVERY; visit++) {
+      await this.#pass(waitMs / VISITS_IN_RECOVERY);
+      if (visit < VISITS_IN_RECOVERY - 1) for (const process of processes) this.#driver.probe(process);
+      await this.#afterAction();
+    }
+    await this.#pass(SHARED_LOOKUP_MS);
+    world.mustServe = true;
+    for (let visit = 0; visit < 3; visit++) {
+      for (const process of processes) {
+        this.#driver.probe(process);
+        await this.#afterAction();
+        await this.#pass(random.ms(20, 40));
+      }
+    }
+  }
+
+  /** Nothing is left over: no request, no flight, no timer; and after close() nothing begins. */
+  async end(): Promise<void> {
+    const world = this.#world;
+    const { settings, processes, chronicle } = world;
+    await this.#pass(budgets(settings).deadlineMs + 2000);
+    if (this.#driver.visits.waiting > 0) chronicle.violate("", `${this.#driver.visits.waiting} are still waiting`);
+    for (const { name, client, clock } of world.everyProcess) {
+      const { inFlight, upstream } = client.status();
+      const left = `${inFlight} flights, ${upstream.active} active, ${upstream.queued} queued, ${clock.pending} timers`;
+      if (left !== "0 flights, 0 active, 0 queued, 0 timers") chronicle.violate(name, `there are left: ${left}`);
+    }
+    for (const process of processes) {
+      this.#driver.probe(process);
+      this.#driver.stop(process);
+      this.#driver.probe(process);
+      await this.#afterAction();
+    }
+    await this.#pass(1000);
+    for (const { name, clock, client } of world.everyProcess) {
+      const { inFlight } = client.status();
+      if (clock.pending + inFlight > 0)
+        chronicle.violate(name, `after close(): ${clock.pending} timers, ${inFlight} flights`);
+    }
+    if (this.#driver.visits.waiting > 0) chronicle.violate("", "somebody waits after close()");
+    this.#throwIfViolated();
+  }
+
+  async #pass(ms: number): Promise<void> {
+    const { clock } = this.#world;
+    await clock.advanceTo(clock.time + Math.ceil(ms * 8) / 8, this.#check);
+    for (const { breakers, client } of this.#world.processes) breakers.checkState(client);
+    this.#driver.visits.checkDue();
+    this.#throwIfViolated();
+  }
+
+  async #afterAction(): Promise<void> {
+    await settle();
+    this.#check();
+  }
+
+  readonly #check = (): void => {
+    const { chronicle, everyProcess } = this.#world;
+    for (const { calls, breakers, journal } of everyProcess) {
+      calls.endOfTurn();
+      if (!journal.closed) breakers.checkEvents();
+    }
+    chronicle.nextTurn();
+    this.#driver.visits.checkDue();
+    this.#throwIfViolated();
+  };
+
+  #throwIfViolated(): void {
+    if (this.#world.chronicle.violations.length > 0) throw new Violated();
+  }
+}
