@@ -26,7 +26,9 @@ export function connectRedis(url: string): RedisStore {
       delete: async (key) => (await connecting).keyv.delete(key),
     },
     close: async () => {
-      const { client, settled } = await connecting;
+      const connection = await connecting.catch(() => undefined);
+      if (!connection) return; // there never was one
+      const { client, settled } = connection;
       await settled(); // a client that is destroyed while it connects leaves its ping timer running for ever
       if (client.isOpen) client.destroy();
     },
@@ -34,7 +36,8 @@ export function connectRedis(url: string): RedisStore {
 }
 
 async function connect(url: string) {
-  const [{ Keyv }, { default: KeyvRedis, createClient }] = await Promise.all([loadKeyv(), loadKeyvRedis()]);
+  const { Keyv } = await loadKeyv(); // one after the other: Jest's loader fails when both ask for what they share
+  const { default: KeyvRedis, createClient } = await loadKeyvRedis();
   const client = createClient({
     url,
     disableOfflineQueue: true,

@@ -71,7 +71,7 @@ export class SharedAnswers<Q, V> {
       this.#tier.read(this.#kind.name, trip.id),
       speaksOfUser ? this.#users.anyShared() : false,
     ]);
-    if (!lookup.known) return UNKNOWN;
+    if (!lookup.known && !lookup.entry) return UNKNOWN;
     const answer = lookup.entry && this.#decode(lookup.entry);
     if (!answer) return NOTHING;
     const subject = this.#kind.subjectOf?.(trip.cargo.question, answer.value);

@@ -23,10 +23,11 @@ export interface SharedEntry {
   readonly value: unknown;
 }
 
-/** A look into the shared tier. `unknown`: it could not be asked, which for an entry is a miss and for a tombstone is not. */
-export type SharedLookup =
-  | { readonly known: false }
-  | { readonly known: true; readonly entry: SharedEntry | undefined };
+/** A look into the shared tier. Not `known`: where it could not be asked may lie a later entry, which matters for a tombstone. */
+export interface SharedLookup {
+  readonly known: boolean;
+  readonly entry: SharedEntry | undefined;
+}
 
 export interface SharedTierOptions {
   store: SharedStore;
@@ -42,6 +43,8 @@ const FAILURE_THRESHOLD = 3;
 const FAILURE_WINDOW_MS = 60_000;
 /** … and tried again after this many milliseconds. */
 const RECOVERY_MS = 1000;
+/** In characters. The largest answer has 1 MiB; escaped and sealed it can take eight times that. */
+const MAX_ENTRY_LENGTH = 2 ** 23;
 
 /**
  * The cache tier that several processes share. It can be slow, down or full of garbage, and no request fails, waits or crashes for
@@ -85,8 +88,10 @@ export class SharedTier {
   async read(kind: string, id: string): Promise<SharedLookup> {
     const slots = this.#options.keyring.slots(kind, id);
     const found = await Promise.all(slots.map((slot) => this.#readSlot(slot)));
-    const entry = found.find((lookup) => lookup.known && lookup.entry);
-    return entry ?? found.find((lookup) => !lookup.known) ?? { known: true, entry: undefined };
+    // While a secret is rotated an entry may lie in two slots, and the later one counts.
+    const entries = found.flatMap(({ entry }) => (entry ? [entry] : []));
+    const [entry] = entries.sort((one, other) => other.askedAt - one.askedAt);
+    return { known: found.every(({ known }) => known), entry };
   }
 
   /** Writes behind: nobody waits for it, nobody learns that it failed. */
@@ -120,9 +125,10 @@ export class SharedTier {
     try {
       stored = await this.#operate(() => this.#options.store.get(slot.key));
     } catch {
-      return { known: false };
+      return { known: false, entry: undefined };
     }
-    return { known: true, entry: typeof stored === "string" ? parse(slot.open(stored)) : undefined };
+    const text = typeof stored === "string" && stored.length <= MAX_ENTRY_LENGTH ? slot.open(stored) : undefined;
+    return { known: true, entry: parse(text) };
   }
 
   #write(kind: string, id: string, { askedAt, expiresAt, value }: SharedEntry, ttlMs: number): Promise<void> {

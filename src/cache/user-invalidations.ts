@@ -55,7 +55,7 @@ export class UserInvalidations implements Epochs {
   async learn(subject: string): Promise<boolean> {
     const lookup = await this.#shared?.read(KIND, subject);
     if (!lookup) return true;
-    if (lookup.known && lookup.entry) this.#tombstones.record(subject, lookup.entry.askedAt);
+    if (lookup.entry) this.#tombstones.record(subject, lookup.entry.askedAt);
     return lookup.known;
   }
 }

@@ -64,7 +64,6 @@ describe("A sealed entry", () => {
     const texts = Array.from({ length: 100 }, () => slotOf().seal(TEXT));
     const ivs = texts.map((text) => Buffer.from(text, "base64url").subarray(0, 12).toString("hex"));
     expect(new Set(ivs).size).toBe(100); // with the same one twice AES-GCM would be broken
-    expect(texts.join()).not.toContain("ana");
     expect(Buffer.from(sealed, "base64url").toString("latin1")).not.toMatch(/ana|madrid|askedAt/);
   });
 });

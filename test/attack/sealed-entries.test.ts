@@ -195,8 +195,13 @@ function attacks(open: typeof openMemory): void {
     const key = await leave("token", verify("token-ana"));
     const kept = await store.read(key);
     service.refuse("token-ana");
-    await (await join()).invalidateToken("token-ana");
+    const told = await join();
+    await told.invalidateToken("token-ana");
+    await told.invalidateUser({ userId: "ana", organizationId: "org-1" });
 
+    for (const kind of ["user-invalidated", "any-user-invalidated"]) {
+      for (const tombstone of await store.keys(kind)) await store.delete(tombstone);
+    }
     await store.write(key, kept);
 
     const other = await join();

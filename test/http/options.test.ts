@@ -46,7 +46,7 @@ const wrong: readonly (readonly [string, unknown, string[]])[] = [
   ["an option that does not exist", { client: stubAuthClient(), relm: "api" }, ["relm"]],
   ["several mistakes, all of which are named", { client: 1, realm: "", fresh: 1 }, ["client", "realm", "fresh"]],
   ["a client in place of options", stubAuthClient(), expect.arrayContaining(["verifyToken"]) as unknown as string[]],
-  ["null", null, [""]],
+  ["null", null, ["options"]],
 ];
 
 describe.each(faces)("in $name a ConfigError, when it is made and not on a request, says of", (face) => {

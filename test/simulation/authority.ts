@@ -34,9 +34,9 @@ export type Judgement =
 
 /** Ids that are easily confused when they are put together carelessly, or that need an encoding. */
 const USERS: readonly UserRef[] = [
-  { userId: "a", organizationId: "b:c" },
   { userId: "c", organizationId: "a:b" },
   { userId: "b:c", organizationId: "a" },
+  { userId: "a", organizationId: "b:c" },
   { userId: 'u","a', organizationId: "o" },
   { userId: "ü/..%2f", organizationId: "o" },
   { userId: "u", organizationId: 'a","o' },

@@ -26,12 +26,16 @@ export async function simulate(seed: number): Promise<Report> {
   const world = new World(settings, random);
   const driver = new Driver(seed, world);
   const run = new Run(world, driver);
+  const onUnhandled = (error: unknown) => world.chronicle.violate("", `nobody handled the rejection: ${error}`);
+  process.on("unhandledRejection", onUnhandled);
   try {
     await run.troubledTimes();
     await run.recovery();
     await run.end();
   } catch (error) {
     if (!(error instanceof Violated)) world.chronicle.violate("", `the simulation failed: ${(error as Error)?.stack}`);
+  } finally {
+    process.off("unhandledRejection", onUnhandled);
   }
   return {
     seed,
