@@ -1,6 +1,8 @@
 /** @type {import("jest").Config} */
 export default {
   testMatch: ["<rootDir>/test/**/*.test.ts"],
+  // Real faults take real time: `npm run test:faults`, and `npm run reliability` for the page that they write.
+  testPathIgnorePatterns: process.env.PORTERO_FAULTS ? [] : ["<rootDir>/test/faults/"],
   testEnvironment: "<rootDir>/test/support/environment.js",
   extensionsToTreatAsEsm: [".ts"],
   moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },

@@ -24,7 +24,11 @@ try {
       "--json",
       `--outputFile=${resultFile}`,
     ],
-    { cwd: root, stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, PORTERO_RELIABILITY_ROWS: folder } },
+    {
+      cwd: root,
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, PORTERO_FAULTS: "1", PORTERO_RELIABILITY_ROWS: folder },
+    },
   );
   if (!existsSync(resultFile) || !existsSync(rowsFile)) throw new Error("the tests measured nothing");
   const result = JSON.parse(readFileSync(resultFile, "utf8"));

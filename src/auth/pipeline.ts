@@ -73,7 +73,12 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     }
     const { timeoutMs, interceptors } = grpc;
     const upstream = make.grpc({ url, timeoutMs, tls, interceptors, maxAnswerBytes: config.maxAnswerBytes });
-    return { ...guarded("grpc", upstream.transport, grpc), url, connect: upstream.connect, close: upstream.close };
+    return {
+      ...guarded("grpc", upstream.transport, grpc, upstream.renew),
+      url,
+      connect: upstream.connect,
+      close: upstream.close,
+    };
   }
 
   function restLeg(rest: RestConfig): Leg {
@@ -87,11 +92,17 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     return { ...guarded("rest", upstream.transport, rest), url, connect: () => isReachable(url, tls), close };
   }
 
-  function guarded(upstream: Upstream, transport: Transport, { timeoutMs }: { timeoutMs: number }): Route {
+  function guarded(
+    upstream: Upstream,
+    transport: Transport,
+    { timeoutMs }: { timeoutMs: number },
+    beforeProbe?: () => void,
+  ): Route {
     const breaker = new CircuitBreaker({
       ...config.breaker,
       clock,
       onTransition: (from, to) => {
+        if (to === "half-open") beforeProbe?.();
         if (to === "open")
           config.logger.warn(`portero: the breaker of ${upstream} is open: ${upstream} is not asked for now`);
         else if (to === "closed")

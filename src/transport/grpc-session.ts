@@ -1,7 +1,9 @@
 import type * as http2 from "node:http2";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { type GrpcTransportOptions, Http2SessionManager } from "@connectrpc/connect-node";
 
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
+type RequestArguments = Parameters<SessionManager["request"]>;
 
 /** TLS for one upstream; all in PEM. Without it, `https:` uses the CAs of Node. */
 export interface TlsOptions {
@@ -23,6 +25,7 @@ export class ReplaceableSession implements SessionManager {
   readonly #connect: () => Http2SessionManager;
   #manager: Http2SessionManager;
   readonly #watched = new WeakSet<http2.Http2Session>();
+  #greeted: Promise<void> | undefined;
   #signsOfLife = 0;
 
   constructor(url: string, tls: TlsOptions | undefined) {
@@ -42,11 +45,43 @@ export class ReplaceableSession implements SessionManager {
     return (await this.#manager.connect()) !== "error";
   }
 
-  async request(...args: Parameters<SessionManager["request"]>): Promise<http2.ClientHttp2Stream> {
-    const stream = await this.#manager.request(...args);
+  async request(...args: RequestArguments): Promise<http2.ClientHttp2Stream> {
+    const stream = this.#greeted ? await this.#afterGreeting(args) : await this.#first(args);
     stream.once("response", () => this.#signsOfLife++);
     this.#watch(stream.session);
     return stream;
+  }
+
+  /**
+   * The first call on a new connection. The others wait until the server has said how many it takes at a time: it would refuse
+   * those beyond that, and they would look like failures.
+   */
+  async #first(args: RequestArguments): Promise<http2.ClientHttp2Stream> {
+    let greeted = () => {};
+    const greeting = new Promise<void>((resolve) => {
+      greeted = resolve;
+    });
+    this.#greeted = greeting;
+    try {
+      const stream = await this.#manager.request(...args);
+      const { session } = stream;
+      session?.once("remoteSettings", greeted);
+      session?.once("close", greeted);
+      if (!session || session.destroyed) greeted();
+      return stream;
+    } catch (error) {
+      if (this.#greeted === greeting) this.#greeted = undefined;
+      greeted();
+      throw error;
+    }
+  }
+
+  async #afterGreeting(args: RequestArguments): Promise<http2.ClientHttp2Stream> {
+    const manager = this.#manager;
+    await this.#greeted;
+    // The calls that waited on a connection which was dropped went down with it, like those that were on it.
+    if (manager !== this.#manager) throw new ConnectError("the connection was replaced", Code.Canceled);
+    return manager.request(...args);
   }
 
   /**
@@ -68,6 +103,7 @@ export class ReplaceableSession implements SessionManager {
   replace(): void {
     const dropped = this.#manager;
     this.#manager = this.#connect();
+    this.#greeted = undefined;
     dropped.abort();
   }
 }

@@ -23,6 +23,8 @@ export interface GrpcUpstream {
   readonly transport: Transport;
   /** Connects; `false` when nobody answers there. */
   connect(): Promise<boolean>;
+  /** Gives up the connection if its last call got no byte: a probe must not fail for a connection that died long ago. */
+  renew(): void;
   close(): void;
 }
 
@@ -36,8 +38,10 @@ export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
     readMaxBytes: options.maxAnswerBytes,
     acceptCompression: [], // an answer is small, and a compressed one could be a bomb
   });
+  const { transport, renew } = leavingSilence(grpc, session, options.timeoutMs);
   return {
-    transport: classified(leavingSilence(grpc, session, options.timeoutMs), believesGrpcStatus),
+    transport: classified(transport, believesGrpcStatus),
+    renew,
     connect: () => session.connect(),
     close: () => session.replace(),
   };
@@ -52,30 +56,30 @@ export function classifyTransport(transport: Transport): Transport {
 }
 
 /** Gives up the connection after calls in a row that ran into their timeout without a sign of life from the server. */
-function leavingSilence(inner: Transport, session: ReplaceableSession, timeoutMs: number): Transport {
+function leavingSilence(inner: Transport, session: ReplaceableSession, timeoutMs: number) {
   let silentCalls = 0;
   let connection = 0;
-  return unaryTransport(async (call) => {
+  const replace = () => {
+    silentCalls = 0;
+    connection++;
+    session.replace();
+  };
+  const transport = unaryTransport(async (call) => {
     const before = session.signsOfLife;
     const askedOn = connection;
     try {
-      return await forward(inner, call);
+      const response = await forward(inner, call);
+      silentCalls = 0;
+      return response;
     } catch (error) {
-      const wasSilent = session.signsOfLife === before;
-      if (!wasSilent) silentCalls = 0;
-      else if (
-        isTimeout(error) &&
-        hadItsTime(call.timeoutMs, timeoutMs) &&
-        askedOn === connection &&
-        ++silentCalls >= SILENT_CALLS
-      ) {
-        silentCalls = 0;
-        connection++;
-        session.replace();
+      if (session.signsOfLife !== before) silentCalls = 0;
+      else if (isTimeout(error) && hadItsTime(call.timeoutMs, timeoutMs) && askedOn === connection) {
+        if (++silentCalls >= SILENT_CALLS) replace();
       }
       throw error;
     }
   });
+  return { transport, renew: () => (silentCalls > 0 ? replace() : undefined) };
 }
 
 /** Turns what a Connect transport throws into the outcomes of the contract, and checks that an answer is one. */

@@ -3,9 +3,9 @@ import type { AuthClient, AuthClientOptions } from "../../src/client.js";
 import { AnswerGate } from "../auth/answer-gate.js";
 import { openClient, startService } from "../auth/open-client.js";
 import { unsignedJwt } from "../auth/unsigned-jwt.js";
-import { until } from "../auth/until.js";
 import { MemoryStore } from "../cache/memory-store.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { until } from "../support/until.js";
 
 // Each test is a line of "How long a revoked token lives" in SECURITY.md.
 

@@ -4,9 +4,9 @@ import { compoundId, createKeyring, tokenId } from "../../src/cache/keyring.js";
 import type { AuthClient, AuthClientOptions } from "../../src/client.js";
 import type { FakeAuthService } from "../../src/testing.js";
 import { afterwards, openClient, startService } from "../auth/open-client.js";
-import { until } from "../auth/until.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { describeWithRedis } from "../support/redis-server.js";
+import { until } from "../support/until.js";
 import { type OpenStore, openMemory, openRedis } from "./sealed-store.js";
 
 const SECRET = "the secret of this service, which only it knows";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient } from "../../src/client.js";
 import { openClient, startService } from "../auth/open-client.js";
-import { until } from "../auth/until.js";
 import { fail, MemoryStore } from "../cache/memory-store.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { until } from "../support/until.js";
 
 const OLD = "the old secret, which some processes still have";
 const NEW = "the new secret, which some processes have already";

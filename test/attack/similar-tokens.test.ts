@@ -4,11 +4,11 @@ import { type AuthClient, authenticate, cookieToken, requireAuth } from "../../s
 import type { FakeAuthService } from "../../src/testing.js";
 import { openClient, startService } from "../auth/open-client.js";
 import { unsignedJwt } from "../auth/unsigned-jwt.js";
-import { until } from "../auth/until.js";
 import { MemoryStore } from "../cache/memory-store.js";
 import { closeAll } from "../http/fixture.js";
 import { listenRaw } from "../http/raw-request.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { until } from "../support/until.js";
 
 afterEach(closeAll);
 

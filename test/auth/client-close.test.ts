@@ -4,8 +4,8 @@ import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { MemoryStore } from "../cache/memory-store.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { until } from "../support/until.js";
 import { afterwards, openClient, startService } from "./open-client.js";
-import { until } from "./until.js";
 
 const anaRef = { userId: "ana", organizationId: "org-1" };
 const directory = { users: { "token-ana": { id: "ana" } }, organizations: { "org-1": {} } };

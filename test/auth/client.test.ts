@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, AuthError } from "../../src/client.js";
+import { until } from "../support/until.js";
 import { openBareClient, openClient, startService } from "./open-client.js";
-import { until } from "./until.js";
 
 const anaRef = { userId: "ana", organizationId: "org-1" };
 const directory = {

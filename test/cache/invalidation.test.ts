@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { AnswerGate } from "../auth/answer-gate.js";
 import { openClient, startService } from "../auth/open-client.js";
-import { until } from "../auth/until.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { until } from "../support/until.js";
 
 const anaRef = { userId: "ana", organizationId: "org-1" };
 const users = {

@@ -7,13 +7,13 @@ import { systemClock } from "../../src/runtime/clock.js";
 import type { FakeAuthService } from "../../src/testing.js";
 import { afterwards, openClient, startService } from "../auth/open-client.js";
 import { RecordingLogger } from "../auth/recording-logger.js";
-import { until } from "../auth/until.js";
 import {
   describeWithRedis,
   type RedisServer,
   type RedisServerOptions,
   startRedisServer,
 } from "../support/redis-server.js";
+import { until } from "../support/until.js";
 
 const GONE = "warn portero: the shared cache cannot be reached: going on without it";
 const BACK = "info portero: the shared cache is back";

@@ -2,8 +2,8 @@ import { describe, expect, test } from "@jest/globals";
 import type { CacheOptions } from "../../src/client.js";
 import { AnswerGate } from "../auth/answer-gate.js";
 import { openClient, startService } from "../auth/open-client.js";
-import { until } from "../auth/until.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { until } from "../support/until.js";
 import { MemoryStore } from "./memory-store.js";
 
 /** Four fifths of 300 s. */

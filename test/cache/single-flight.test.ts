@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { openClient, startService } from "../auth/open-client.js";
-import { until } from "../auth/until.js";
+import { until } from "../support/until.js";
 
 const users = { "token-ana": { id: "ana" }, "token-ben": { id: "ben" } };
 

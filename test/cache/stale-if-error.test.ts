@@ -2,8 +2,8 @@ import { describe, expect, test } from "@jest/globals";
 import type { CacheOptions } from "../../src/client.js";
 import { openClient, startService } from "../auth/open-client.js";
 import { unsignedJwt } from "../auth/unsigned-jwt.js";
-import { until } from "../auth/until.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { until } from "../support/until.js";
 import { MemoryStore } from "./memory-store.js";
 
 const TTL_MS = 300_000;

@@ -4,8 +4,8 @@ import { Keyv } from "keyv";
 import type { AuthClientEvents, SharedStore } from "../../src/client.js";
 import { openClient, startService } from "../auth/open-client.js";
 import { RecordingLogger } from "../auth/recording-logger.js";
-import { until } from "../auth/until.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { until } from "../support/until.js";
 import { fail, hang, MemoryStore } from "./memory-store.js";
 
 const GONE = "warn portero: the shared cache cannot be reached: going on without it";

@@ -85,13 +85,20 @@ describe("A gRPC server answers 100 callers at once", () => {
   test.each([
     { limit: 10, connection: "stands", peak: 10 },
     { limit: 10, connection: "is not made yet", peak: 10 },
+    { limit: 10, connection: "was reset a moment ago", peak: 10 },
     { limit: undefined, connection: "is not made yet", peak: 100 },
   ])("with MAX_CONCURRENT_STREAMS of $limit, on a connection that $connection", async ({ limit, connection, peak }) => {
     const rest = await startRest();
     const server = opened(await startGrpcServer(limit === undefined ? {} : { maxConcurrentStreams: limit }));
-    const grpc = { url: server.url, timeoutMs: 5000 }; // what is held back is not to time out
+    const network = opened(await startTcpProxy(server.port));
+    const grpc = { url: network.url, timeoutMs: 5000 }; // what is held back is not to time out
     const caller = opened(await openCaller({ grpc, rest: { url: rest.url } }));
-    if (connection === "stands") await caller.ask();
+    if (connection !== "is not made yet") await caller.ask();
+    if (connection === "was reset a moment ago") {
+      network.cut();
+      await eventually(() => network.standing === 0, "the connection has ended");
+      await new Promise<void>((resolve) => setImmediate(resolve)); // at both ends
+    }
     const before = server.calls;
 
     server.hold();

@@ -68,7 +68,7 @@ export class SimulatedProcess implements Witness {
     this.client = assembleAuthClient(
       { ...optionsOf(this, store, secrets), clock: this.clock, random: random.next, headers: this.#headers() },
       {
-        grpc: () => ({ transport: upstream("grpc"), connect: async () => true, close() {} }),
+        grpc: () => ({ transport: upstream("grpc"), connect: async () => true, renew: () => undefined, close() {} }),
         rest: () => ({ transport: upstream("rest"), warm() {}, close() {} }),
       },
     );

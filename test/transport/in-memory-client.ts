@@ -23,7 +23,12 @@ function create(opened: ReturnType<typeof closedAfterEach>, options: AuthClientO
     assembleAuthClient(
       { grpc: { url }, rest: { url }, clock, logger, random: () => 0, ...options },
       {
-        grpc: () => ({ transport: grpc.transport, connect: async () => true, close: () => undefined }),
+        grpc: () => ({
+          transport: grpc.transport,
+          connect: async () => true,
+          renew: () => undefined,
+          close: () => undefined,
+        }),
         rest: () => ({ transport: rest.transport, warm: () => undefined, close: () => undefined }),
       },
     ),

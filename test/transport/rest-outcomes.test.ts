@@ -5,10 +5,10 @@ import { type AuthClientOptions, AuthError, createAuthClient } from "../../src/c
 import { startAuthService } from "../../src/testing.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { closedPort, type RawServer, startRawRest, startTcpGate } from "../support/raw-upstreams.js";
+import { until } from "../support/until.js";
 import { closedAfterEach } from "./after-each.js";
 import * as reply from "./rest-replies.js";
 import { CUT_ROWS, SHAPE_ROWS, TOKEN_STATUS_ROWS } from "./rest-rows.js";
-import { until } from "./until.js";
 
 const opened = closedAfterEach();
 const ROWS = [...TOKEN_STATUS_ROWS, ...SHAPE_ROWS, ...CUT_ROWS];

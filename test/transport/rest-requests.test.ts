@@ -3,10 +3,10 @@ import { type AuthClient, type AuthClientOptions, createAuthClient } from "../..
 import type { RestPaths } from "../../src/transport/rest-request.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { type RawRestServer, startRawGrpc, startRawRest } from "../support/raw-upstreams.js";
+import { until } from "../support/until.js";
 import { closedAfterEach } from "./after-each.js";
 import * as grpcReply from "./grpc-replies.js";
 import * as reply from "./rest-replies.js";
-import { until } from "./until.js";
 
 const opened = closedAfterEach();
 const REF = { userId: "ana", organizationId: "org-1" };

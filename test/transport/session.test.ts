@@ -2,10 +2,10 @@ import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, createAuthClient, type GrpcOptions } from "../../src/client.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { startRawGrpc, startTcpGate, type TcpGate } from "../support/raw-upstreams.js";
+import { until } from "../support/until.js";
 import { closedAfterEach } from "./after-each.js";
 import * as reply from "./grpc-replies.js";
 import { selfSigned } from "./self-signed.js";
-import { until } from "./until.js";
 
 const opened = closedAfterEach();
 /** Far longer than a test takes: timers below ours are real, and must not be the ones that fire. */

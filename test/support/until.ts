@@ -1,5 +1,5 @@
 /** Far more than anything in the background takes; it only keeps a broken test from waiting for ever. */
-const GIVE_UP_MS = 4000;
+const GIVE_UP_MS = 10_000;
 
 /** Waits, turn by turn, for something that happens in the background. */
 export async function until(happened: () => boolean): Promise<void> {
