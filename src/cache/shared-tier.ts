@@ -1,5 +1,5 @@
 import { raceTimeout } from "../runtime/abort.js";
-import { CircuitBreaker } from "../runtime/circuit-breaker.js";
+import { type BreakerState, CircuitBreaker } from "../runtime/circuit-breaker.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Keyring, Slot } from "./keyring.js";
 
@@ -53,21 +53,26 @@ const MAX_ENTRY_LENGTH = 2 ** 23;
 export class SharedTier {
   readonly #options: SharedTierOptions;
   readonly #breaker: CircuitBreaker;
+  /** A store that is full still reads and deletes. */
+  readonly #writeBreaker: CircuitBreaker;
   readonly #writing = new Map<string, Promise<unknown>>();
   #errors = 0;
   #starting: boolean;
 
   constructor(options: SharedTierOptions) {
     this.#options = options;
-    this.#breaker = new CircuitBreaker({
-      failureThreshold: FAILURE_THRESHOLD,
-      windowMs: FAILURE_WINDOW_MS,
-      recoveryMs: RECOVERY_MS,
-      clock: options.clock,
-      onTransition: (from, to) => {
-        if (from === "closed" || to === "closed") options.onTransition?.(to === "closed");
-      },
+    const breaker = (onTransition?: (from: BreakerState, to: BreakerState) => void) =>
+      new CircuitBreaker({
+        failureThreshold: FAILURE_THRESHOLD,
+        windowMs: FAILURE_WINDOW_MS,
+        recoveryMs: RECOVERY_MS,
+        clock: options.clock,
+        ...(onTransition && { onTransition }),
+      });
+    this.#breaker = breaker((from, to) => {
+      if (from === "closed" || to === "closed") options.onTransition?.(to === "closed");
     });
+    this.#writeBreaker = breaker();
     options.store.on?.("error", () => this.#errors++);
     this.#starting = options.store.ready !== undefined;
     const started = () => {
@@ -135,9 +140,11 @@ export class SharedTier {
     const [slot] = this.#options.keyring.slots(kind, id);
     if (!slot) return Promise.resolve();
     const text = slot.seal(JSON.stringify({ askedAt, expiresAt, value }));
-    const writing = this.#operate(() => this.#options.store.set(slot.key, text, Math.ceil(ttlMs))).then((stored) => {
+    const set = async () => {
+      const stored = await this.#options.store.set(slot.key, text, Math.ceil(ttlMs));
       if (stored === false) throw new Error("the store did not take the entry"); // Keyv's way of saying so
-    });
+    };
+    const writing = this.#operate(set, this.#writeBreaker);
     this.#writing.set(slot.key, writing);
     const forget = () => {
       if (this.#writing.get(slot.key) === writing) this.#writing.delete(slot.key);
@@ -146,8 +153,8 @@ export class SharedTier {
     return writing;
   }
 
-  async #operate<T>(operation: () => Promise<T>): Promise<T> {
-    const admission = this.#breaker.admit();
+  async #operate<T>(operation: () => Promise<T>, breaker = this.#breaker): Promise<T> {
+    const admission = this.#breaker.refuses ? undefined : breaker.admit();
     if (!admission) throw new Error("the shared cache is being skipped");
     const errorsBefore = this.#errors;
     try {

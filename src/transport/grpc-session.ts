@@ -1,5 +1,4 @@
 import type * as http2 from "node:http2";
-import { Code, ConnectError } from "@connectrpc/connect";
 import { type GrpcTransportOptions, Http2SessionManager } from "@connectrpc/connect-node";
 
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
@@ -25,11 +24,14 @@ export class ReplaceableSession implements SessionManager {
   readonly #connect: () => Http2SessionManager;
   #manager: Http2SessionManager;
   readonly #watched = new WeakSet<http2.Http2Session>();
-  #greeted: Promise<void> | undefined;
   #signsOfLife = 0;
 
   constructor(url: string, tls: TlsOptions | undefined) {
-    const nodeOptions = tls as http2.SecureClientSessionOptions | undefined;
+    const nodeOptions: http2.SecureClientSessionOptions = {
+      ...(tls as http2.SecureClientSessionOptions | undefined),
+      // Until the server has said how many calls it takes at a time (nghttp2 then takes its word): more would be refused, and count.
+      peerMaxConcurrentStreams: 1,
+    };
     this.#connect = () => new Http2SessionManager(url, {}, nodeOptions);
     this.#manager = this.#connect();
     this.authority = this.#manager.authority;
@@ -46,42 +48,10 @@ export class ReplaceableSession implements SessionManager {
   }
 
   async request(...args: RequestArguments): Promise<http2.ClientHttp2Stream> {
-    const stream = this.#greeted ? await this.#afterGreeting(args) : await this.#first(args);
+    const stream = await this.#manager.request(...args);
     stream.once("response", () => this.#signsOfLife++);
     this.#watch(stream.session);
     return stream;
-  }
-
-  /**
-   * The first call on a new connection. The others wait until the server has said how many it takes at a time: it would refuse
-   * those beyond that, and they would look like failures.
-   */
-  async #first(args: RequestArguments): Promise<http2.ClientHttp2Stream> {
-    let greeted = () => {};
-    const greeting = new Promise<void>((resolve) => {
-      greeted = resolve;
-    });
-    this.#greeted = greeting;
-    try {
-      const stream = await this.#manager.request(...args);
-      const { session } = stream;
-      session?.once("remoteSettings", greeted);
-      session?.once("close", greeted);
-      if (!session || session.destroyed) greeted();
-      return stream;
-    } catch (error) {
-      if (this.#greeted === greeting) this.#greeted = undefined;
-      greeted();
-      throw error;
-    }
-  }
-
-  async #afterGreeting(args: RequestArguments): Promise<http2.ClientHttp2Stream> {
-    const manager = this.#manager;
-    await this.#greeted;
-    // The calls that waited on a connection which was dropped went down with it, like those that were on it.
-    if (manager !== this.#manager) throw new ConnectError("the connection was replaced", Code.Canceled);
-    return manager.request(...args);
   }
 
   /**
@@ -103,7 +73,6 @@ export class ReplaceableSession implements SessionManager {
   replace(): void {
     const dropped = this.#manager;
     this.#manager = this.#connect();
-    this.#greeted = undefined;
     dropped.abort();
   }
 }

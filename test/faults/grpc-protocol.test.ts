@@ -86,6 +86,7 @@ describe("A gRPC server answers 100 callers at once", () => {
     { limit: 10, connection: "stands", peak: 10 },
     { limit: 10, connection: "is not made yet", peak: 10 },
     { limit: 10, connection: "was reset a moment ago", peak: 10 },
+    { limit: 10, connection: "was made when the client got ready", peak: 10 },
     { limit: undefined, connection: "is not made yet", peak: 100 },
   ])("with MAX_CONCURRENT_STREAMS of $limit, on a connection that $connection", async ({ limit, connection, peak }) => {
     const rest = await startRest();
@@ -93,7 +94,10 @@ describe("A gRPC server answers 100 callers at once", () => {
     const network = opened(await startTcpProxy(server.port));
     const grpc = { url: network.url, timeoutMs: 5000 }; // what is held back is not to time out
     const caller = opened(await openCaller({ grpc, rest: { url: rest.url } }));
-    if (connection !== "is not made yet") await caller.ask();
+    if (connection === "was made when the client got ready") {
+      await caller.client.ready();
+      await eventually(() => server.greeted > 0, "client and server have exchanged their settings");
+    } else if (connection !== "is not made yet") await caller.ask();
     if (connection === "was reset a moment ago") {
       network.cut();
       await eventually(() => network.standing === 0, "the connection has ended");

@@ -20,6 +20,8 @@ export interface GrpcServer {
   readonly url: string;
   /** Calls that reached it. */
   readonly calls: number;
+  /** Clients that have acknowledged its settings. */
+  readonly greeted: number;
   /** The most that were under way at once. */
   readonly peak: number;
   /** Bytes that each answer carries along. */
@@ -36,7 +38,7 @@ export async function startGrpcServer(options: GrpcServerOptions = {}): Promise<
   const { tls, maxConcurrentStreams } = options;
   const users = everybody();
   const sessions = new Set<http2.ServerHttp2Session>();
-  let [calls, underWay, peak, padding] = [0, 0, 0, 0];
+  let [calls, underWay, peak, padding, greeted] = [0, 0, 0, 0, 0];
   let gate = Promise.resolve();
   let open = () => {};
 
@@ -61,6 +63,7 @@ export async function startGrpcServer(options: GrpcServerOptions = {}): Promise<
   server.on("session", (session: http2.ServerHttp2Session) => {
     sessions.add(session);
     session.on("error", () => undefined); // a network that garbles
+    session.once("localSettings", () => greeted++);
     session.once("close", () => sessions.delete(session));
   });
   const port = await listen(server, options.port);
@@ -74,6 +77,9 @@ export async function startGrpcServer(options: GrpcServerOptions = {}): Promise<
     url: `${tls ? "https" : "http"}://127.0.0.1:${port}`,
     get calls() {
       return calls;
+    },
+    get greeted() {
+      return greeted;
     },
     get peak() {
       return peak;
