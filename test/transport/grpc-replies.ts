@@ -51,6 +51,7 @@ export const dies: GrpcReply = (stream) => stream.session?.destroy();
 
 /** The same, when half of the answer is out. */
 export const diesHalfWay: GrpcReply = (stream) => {
+  if (stream.destroyed) return; // with another one, which died a moment ago
   stream.respond(GRPC_HEADERS);
   stream.write(envelope(user("ana")).subarray(0, 8), () => stream.session?.destroy());
 };
