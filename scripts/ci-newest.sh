@@ -22,4 +22,4 @@ npm install --no-audit --no-fund
 npm ls --omit=dev --depth=0
 npm run check:types
 # The flood of a million tokens is long, and the same on every Node.
-npm test -- --ci --testPathIgnorePatterns test/faults/ test/attack/flood --json --outputFile="$report"
+npm test -- --ci --maxWorkers=2 --testPathIgnorePatterns test/faults/ test/attack/flood --json --outputFile="$report"

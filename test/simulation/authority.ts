@@ -90,14 +90,12 @@ export class Authority {
     const account = random.pick(this.accounts);
     const tokens = [...this.tokens.values()];
     switch (
-      random.weighted({ revoke: 4, restore: 2, permissions: 3, locals: 2, active: 1, known: 1, organization: 1 })
+      random.weighted({ revoke: 3, restore: 3, permissions: 3, locals: 2, active: 1, known: 1, organization: 1 })
     ) {
       case "revoke":
-      case "restore": {
-        const token = random.pick(tokens);
-        token.isRevoked = !token.isRevoked;
-        return `${token.isRevoked ? "revoke" : "restore"} ${shortened(token.text)}`;
-      }
+        return this.#setRevoked(random.pick(tokens), true);
+      case "restore":
+        return this.#setRevoked(random.pick(tokens.filter(({ isRevoked }) => isRevoked)), false);
       case "permissions":
         account.permissions = drawSome(random, PERMISSIONS);
         return `permissions of ${account.ref.userId}: ${account.permissions.join(" ")}`;
@@ -118,6 +116,11 @@ export class Authority {
         return `${account.ref.organizationId}: ${organization.isActive} ${organization.isKnown} ${organization.modules}`;
       }
     }
+  }
+
+  #setRevoked(token: IssuedToken | undefined, isRevoked: boolean): string {
+    if (token) token.isRevoked = isRevoked;
+    return `${shortened(token?.text ?? "no token")} is ${isRevoked ? "revoked" : "good again"}`;
   }
 
   /** @returns what it says now; every answer that can carry a mark carries one of its own */

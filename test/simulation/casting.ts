@@ -1,3 +1,4 @@
+import type { Authority } from "./authority.js";
 import type { Route, SimulatedProcess } from "./process.js";
 import type { Question } from "./records.js";
 import type { World } from "./world.js";
@@ -26,15 +27,15 @@ export class Casting {
 
   token(process: SimulatedProcess): string {
     const { random } = this.#world;
-    const { tokens } = this.#world.authorities[process.service]!;
-    if (!tokens.has(this.#focus) || random.chance(0.1)) this.#focus = random.pick([...tokens.keys()]);
+    const { authority } = process;
+    if (!authority.tokens.has(this.#focus) || random.chance(0.1)) this.#focus = this.#anyToken(authority);
     if (random.chance(0.55)) return this.#focus;
-    return random.chance(0.08) ? `garbage-${random.int(50)}` : random.pick([...tokens.keys()]);
+    return random.chance(0.08) ? `garbage-${random.int(50)}` : this.#anyToken(authority);
   }
 
   user(process: SimulatedProcess): NonNullable<Question["user"]> {
     const { random } = this.#world;
-    const { tokens, accounts } = this.#world.authorities[process.service]!;
+    const { tokens, accounts } = process.authority;
     const ofFocus = tokens.get(this.#focus)?.account.ref;
     if (ofFocus && random.chance(0.6)) return ofFocus;
     if (random.chance(0.05)) return { userId: "nobody", organizationId: "o" };
@@ -65,5 +66,15 @@ export class Casting {
       .map((token) => authority.endOf(token) - clock.time)
       .filter((ms) => ms > 0 && ms < 700_000);
     return ends.length === 0 ? 0 : Math.max(0, random.pick(ends) + random.ms(-3, 3));
+  }
+
+  /** Rather a good one: most of what can go wrong goes wrong with those. */
+  #anyToken({ tokens }: Authority): string {
+    const { random, clock } = this.#world;
+    const all = [...tokens.values()];
+    const good = all.filter(
+      ({ isRevoked, exp, account }) => !isRevoked && account.isActive && !(exp && exp < clock.wall),
+    );
+    return random.pick(good.length > 0 && random.chance(0.8) ? good : all).text;
   }
 }

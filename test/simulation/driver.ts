@@ -29,12 +29,12 @@ type Action =
 const USUAL: Readonly<Record<Action, number>> = {
   visit: 30,
   burst: 8,
-  flood: 0.01,
+  flood: 0.03,
   call: 12,
   abort: 3,
   peek: 2,
   truth: 8,
-  issue: 1,
+  issue: 3,
   invalidateToken: 3,
   invalidateUser: 2,
   weather: 8,
@@ -50,7 +50,7 @@ const UNUSUAL: Readonly<Record<Theme, Partial<Record<Action, number>>>> = {
   breaker: { weather: 20, truth: 2, call: 20 },
   invalidation: { invalidateToken: 12, invalidateUser: 10, truth: 15, weather: 12 },
   expiry: { issue: 8, wait: 20 },
-  load: { burst: 30, flood: 0.1, weather: 12 },
+  load: { burst: 30, flood: 0.3, weather: 12 },
   cache: { weather: 3, wait: 20, truth: 15 },
 };
 
@@ -94,7 +94,7 @@ export class Driver {
     const random = this.#random;
     const { cache, breaker } = this.world.settings;
     const { grpcMs, restMs, deadlineMs } = budgets(this.world.settings);
-    switch (random.weighted({ none: 5, moment: 6, try: 6, deadline: 3, recovery: 3, ttl: 3, refusal: 1, exp: 2 })) {
+    switch (random.weighted({ none: 6, moment: 9, try: 6, deadline: 2, recovery: 2, ttl: 2, refusal: 1, exp: 1 })) {
       case "none":
         return 0;
       case "moment":
