@@ -65,7 +65,7 @@ export function failover(first: Route, second: Route | undefined, { clock, onFal
   ): Promise<UnaryResponse<I, O>> {
     const timeoutMs = Math.min(budgetMs, Math.ceil(timeLeftMs(call.context, clock)));
     if (timeoutMs < MIN_TRY_MS)
-      throw new UpstreamError(route.upstream, "unreachable", "no time left", { timedOut: true });
+      throw new UpstreamError(route.upstream, "unreachable", "no time left", { notAsked: true });
     try {
       const response = await forward(route.transport, { ...call, timeoutMs });
       setAnsweredBy(call.context, route.upstream);

@@ -21,8 +21,8 @@ export interface UpstreamErrorOptions {
   healthy?: boolean;
   /** It was our own credential, not the user, that was refused. */
   credentialRefused?: boolean;
-  /** The breaker did not let the call through. */
-  open?: boolean;
+  /** It was not asked at all: its breaker is open, or there was no time left for it. */
+  notAsked?: boolean;
 }
 
 /**
@@ -37,7 +37,7 @@ export class UpstreamError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly healthy: boolean;
   readonly credentialRefused: boolean;
-  readonly open: boolean;
+  readonly notAsked: boolean;
   /**
    * On a broken answer: tells the breaker whether it counts as a failure. Set by the breaker, called by the failover, which alone
    * learns whether the other upstream could answer the same question.
@@ -56,13 +56,13 @@ export class UpstreamError extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.healthy = options.healthy ?? false;
     this.credentialRefused = options.credentialRefused ?? false;
-    this.open = options.open ?? false;
+    this.notAsked = options.notAsked ?? false;
   }
 }
 
 /** What a call gets that a breaker does not let through. */
 export function breakerOpen(upstream: Upstream, retryAfterMs: number): UpstreamError {
-  return new UpstreamError(upstream, "unreachable", "breaker open", { open: true, retryAfterMs });
+  return new UpstreamError(upstream, "unreachable", "breaker open", { notAsked: true, retryAfterMs });
 }
 
 /** No upstream could answer. */
@@ -73,9 +73,9 @@ export class UnavailableError extends Error {
     super(failures.map((failure) => failure.message).join("; ") || "no upstream could be asked");
   }
 
-  /** Whether asking again can help: one upstream was out of reach, not merely talking nonsense, and its breaker lets us try. */
+  /** Whether asking again can help: one upstream was asked and out of reach, not merely talking nonsense. */
   get retryable(): boolean {
-    return this.failures.some((failure) => failure.failure === "unreachable" && !failure.open);
+    return this.failures.some((failure) => failure.failure === "unreachable" && !failure.notAsked);
   }
 
   /** The shortest time after which one of the upstreams may answer again, in milliseconds: what to tell our own caller. */
@@ -85,7 +85,7 @@ export class UnavailableError extends Error {
 
   /** How long the upstreams that were asked want to be left alone, in milliseconds. */
   get requestedDelayMs(): number {
-    return Math.max(0, ...this.failures.map(({ open, retryAfterMs = 0 }) => (open ? 0 : retryAfterMs)));
+    return Math.max(0, ...this.failures.map(({ notAsked, retryAfterMs = 0 }) => (notAsked ? 0 : retryAfterMs)));
   }
 }
 

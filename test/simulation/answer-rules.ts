@@ -1,6 +1,6 @@
 import { markOf } from "./archive.js";
 import { ttlOf } from "./flight-rules.js";
-import { ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
+import { INVALIDATION_MS, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
 import { couldNotTell } from "./outage-rules.js";
 import { type Answer, isSameUser, subjectOf } from "./records.js";
 import type { Use, Witness } from "./use.js";
@@ -109,7 +109,9 @@ function elsewhere(answer: Answer, by: Witness, { when }: Use, source: Use["sour
   const mayBeStale = source === "stale" || (source === undefined && settings.cache.staleIfErrorMs > 0);
   if (settings.store !== "honest" || mayBeStale) return undefined;
   const subject = subjectOf(answer);
-  const graceMs = settings.cache.processTtlMs + SHARED_LOOKUP_MS + ROUNDING_MS + 50;
+  // Who looks into the store after it has been told finds nothing; who knew it before may go on with that for a while.
+  const keptMs = source === "shared" ? 0 : settings.cache.processTtlMs + INVALIDATION_MS;
+  const graceMs = keptMs + SHARED_LOOKUP_MS + ROUNDING_MS;
   for (const { journal, name } of by.peers) {
     for (const { called, resolved, question, user } of journal.invalidations) {
       if (!resolved || answer.attempt.ask.began.order > called.order) continue;

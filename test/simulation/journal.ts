@@ -2,6 +2,8 @@ import type { Ask, Invalidation, Moment, Question, Request, Try } from "./record
 
 /** No look into the shared tier takes longer: two operations one after the other, 50 ms each. */
 export const SHARED_LOOKUP_MS = 100;
+/** No invalidation takes longer: two operations on the store, 50 ms each. */
+export const INVALIDATION_MS = 100;
 /** Deadlines are rounded up to whole milliseconds, wall time down. */
 export const ROUNDING_MS = 1.5;
 

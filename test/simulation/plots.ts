@@ -48,7 +48,7 @@ function rumour({ world, visits, random, process, token }: Stage): Scene[] {
       },
     },
     { afterMs: random.ms(2, 150), act: () => storeIs(world, random.pick(["flaky", "flaky", "slow", "calm"])) },
-    { afterMs: random.ms(0, 1.2 * Math.min(processTtlMs, 2000)), act: () => visits.visit(other, "me", token) },
+    { afterMs: random.ms(0, random.pick([300, 300, 1.2 * processTtlMs])), act: () => visits.visit(other, "me", token) },
     { afterMs: random.ms(0, 300), act: () => visits.visit(other, "me", token) },
   ];
 }

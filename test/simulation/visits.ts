@@ -3,7 +3,7 @@ import { AuthError } from "../../src/auth/errors.js";
 import { getAuth } from "../../src/index.js";
 import { labelOfQuestion } from "./call-watch.js";
 import { fakeRequest, serve } from "./fake-http.js";
-import { ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
+import { INVALIDATION_MS, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
 import { judgeCall, judgeVerified, judgeVisit } from "./judge.js";
 import type { Route, SimulatedProcess } from "./process.js";
 import type { Question, Request } from "./records.js";
@@ -17,9 +17,6 @@ interface Awaited {
   readonly label: string;
   dueAt: number;
 }
-
-/** No invalidation takes longer: two operations on the store, 50 ms each. */
-const INVALIDATION_MS = 100;
 
 /** Everybody who comes to the door, and what becomes of them. */
 export class Visits {

@@ -85,7 +85,7 @@ test("with the breaker open nothing is asked, and the error says for how long", 
   }
   await clock.advance(10_000);
   const { error } = await rejected(start("answer"), turn);
-  expect(error).toMatchObject({ upstream: "grpc", failure: "unreachable", open: true, retryAfterMs: 20_000 });
+  expect(error).toMatchObject({ upstream: "grpc", failure: "unreachable", notAsked: true, retryAfterMs: 20_000 });
   expect(upstream.calls).toHaveLength(3);
   expect(breaker.state).toBe("open");
 });

@@ -174,5 +174,5 @@ describe("an abort", () => {
 });
 
 function open(upstream: "grpc" | "rest", retryAfterMs = 1000) {
-  return failure(upstream, "unreachable", { open: true, retryAfterMs });
+  return failure(upstream, "unreachable", { notAsked: true, retryAfterMs });
 }
