@@ -1,4 +1,4 @@
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { TlsOptions } from "./grpc-session.js";
 
@@ -11,7 +11,12 @@ export function isReachable(url: string, tls: TlsOptions | undefined): Promise<b
   return new Promise((resolve) => {
     const socket =
       protocol === "https:"
-        ? connectTls({ ...(tls as object), host, port: Number(port || 443), servername: host })
+        ? connectTls({
+            ...(tls as object),
+            host,
+            port: Number(port || 443),
+            ...(isIP(host) ? {} : { servername: host }),
+          })
         : connectTcp({ host, port: Number(port || 80) });
     const end = (reachable: boolean) => {
       socket.destroy();
