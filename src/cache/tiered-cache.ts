@@ -207,7 +207,7 @@ export class TieredCache<Q, V, P, R> {
     this.#flights.ground(id, trip);
     const wasKept = this.#forget(id);
     if (wasKept || mayBeShared) this.#shared?.drop(id);
-    if (this.#kind.refusalTtlMs <= 0) return;
+    // Also where it is not to be repeated: the shared tier may still hold what it overrules.
     this.#refusals.remember(id, { reason, askedAt, ttlMs: this.#jittered(this.#kind.refusalTtlMs) });
   }
 

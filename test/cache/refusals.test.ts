@@ -2,7 +2,7 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { openBareClient, openClient, startService } from "../auth/open-client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
-import { MemoryStore } from "./memory-store.js";
+import { fail, MemoryStore } from "./memory-store.js";
 
 const refused = { code: "invalid_token" };
 
@@ -95,6 +95,24 @@ test("A refusal takes the good entry out of the shared tier.", async () => {
   await expect(second.verifyToken("token-ana")).rejects.toMatchObject(refused);
   expect(store.keys("token")).toEqual([]);
 });
+
+test.each([10_000, 0])(
+  "A refusal overrules the good entry that the shared tier would not delete (refusalTtlMs %d).",
+  async (refusalTtlMs) => {
+    const service = await startService({ users: { "token-ana": { id: "ana" } } });
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const client = openClient(service, { clock, cache: { store, refusalTtlMs } });
+    await client.verifyToken("token-ana");
+    service.refuse("token-ana");
+    store.before = (operation) => operation === "delete" && fail();
+    await expect(client.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject(refused);
+    await settle();
+    expect(store.keys("token")).toHaveLength(1);
+    await clock.advance(refusalTtlMs);
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject(refused);
+  },
+);
 
 test("A flood of garbage evicts no good entry.", async () => {
   const service = await startService({ users: { "token-ana": { id: "ana" } } });
