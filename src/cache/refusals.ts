@@ -24,7 +24,7 @@ export class Refusals<R> {
     return refusal && this.#clock.now() < refusal.until ? refusal.reason : undefined;
   }
 
-  /** When the service was asked that last said no, 0 for never. Entries from before then are void, also after the no is forgotten. */
+  /** When the service was asked that last said no, 0 for never. Entries from before then are void, also when the no holds no more. */
   askedAt(id: string): number {
     return this.#refusals.peek(id)?.askedAt ?? 0;
   }
@@ -33,7 +33,9 @@ export class Refusals<R> {
     this.#refusals.set(id, { ...refusal, until: this.#clock.now() + ttlMs });
   }
 
-  forget(id: string): void {
-    this.#refusals.delete(id);
+  /** The no holds no more. What it overruled stays overruled. */
+  lift(id: string): void {
+    const refusal = this.#refusals.peek(id);
+    if (refusal) this.#refusals.set(id, { ...refusal, until: Number.NEGATIVE_INFINITY });
   }
 }

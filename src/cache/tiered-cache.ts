@@ -122,7 +122,7 @@ export class TieredCache<Q, V, P, R> {
     const id = this.#kind.id(question);
     this.#flights.ground(id);
     this.#forget(id);
-    this.#refusals.forget(id);
+    this.#refusals.lift(id);
     await this.#shared?.invalidate(id);
   }
 
@@ -183,7 +183,7 @@ export class TieredCache<Q, V, P, R> {
     const processEnd = this.#shared ? now + this.#jittered(processTtlMs) : Number.POSITIVE_INFINITY;
     const freshUntil = Math.min(expiresAt, processEnd, end);
     const refreshAt = askedAt + (expiresAt - askedAt) * REFRESH_AT;
-    this.#refusals.forget(id);
+    this.#refusals.lift(id);
     if (freshUntil <= now) {
       this.#forget(id);
       return undefined;

@@ -114,6 +114,26 @@ test.each([10_000, 0])(
   },
 );
 
+test("What a refusal overruled stays overruled when the token is good again.", async () => {
+  const service = await startService({ users: { "token-ana": { id: "ana", permissions: ["old"] } } });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const client = openClient(service, { clock, cache: { store, processTtlMs: 0 } });
+  const old = await client.verifyToken("token-ana");
+  await settle();
+  const [[key, text] = []] = store.texts;
+  service.refuse("token-ana");
+  await clock.advance(1);
+  await expect(client.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject(refused);
+  service.allow("token-ana", { id: "ana", permissions: ["new"] });
+  await clock.advance(1);
+  await client.verifyToken("token-ana", { fresh: true });
+  await settle();
+  store.texts.set(String(key), text); // somebody plays the old entry back
+  const now = await client.verifyToken("token-ana");
+  expect([old.user.permissions, now.user.permissions]).toEqual([["old"], ["new"]]);
+});
+
 test("A flood of garbage evicts no good entry.", async () => {
   const service = await startService({ users: { "token-ana": { id: "ana" } } });
   const client = openClient(service, { cache: { maxEntries: 1 } });
