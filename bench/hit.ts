@@ -1,0 +1,101 @@
+import { hash } from "node:crypto";
+import { IncomingMessage, type ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import { LRUCache } from "lru-cache";
+import { createAuthClient, requireAuth } from "portero";
+import type { Bench } from "./kit/bench.js";
+import { nanosOf } from "./kit/micro.js";
+import { launch } from "./kit/process.js";
+import { inTurn } from "./kit/rounds.js";
+import { ratioOf, spreadOf } from "./kit/spread.js";
+import { distinctToken } from "./kit/tokens.js";
+import type { AuthServiceProcess } from "./subjects/auth-service.js";
+
+const USERS = 100;
+const ROUNDS = 9;
+
+export const hit: Bench = {
+  name: "hit",
+  question: "How far is a hit from the floor, which is SHA-256 of the token plus one look-up in an LRU?",
+  setup:
+    "In one process, without a network: `requireAuth()` with requests of 100 users, each with the headers of a browser, against " +
+    '`crypto.hash("sha256", token)` and `LRUCache.get`. The targets are for requests of changing users.',
+  async run(context) {
+    await using service = await launch<AuthServiceProcess>(new URL("./subjects/auth-service.ts", import.meta.url));
+    const { grpc } = await service.call("urls");
+    await using client = createAuthClient({ grpc: { url: grpc }, cache: { ttlMs: 3_600_000 } });
+    const tokens = Array.from({ length: USERS }, (_, user) => distinctToken(user));
+    const lru = new LRUCache<string, object>({ max: 10_000 });
+    for (const token of tokens) lru.set(hash("sha256", token, "base64url"), await client.verifyToken(token));
+
+    const requests = tokens.map(requestWith);
+    const handler = requireAuth({ client });
+    const response = {} as ServerResponse;
+    let passed = 0;
+    const next = (error?: unknown) => {
+      if (error) throw error;
+      passed++;
+    };
+    let at = 0;
+    let found = 0;
+    const floor = () => {
+      at = (at + 1) % USERS;
+      if (lru.get(hash("sha256", tokens[at]!, "base64url"))) found++;
+    };
+    const ours = () => {
+      at = (at + 1) % USERS;
+      const request = requests[at]!;
+      forget(request);
+      handler(request as never, response as never, next);
+    };
+    const samples = await inTurn(
+      { floor: () => nanosOf(floor, context), portero: () => nanosOf(ours, context) },
+      context.quick ? 2 : ROUNDS,
+      context,
+    );
+    const before = { passed, hits: client.status().cache.hits };
+    for (let round = 0; round < 1000; round++) ours();
+    const { grpc: asked } = await service.call("takeTraffic");
+    return {
+      figures: [
+        { subject: "SHA-256 and LRU", what: "ns", spread: spreadOf(samples.floor) },
+        { subject: "requireAuth()", what: "ns", spread: spreadOf(samples.portero) },
+      ],
+      ratios: [
+        { what: "requireAuth() / floor", spread: ratioOf(samples.portero, samples.floor), target: { atMost: 1.5 } },
+      ],
+      counts: [
+        { what: "questions to the service", is: asked, target: { exactly: USERS } },
+        { what: "requests let in by 1,000 hits, at once", is: passed - before.passed, target: { exactly: 1000 } },
+        { what: "look-ups of the floor that found nothing", is: found > 0 ? 0 : 1, target: { exactly: 0 } },
+        { what: "hits of 1,000", is: client.status().cache.hits - before.hits, target: { exactly: 1000 } },
+      ],
+    };
+  },
+};
+
+const HEADERS = [
+  ["Host", "shop.example"],
+  ["User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"],
+  ["Accept", "application/json"],
+  ["Accept-Language", "es-ES,es;q=0.8,en;q=0.5"],
+  ["Accept-Encoding", "gzip, deflate, br, zstd"],
+  ["Connection", "keep-alive"],
+] as const;
+
+/** A request as Node's parser leaves it, on a connection of its own. */
+function requestWith(token: string): IncomingMessage {
+  const request = new IncomingMessage(new Socket());
+  for (const [name, value] of [...HEADERS, ["Authorization", `Bearer ${token}`] as const]) {
+    request.rawHeaders.push(name, value);
+    request.headers[name.toLowerCase()] = value;
+  }
+  return request;
+}
+
+/** The same request for another round: what the middleware left on it would be found again. */
+function forget(request: IncomingMessage): void {
+  (request as { [AUTH]?: unknown })[AUTH] = undefined;
+}
+
+const AUTH: unique symbol = Symbol.for("portero.request") as never;

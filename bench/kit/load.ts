@@ -1,0 +1,80 @@
+import { execFile, spawnSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import autocannon from "autocannon";
+
+export interface LoadOptions {
+  readonly url: string;
+  /** The requests' `Authorization` headers, in turn. */
+  readonly authorizations: readonly string[];
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+/** What a load has seen. Latencies in milliseconds. */
+export interface LoadResult {
+  readonly requests: number;
+  readonly perSecond: number;
+  /** Answers that were not 2xx, and requests without an answer. */
+  readonly failed: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** wrk takes less of the machine for itself; without it autocannon does the work. */
+export const generator = spawnSync("wrk", ["--version"]).error ? "autocannon" : "wrk";
+
+/** Puts a server under load, from outside of its process. */
+export function load(options: LoadOptions): Promise<LoadResult> {
+  return generator === "wrk" ? loadWithWrk(options) : loadWithAutocannon(options);
+}
+
+async function loadWithAutocannon({ url, authorizations, connections, seconds }: LoadOptions): Promise<LoadResult> {
+  const requests = authorizations.map((authorization) => ({ headers: { authorization } }));
+  const result = await autocannon({ url, connections, duration: seconds, requests });
+  return {
+    requests: result.requests.total,
+    perSecond: result.requests.average,
+    failed: result.non2xx + result.errors + result.timeouts,
+    p50: result.latency.p50,
+    p99: result.latency.p99,
+  };
+}
+
+/** One thread: the other core is the server's. */
+async function loadWithWrk({ url, authorizations, connections, seconds }: LoadOptions): Promise<LoadResult> {
+  const folder = await mkdtemp(join(tmpdir(), "portero-bench-"));
+  try {
+    const script = join(folder, "load.lua");
+    await writeFile(script, luaScript(authorizations));
+    const flags = ["--threads", "1", "--connections", String(connections), "--duration", `${seconds}s`];
+    const { stdout } = await promisify(execFile)("wrk", [...flags, "--script", script, url]);
+    const { requests, micros, failed, p50, p99 } = JSON.parse(stdout.slice(stdout.lastIndexOf("\n{")));
+    return { requests, perSecond: requests / (micros / 1e6), failed, p50: p50 / 1000, p99: p99 / 1000 };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+function luaScript(authorizations: readonly string[]): string {
+  return `
+local authorizations = { ${authorizations.map((authorization) => JSON.stringify(authorization)).join(", ")} }
+local requests, at = {}, 0
+function init()
+  for index, authorization in ipairs(authorizations) do
+    requests[index] = wrk.format("GET", nil, { ["Authorization"] = authorization })
+  end
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format('\\n{"requests":%d,"micros":%d,"failed":%d,"p50":%f,"p99":%f}\\n', summary.requests, summary.duration,
+    errors.connect + errors.read + errors.write + errors.timeout + errors.status, latency:percentile(50), latency:percentile(99)))
+end
+`;
+}

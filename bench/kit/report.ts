@@ -1,0 +1,92 @@
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { benches } from "../benches.js";
+import { type Figure, isRight, meetsTarget } from "./bench.js";
+import { formatNumber, formatSpread, formatTarget } from "./numbers.js";
+import { drawPlot } from "./plot.js";
+import type { BenchResult } from "./results.js";
+
+const DOCS = new URL("../../docs/", import.meta.url);
+const PLOTS = new URL("performance/", DOCS);
+
+/** Writes docs/performance.md and its plots. Every word of it comes from a bench. */
+export async function writeReport(results: readonly BenchResult[]): Promise<void> {
+  await rm(PLOTS, { recursive: true, force: true });
+  await mkdir(PLOTS, { recursive: true });
+  const chapters: string[] = [];
+  for (const { name } of benches) {
+    const result = results.find((each) => each.name === name);
+    if (!result) continue;
+    for (const plot of result.plots ?? []) {
+      await writeFile(new URL(`${name}-${plot.name}.svg`, PLOTS), await drawPlot(plot));
+    }
+    chapters.push(chapterOf(result));
+  }
+  const page = [introduction(), overview(results), ...chapters].join("\n\n");
+  await writeFile(new URL("performance.md", DOCS), `${page}\n`);
+}
+
+function introduction(): string {
+  return [
+    "# Performance",
+    "",
+    "`npm run bench` wrote this page and writes it anew. The subjects of a bench are run in turn, in one go; figures are the median of",
+    "the rounds, in brackets the lowest and the highest; a ratio is taken round by round. Times depend on the machine: look at the ratios.",
+  ].join("\n");
+}
+
+function overview(results: readonly BenchResult[]): string {
+  const rows = benches.flatMap(({ name }) => {
+    const result = results.find((each) => each.name === name);
+    return (result?.ratios ?? []).map((ratio) => {
+      const met = meetsTarget(ratio);
+      const verdict = met === undefined ? "" : met ? "met" : "**missed**";
+      return [`[${name}](#${name})`, ratio.what, formatSpread(ratio.spread), formatTarget(ratio.target), verdict];
+    });
+  });
+  return tableOf(["bench", "ratio", "measured", "target", ""], rows);
+}
+
+function chapterOf({ name, question, setup, figures, ratios, counts, plots, measured }: BenchResult): string {
+  const verdicts = ratios.map(
+    (ratio) =>
+      `${ratio.what}: **${formatSpread(ratio.spread)}**${ratio.target ? `, target ${formatTarget(ratio.target)}` : ""}`,
+  );
+  const checked = counts.map(
+    (count) =>
+      `${count.what}: ${formatNumber(count.is)}, must be ${formatTarget(count.target)}${isRight(count) ? "" : " **– wrong**"}`,
+  );
+  const versions = Object.entries(measured.versions).map(([what, version]) => `${what} ${version}`);
+  return [
+    `## ${name}`,
+    `**${question}** ${setup}`,
+    figures.length > 0 && figureTable(figures),
+    verdicts.length > 0 && listOf(verdicts),
+    checked.length > 0 && `Counted:\n\n${listOf(checked)}`,
+    ...(plots ?? []).map((plot) => `![${plot.title}](performance/${name}-${plot.name}.svg)`),
+    `<sub>${measured.on}, ${measured.machine}, Node ${measured.node}, ${measured.load}, ${measured.seconds} s; ${versions.join(", ")}</sub>`,
+  ]
+    .filter((part) => part !== false)
+    .join("\n\n");
+}
+
+function figureTable(figures: readonly Figure[]): string {
+  const subjects = [...new Set(figures.map(({ subject }) => subject))];
+  const columns = [...new Set(figures.map(({ what }) => what))];
+  const cell = (row: string, column: string) => {
+    const figure = figures.find(({ subject, what }) => subject === row && what === column);
+    return figure ? formatSpread(figure.spread) : "–";
+  };
+  return tableOf(
+    ["", ...columns],
+    subjects.map((row) => [row, ...columns.map((column) => cell(row, column))]),
+  );
+}
+
+function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), `|${head.map(() => "---").join("|")}|`, ...rows.map(line)].join("\n");
+}
+
+function listOf(items: readonly string[]): string {
+  return items.map((item) => `- ${item}`).join("\n");
+}
