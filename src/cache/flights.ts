@@ -8,7 +8,8 @@ export interface Flight<T, C> {
 }
 
 interface LiveFlight<T, C> extends Flight<T, C> {
-  readonly number: number;
+  /** Grows with the time at which the service was asked. */
+  number: number;
   readonly epoch: number;
   grounded: boolean;
   landed: Promise<T>;
@@ -59,7 +60,17 @@ export class Flights<T, C> {
     return flight;
   }
 
-  /** Grounds every flight for the question; with `before`, only those that began before that one. */
+  /**
+   * The flight asks the service only now, however long ago it began: what it brings is newer than what those bring that asked before,
+   * and than any invalidation so far.
+   */
+  setOut(flight: Flight<T, C>): void {
+    const live = flight as LiveFlight<T, C>;
+    live.number = ++this.#departures;
+    live.grounded = false;
+  }
+
+  /** Grounds every flight for the question; with `before`, only those that set out before that one. */
   ground(id: string, before?: Flight<T, C>): void {
     const limit = (before as LiveFlight<T, C> | undefined)?.number ?? Number.POSITIVE_INFINITY;
     for (const flight of this.#live.get(id) ?? []) if (flight.number < limit) flight.grounded = true;

@@ -151,6 +151,8 @@ export class TieredCache<Q, V, P, R> {
       return { kind: "answer", answer: this.#kind.present(shared.value, "shared", end) };
     }
     this.counts.misses++;
+    if (lookup && trip.grounded) trip.cargo.lookup = { ...lookup, answer: undefined }; // it was found before that
+    this.#flights.setOut(trip);
     const askedAt = clock.now();
     const verdict = await this.#kind.ask(question);
     if (verdict.kind === "refusal") {
@@ -167,7 +169,7 @@ export class TieredCache<Q, V, P, R> {
     return { kind: "answer", answer: this.#kind.present(verdict.value, verdict.source, end) };
   }
 
-  /** Not when an invalidation came in between, or a flight that began later has landed. */
+  /** Not when an invalidation came in between, or a flight that set out later has landed. */
   #mayStore({ grounded, cargo: { question } }: Trip<Q, V, unknown>, { value, askedAt }: Dated<V>): boolean {
     const subject = this.#kind.subjectOf?.(question, value);
     return !grounded && !this.#isVoid({ subject, askedAt });

@@ -46,6 +46,29 @@ describe("A fresh call", () => {
     expect(answer.source).toBe("grpc");
   });
 
+  test("does not outweigh a refusal that was asked for later, by a flight that began earlier", async () => {
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const service = await startService({ users: { "token-ana": readOnly } });
+    const client = openClient(service, { clock, cache: { store } });
+    let letGo: () => void = () => undefined;
+    store.before = (operation, key) =>
+      operation === "get" &&
+      key.includes(":token:") &&
+      new Promise<void>((resolve) => {
+        letGo = resolve;
+      });
+    const slow = client.verifyToken("token-ana").catch((error: unknown) => error); // still looks into the shared tier
+    await until(() => store.count("get") > 0);
+    store.before = () => undefined;
+    await client.verifyToken("token-ana", { fresh: true });
+    store.texts.clear();
+    service.refuse("token-ana");
+    letGo();
+    expect(await slow).toMatchObject({ code: "invalid_token" });
+    expect(client.peekToken("token-ana")).toBeUndefined();
+  });
+
   test("rejects when the service cannot tell, and leaves the entry in its place", async () => {
     const { service, client } = await gated();
     await client.verifyToken("token-ana");
