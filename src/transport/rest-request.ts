@@ -6,7 +6,7 @@ import type {
 } from "../../gen/auth/auth_service_pb.js";
 import { operationOf } from "./answer.js";
 
-/** Where the REST side answers each operation, below its base URL. `{user_id}` and `{organization_id}` are filled in, encoded. */
+/** Where the REST side answers each operation, below its base URL. `{user_id}`, or `{organization_id}`, is filled in, encoded. */
 export interface RestPaths {
   /** Default `/auth/verify`. */
   verifyToken: string;
