@@ -41,6 +41,7 @@ export async function launch<M extends Methods>(
     ...(node !== undefined && { execPath: node }),
     execArgv: ["--import", "tsx", ...flags],
     env: { ...process.env, ...env },
+    serialization: "advanced", // JSON knows no NaN
   });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let calls = 0;

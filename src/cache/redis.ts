@@ -22,6 +22,7 @@ export function connectRedis(url: string): RedisStore {
     store: {
       ready,
       get: async (key) => (await connecting).keyv.get(key),
+      getAll: async (keys) => (await connecting).keyv.getMany([...keys]),
       set: async (key, value, ttlMs) => (await connecting).keyv.set(key, value, ttlMs),
       delete: async (key) => (await connecting).keyv.delete(key),
     },
@@ -53,7 +54,13 @@ async function connect(url: string) {
   const connected = settled(); // connect() itself settles only when it has succeeded
   client.connect().catch(() => undefined);
   const adapter = new KeyvRedis(client as never, { throwOnConnectError: false, throwOnErrors: true });
-  const keyv = new Keyv(adapter as never, { useKeyPrefix: false, throwOnErrors: true });
+  const keyv = new Keyv(adapter as never, {
+    useKeyPrefix: false,
+    throwOnErrors: true,
+    // Entries are text, and say themselves until when they hold: Keyv need not wrap them in JSON once more.
+    serialize: ({ value }) => value as string,
+    deserialize: (text) => ({ value: text as never }),
+  });
   keyv.on("error", () => undefined);
   return { client, keyv, connected, settled };
 }

@@ -2,8 +2,8 @@ import type { Clock } from "../runtime/clock.js";
 import { createBoundedMap } from "./bounded-map.js";
 import type { Flight } from "./flights.js";
 import type { Kind } from "./kind.js";
-import type { SharedEntry, SharedTier } from "./shared-tier.js";
-import type { UserInvalidations } from "./user-invalidations.js";
+import type { EntryName, SharedEntry, SharedLookup, SharedTier } from "./shared-tier.js";
+import { ANY_USER_INVALIDATED, type UserInvalidations } from "./user-invalidations.js";
 
 /** An answer, and when it was asked for. */
 export interface Dated<V> {
@@ -66,17 +66,16 @@ export class SharedAnswers<Q, V> {
    * @param refusedAt when the service was asked that last said no
    */
   async find(trip: Trip<Q, V, unknown>, refusedAt: number): Promise<SharedAnswerLookup<V>> {
-    const speaksOfUser = this.#kind.subjectOf !== undefined;
-    const [lookup, anyInvalidation] = await Promise.all([
-      this.#tier.read(this.#kind.name, trip.id),
-      speaksOfUser ? this.#users.anyShared() : false,
-    ]);
+    const name = this.#nameOf(trip.id);
+    const names = this.#kind.subjectOf ? [name, ANY_USER_INVALIDATED] : [name];
+    const [lookup, anyInvalidated] = (await this.#tier.read(...names)) as [SharedLookup, SharedLookup?];
     if (!lookup.known && !lookup.entry) return UNKNOWN;
     const answer = lookup.entry && this.#decode(lookup.entry);
     if (!answer) return NOTHING;
     const subject = this.#kind.subjectOf?.(trip.cargo.question, answer.value);
     if (subject !== undefined) {
-      if (anyInvalidation && !(await this.#users.learn(subject))) return NOTHING; // it cannot be ruled out
+      const mayBeInvalidated = !anyInvalidated?.known || anyInvalidated.entry;
+      if (mayBeInvalidated && !(await this.#users.learn(subject))) return NOTHING; // it cannot be ruled out
       if (this.#users.cover(subject, answer.askedAt)) return NOTHING;
     }
     const voidBefore = Math.max(this.#invalidated.peek(trip.id) ?? 0, refusedAt);
@@ -88,18 +87,22 @@ export class SharedAnswers<Q, V> {
     const now = this.#clock.now();
     const keptMs = Math.min(expiresAt + this.#staleIfErrorMs, end) - now;
     if (expiresAt <= now || keptMs <= 0) return;
-    this.#tier.write(this.#kind.name, id, { askedAt, expiresAt, value: this.#kind.encode(value) }, keptMs);
+    this.#tier.write(this.#nameOf(id), { askedAt, expiresAt, value: this.#kind.encode(value) }, keptMs);
   }
 
   /** Deletes a refused answer; should that fail, the remembered refusal stands against it. */
   drop(id: string): void {
-    void this.#tier.remove(this.#kind.name, id).catch(() => undefined);
+    void this.#tier.remove(this.#nameOf(id)).catch(() => undefined);
   }
 
   /** Rejects when the tier could not be told. */
   async invalidate(id: string): Promise<void> {
     this.#invalidated.set(id, this.#clock.now());
-    await this.#tier.remove(this.#kind.name, id);
+    await this.#tier.remove(this.#nameOf(id));
+  }
+
+  #nameOf(id: string): EntryName {
+    return { kind: this.#kind.name, id };
   }
 
   #decode(entry: SharedEntry): Dated<V> | undefined {

@@ -8,10 +8,18 @@ export interface SharedStore {
   get(key: string): Promise<unknown>;
   set(key: string, value: string, ttlMs: number): Promise<unknown>;
   delete(key: string): Promise<unknown>;
+  /** Several at once; rejects unless all could be read. (Keyv's `getMany` takes some that could not for missing.) */
+  getAll?(keys: readonly string[]): Promise<readonly unknown[]>;
   /** Keyv reports errors here instead of rejecting, unless told otherwise. */
   on?(event: "error", listener: (error: unknown) => void): unknown;
   /** Settles when the first attempt to connect has ended, either way. What fails before then is no sign of a dead store. */
   readonly ready?: Promise<unknown>;
+}
+
+/** What an entry is called by those who write and read it. */
+export interface EntryName {
+  readonly kind: string;
+  readonly id: string;
 }
 
 /** One entry, as it lies in the shared tier. */
@@ -90,27 +98,30 @@ export class SharedTier {
     return !this.#starting && this.#breaker.state === "closed";
   }
 
-  async read(kind: string, id: string): Promise<SharedLookup> {
-    const slots = this.#options.keyring.slots(kind, id);
-    const found = await Promise.all(slots.map((slot) => this.#readSlot(slot)));
-    // While a secret is rotated an entry may lie in two slots, and the later one counts.
-    const entries = found.flatMap(({ entry }) => (entry ? [entry] : []));
-    const [entry] = entries.sort((one, other) => other.askedAt - one.askedAt);
-    return { known: found.every(({ known }) => known), entry };
+  /** Looks for entries, in one go where the store can do that. */
+  async read<const N extends readonly EntryName[]>(...names: N): Promise<{ [I in keyof N]: SharedLookup }> {
+    const slots = names.map(({ kind, id }) => this.#options.keyring.slots(kind, id));
+    const found = await this.#readSlots(slots.flat());
+    let at = 0;
+    const lookups = slots.map(({ length }) => {
+      at += length;
+      return latestOf(found.slice(at - length, at));
+    });
+    return lookups as { [I in keyof N]: SharedLookup };
   }
 
   /** Writes behind: nobody waits for it, nobody learns that it failed. */
-  write(kind: string, id: string, entry: SharedEntry, ttlMs: number): void {
-    void this.#write(kind, id, entry, ttlMs).catch(() => undefined); // an entry that is not shared is asked for again
+  write(name: EntryName, entry: SharedEntry, ttlMs: number): void {
+    void this.#write(name, entry, ttlMs).catch(() => undefined); // an entry that is not shared is asked for again
   }
 
   /** Writes, and rejects when the store could not be told. */
-  async writeThrough(kind: string, id: string, entry: SharedEntry, ttlMs: number): Promise<void> {
-    await this.#write(kind, id, entry, ttlMs);
+  async writeThrough(name: EntryName, entry: SharedEntry, ttlMs: number): Promise<void> {
+    await this.#write(name, entry, ttlMs);
   }
 
   /** Deletes, and rejects when the store could not be told. */
-  async remove(kind: string, id: string): Promise<void> {
+  async remove({ kind, id }: EntryName): Promise<void> {
     const slots = this.#options.keyring.slots(kind, id);
     await Promise.all(
       slots.map(async ({ key }) => {
@@ -125,18 +136,25 @@ export class SharedTier {
     await Promise.allSettled(this.#writing.values());
   }
 
-  async #readSlot(slot: Slot): Promise<SharedLookup> {
-    let stored: unknown;
+  async #readSlots(slots: readonly Slot[]): Promise<readonly SharedLookup[]> {
+    const { store } = this.#options;
+    const one = async (slot: Slot) => {
+      try {
+        return open(slot, await this.#operate(() => store.get(slot.key)));
+      } catch {
+        return UNKNOWN;
+      }
+    };
+    if (!store.getAll || slots.length === 1) return Promise.all(slots.map(one));
     try {
-      stored = await this.#operate(() => this.#options.store.get(slot.key));
+      const stored = await this.#operate(async () => store.getAll?.(slots.map(({ key }) => key)));
+      return slots.map((slot, index) => open(slot, stored?.[index]));
     } catch {
-      return { known: false, entry: undefined };
+      return slots.map(() => UNKNOWN);
     }
-    const text = typeof stored === "string" && stored.length <= MAX_ENTRY_LENGTH ? slot.open(stored) : undefined;
-    return { known: true, entry: parse(text) };
   }
 
-  #write(kind: string, id: string, { askedAt, expiresAt, value }: SharedEntry, ttlMs: number): Promise<void> {
+  #write({ kind, id }: EntryName, { askedAt, expiresAt, value }: SharedEntry, ttlMs: number): Promise<void> {
     const [slot] = this.#options.keyring.slots(kind, id);
     if (!slot) return Promise.resolve();
     const text = slot.seal(JSON.stringify({ askedAt, expiresAt, value }));
@@ -174,6 +192,20 @@ export class SharedTier {
       throw error;
     }
   }
+}
+
+const UNKNOWN: SharedLookup = { known: false, entry: undefined };
+
+function open(slot: Slot, stored: unknown): SharedLookup {
+  const text = typeof stored === "string" && stored.length <= MAX_ENTRY_LENGTH ? slot.open(stored) : undefined;
+  return { known: true, entry: parse(text) };
+}
+
+/** While a secret is rotated an entry may lie in two slots, and the later one counts. */
+function latestOf(found: readonly SharedLookup[]): SharedLookup {
+  const entries = found.flatMap(({ entry }) => (entry ? [entry] : []));
+  const [entry] = entries.sort((one, other) => other.askedAt - one.askedAt);
+  return { known: found.every(({ known }) => known), entry };
 }
 
 function parse(text: string | undefined): SharedEntry | undefined {

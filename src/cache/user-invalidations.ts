@@ -1,11 +1,11 @@
 import type { Clock } from "../runtime/clock.js";
 import type { Epochs } from "./flights.js";
-import type { SharedTier } from "./shared-tier.js";
+import type { EntryName, SharedTier } from "./shared-tier.js";
 import { Tombstones } from "./tombstones.js";
 
 const KIND = "user-invalidated";
 /** One more entry that says whether there is any tombstone at all: without it nobody need look for one. */
-const ANY_KIND = "any-user-invalidated";
+export const ANY_USER_INVALIDATED: EntryName = { kind: "any-user-invalidated", id: "" };
 
 /**
  * Invalidation of a user: leaves a tombstone with the time, in this process and in the shared tier. Entries that were asked for
@@ -41,21 +41,19 @@ export class UserInvalidations implements Epochs {
     this.#epoch++;
     this.#tombstones.record(subject, at);
     const tombstone = { askedAt: at, expiresAt: at + this.#keepMs, value: true };
-    await this.#shared?.writeThrough(KIND, subject, tombstone, this.#keepMs);
-    await this.#shared?.writeThrough(ANY_KIND, "", tombstone, this.#keepMs); // after it, so that it outlives it
-  }
-
-  /** Whether the shared tier holds any tombstone. It does when it cannot be asked. */
-  async anyShared(): Promise<boolean> {
-    const lookup = await this.#shared?.read(ANY_KIND, "");
-    return lookup !== undefined && (!lookup.known || lookup.entry !== undefined);
+    await this.#shared?.writeThrough(nameOf(subject), tombstone, this.#keepMs);
+    await this.#shared?.writeThrough(ANY_USER_INVALIDATED, tombstone, this.#keepMs); // after it, so that it outlives it
   }
 
   /** Takes over what the shared tier knows of the user; `false` when it cannot be asked. */
   async learn(subject: string): Promise<boolean> {
-    const lookup = await this.#shared?.read(KIND, subject);
-    if (!lookup) return true;
+    if (!this.#shared) return true;
+    const [lookup] = await this.#shared.read(nameOf(subject));
     if (lookup.entry) this.#tombstones.record(subject, lookup.entry.askedAt);
     return lookup.known;
   }
+}
+
+function nameOf(subject: string): EntryName {
+  return { kind: KIND, id: subject };
 }

@@ -39,7 +39,11 @@ export async function openRedis(afterwards: Afterwards): Promise<OpenStore> {
   client.on("error", () => undefined);
   await client.connect();
   afterwards(() => client.destroy());
-  const keyv = new Keyv(new KeyvRedis(client as never) as never, { useKeyPrefix: false });
+  const keyv = new Keyv(new KeyvRedis(client as never) as never, {
+    useKeyPrefix: false,
+    serialize: ({ value }) => value as string,
+    deserialize: (text) => ({ value: text as never }),
+  });
   const all = async () => (await client.keys("*")).sort();
   const ownKey = (key: string) => key.slice(key.indexOf("portero:")); // Keyv puts its namespace before it
   return {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { expect, test } from "@jest/globals";
 import { createClient } from "@keyv/redis";
 import type { AuthClient, CacheOptions } from "../../src/client.js";
-import { systemClock } from "../../src/runtime/clock.js";
+import { type Clock, systemClock } from "../../src/runtime/clock.js";
 import type { FakeAuthService } from "../../src/testing.js";
 import { afterwards, openClient, startService } from "../auth/open-client.js";
 import { RecordingLogger } from "../auth/recording-logger.js";
@@ -28,9 +28,15 @@ async function startRedis(options?: RedisServerOptions): Promise<RedisServer> {
   return redis;
 }
 
+/** Real time, but patient: on a busy machine a healthy Redis can take longer than the bound of an operation. */
+const patientClock: Clock = {
+  ...systemClock,
+  setTimeout: (callback, ms, options) => systemClock.setTimeout(callback, ms * 10, options),
+};
+
 function open(service: FakeAuthService, redisUrl: string, cache: CacheOptions = {}) {
   const logger = new RecordingLogger();
-  const client = openClient(service, { clock: systemClock, logger, cache: { redisUrl, secret: SECRET, ...cache } });
+  const client = openClient(service, { clock: patientClock, logger, cache: { redisUrl, secret: SECRET, ...cache } });
   return { client, logger };
 }
 
