@@ -17,12 +17,15 @@ export interface TokenAnswer {
 export type TokenRefusal = "invalid_token" | "inactive_user";
 export type LookupRefusal = "lookup_refused";
 
+/** A question; `onTry` is told when it leaves for an upstream, each time that it does. */
+type Ask<Q, V, R> = (question: Q, onTry: () => void) => Promise<Verdict<V, R>>;
+
 /** The four questions, asked of the service itself. They reject when it could not tell. */
 export interface RemoteAuthService {
-  verifyToken(token: string): Promise<Verdict<TokenAnswer, TokenRefusal>>;
-  getUserLocals(user: UserRef): Promise<Verdict<readonly string[], LookupRefusal>>;
-  getUserPermissions(user: UserRef): Promise<Verdict<readonly string[], LookupRefusal>>;
-  getOrganization(organizationId: string): Promise<Verdict<Organization, LookupRefusal>>;
+  readonly verifyToken: Ask<string, TokenAnswer, TokenRefusal>;
+  readonly getUserLocals: Ask<UserRef, readonly string[], LookupRefusal>;
+  readonly getUserPermissions: Ask<UserRef, readonly string[], LookupRefusal>;
+  readonly getOrganization: Ask<string, Organization, LookupRefusal>;
 }
 
 export interface RemoteAuthServiceOptions {
@@ -43,8 +46,9 @@ export function createRemoteAuthService(transport: Transport, options: RemoteAut
     call: (options: { signal: AbortSignal; contextValues: ContextValues }) => Promise<M>,
     judge: (message: M) => Judgement<V, R>,
     refusal: R,
+    onTry: () => void,
   ): Promise<Verdict<V, R>> {
-    const contextValues = createCallContext(clock.monotonic() + deadlineMs);
+    const contextValues = createCallContext(clock.monotonic() + deadlineMs, onTry);
     const member = calls.join();
     try {
       const judgement = judge(await call({ signal: member.signal, contextValues }));
@@ -58,25 +62,29 @@ export function createRemoteAuthService(transport: Transport, options: RemoteAut
   }
 
   return {
-    verifyToken: (token) => ask((call) => client.verifyToken({ token }, call), judgeUser, "invalid_token"),
-    getUserLocals: (user) =>
+    verifyToken: (token, onTry) =>
+      ask((call) => client.verifyToken({ token }, call), judgeUser, "invalid_token", onTry),
+    getUserLocals: (user, onTry) =>
       ask(
         (call) => client.getUserLocals(user, call),
         ({ localIds }) => answer(lists.ofInterned(localIds)),
         "lookup_refused",
+        onTry,
       ),
-    getUserPermissions: (user) =>
+    getUserPermissions: (user, onTry) =>
       ask(
         (call) => client.getUserPermissions(user, call),
         ({ permissions }) => answer(lists.of(permissions)),
         "lookup_refused",
+        onTry,
       ),
-    getOrganization: (organizationId) =>
+    getOrganization: (organizationId, onTry) =>
       ask(
         (call) => client.getOrganization({ organizationId }, call),
         ({ id, name, plan, isActive, modules }) =>
           answer(Object.freeze({ id, name, plan, isActive, modules: lists.of(modules) })),
         "lookup_refused",
+        onTry,
       ),
   };
 

@@ -7,12 +7,27 @@ export interface Flight<T, C> {
   readonly landed: Promise<T>;
 }
 
-interface LiveFlight<T, C> extends Flight<T, C> {
-  /** Grows with the time at which the service was asked. */
-  number: number;
+class LiveFlight<T, C> implements Flight<T, C> {
+  readonly id: string;
+  readonly cargo: C;
   readonly epoch: number;
-  grounded: boolean;
-  landed: Promise<T>;
+  landed!: Promise<T>;
+  /** When the service was last asked, in the order of all questions. */
+  askedAs: number;
+  /** The latest question that has been answered. */
+  overtakenBy = 0;
+  invalidated = false;
+
+  constructor(id: string, cargo: C, { epoch, askedAs }: { epoch: number; askedAs: number }) {
+    this.id = id;
+    this.cargo = cargo;
+    this.epoch = epoch;
+    this.askedAs = askedAs;
+  }
+
+  get grounded(): boolean {
+    return this.invalidated || this.overtakenBy > this.askedAs;
+  }
 }
 
 /** Flights that began in an earlier epoch are not joined any more. */
@@ -25,7 +40,7 @@ export class Flights<T, C> {
   readonly #epochs: Epochs;
   /** By question, in the order they began. More than one only where the later ones had reason not to join. */
   readonly #live = new Map<string, LiveFlight<T, C>[]>();
-  #departures = 0;
+  #questions = 0;
 
   constructor(epochs: Epochs) {
     this.#epochs = epochs;
@@ -44,14 +59,7 @@ export class Flights<T, C> {
 
   /** Begins a flight. Later callers join this one, also where another one is still under way. */
   depart(id: string, cargo: C, fly: (flight: Flight<T, C>) => Promise<T>): Flight<T, C> {
-    const flight: LiveFlight<T, C> = {
-      id,
-      cargo,
-      number: ++this.#departures,
-      epoch: this.#epochs.epoch,
-      grounded: false,
-      landed: undefined as unknown as Promise<T>,
-    };
+    const flight = new LiveFlight<T, C>(id, cargo, { epoch: this.#epochs.epoch, askedAs: ++this.#questions });
     const others = this.#live.get(id);
     if (others) others.push(flight);
     else this.#live.set(id, [flight]);
@@ -60,20 +68,26 @@ export class Flights<T, C> {
     return flight;
   }
 
-  /**
-   * The flight asks the service only now, however long ago it began: what it brings is newer than what those bring that asked before,
-   * and than any invalidation so far.
-   */
+  /** The flight asks the service only now, however long ago it began: no invalidation so far concerns what it will bring. */
   setOut(flight: Flight<T, C>): void {
-    const live = flight as LiveFlight<T, C>;
-    live.number = ++this.#departures;
-    live.grounded = false;
+    (flight as LiveFlight<T, C>).invalidated = false;
+    this.tries(flight);
   }
 
-  /** Grounds every flight for the question; with `before`, only those that set out before that one. */
-  ground(id: string, before?: Flight<T, C>): void {
-    const limit = (before as LiveFlight<T, C> | undefined)?.number ?? Number.POSITIVE_INFINITY;
-    for (const flight of this.#live.get(id) ?? []) if (flight.number < limit) flight.grounded = true;
+  /** The service is asked, for the first time or again: what this try brings is newer than all that was asked before. */
+  tries(flight: Flight<T, C>): void {
+    (flight as LiveFlight<T, C>).askedAs = ++this.#questions;
+  }
+
+  /** Grounds every flight for the question. */
+  ground(id: string): void {
+    for (const flight of this.#live.get(id) ?? []) flight.invalidated = true;
+  }
+
+  /** The flight has its answer: those that asked before it are overtaken, unless they ask again. */
+  overtake(flight: Flight<T, C>): void {
+    const { id, askedAs } = flight as LiveFlight<T, C>;
+    for (const other of this.#live.get(id) ?? []) other.overtakenBy = Math.max(other.overtakenBy, askedAs);
   }
 
   #arrive(flight: LiveFlight<T, C>): void {

@@ -20,8 +20,8 @@ export interface Kind<Q, V, P, R> {
   /** How long a no is remembered in this process, in milliseconds; 0 = not at all. */
   readonly refusalTtlMs: number;
   id(question: Q): string;
-  /** Asks the service. Rejects when it could not tell. */
-  ask(question: Q): Promise<Verdict<V, R>>;
+  /** Asks the service, and tells `onTry` whenever the question leaves for an upstream. Rejects when it could not tell. */
+  ask(question: Q, onTry: () => void): Promise<Verdict<V, R>>;
   /** Makes what callers get, `end` being the question's own or infinite. Frozen: it is shared between them. */
   present(value: V, source: AnswerSource, end: number): P;
   /** Wall time in milliseconds after which no answer may be used. */

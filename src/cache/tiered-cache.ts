@@ -154,22 +154,26 @@ export class TieredCache<Q, V, P, R> {
     if (lookup && trip.grounded) trip.cargo.lookup = { ...lookup, answer: undefined }; // it was found before that
     this.#flights.setOut(trip);
     const askedAt = clock.now();
-    const verdict = await this.#kind.ask(question);
+    let triedAt = askedAt;
+    const verdict = await this.#kind.ask(question, () => {
+      triedAt = clock.now();
+      this.#flights.tries(trip);
+    });
     if (verdict.kind === "refusal") {
       // For a flood of garbage tokens there is nothing to delete.
-      this.#refused(trip, verdict.reason, askedAt, !lookup?.known || shared !== undefined);
+      this.#refused(trip, verdict.reason, triedAt, !lookup?.known || shared !== undefined);
       return verdict;
     }
     const dated = { value: verdict.value, askedAt, expiresAt: askedAt + this.#jittered(this.#kind.ttlMs) };
     if (this.#mayStore(trip, dated)) {
-      this.#flights.ground(trip.id, trip);
+      this.#flights.overtake(trip);
       this.#keep(trip, dated);
       this.#shared?.put(trip, dated);
     }
     return { kind: "answer", answer: this.#kind.present(verdict.value, verdict.source, end) };
   }
 
-  /** Not when an invalidation came in between, or a flight that set out later has landed. */
+  /** Not when an invalidation came in between, or a flight that asked later has landed. */
   #mayStore({ grounded, cargo: { question } }: Trip<Q, V, unknown>, { value, askedAt }: Dated<V>): boolean {
     const subject = this.#kind.subjectOf?.(question, value);
     return !grounded && !this.#isVoid({ subject, askedAt });
@@ -206,7 +210,7 @@ export class TieredCache<Q, V, P, R> {
   #refused(trip: Trip<Q, V, Outcome<P, R>>, reason: R, askedAt: number, mayBeShared: boolean): void {
     const { id, grounded } = trip;
     if (grounded) return;
-    this.#flights.ground(id, trip);
+    this.#flights.overtake(trip);
     const wasKept = this.#forget(id);
     if (wasKept || mayBeShared) this.#shared?.drop(id);
     // Also where it is not to be repeated: the shared tier may still hold what it overrules.

@@ -14,11 +14,20 @@ export function hadItsTime(givenMs: number | undefined, timeoutMs: number): bool
 }
 
 const deadlineKey = createContextKey(Number.POSITIVE_INFINITY, { description: "deadline, monotonic milliseconds" });
+const onTryKey = createContextKey<(() => void) | undefined>(undefined, { description: "told of each try" });
 const answeredByKey = createContextKey<Upstream | undefined>(undefined, { description: "the upstream that answered" });
 
-/** What travels with one call through the stages: its absolute deadline down, who answered up. */
-export function createCallContext(deadline: number): ContextValues {
-  return createContextValues().set(deadlineKey, deadline);
+/**
+ * What travels with one call through the stages: its absolute deadline down, who answered up.
+ *
+ * @param onTry called before each try: an answer is as old as the try that brought it, which can be long after the call
+ */
+export function createCallContext(deadline: number, onTry?: () => void): ContextValues {
+  return createContextValues().set(deadlineKey, deadline).set(onTryKey, onTry);
+}
+
+export function beginTry(context: ContextValues | undefined): void {
+  context?.get(onTryKey)?.();
 }
 
 /** Milliseconds until the call's deadline; can be negative. A call that came without one has for ever. */

@@ -16,13 +16,13 @@ export function withCredentials(inner: Transport, headers: CredentialHeaders, cl
     return unaryTransport((call) => forward(inner, { ...call, header: merge(call.header, headers) }));
   }
   return unaryTransport(async (call) => {
-    const fetched = Promise.resolve().then(headers);
+    const fetched = raceAbort(Promise.resolve().then(headers), call.signal); // within the bound, so that no timer stays
     const leftMs = Math.max(0, timeLeftMs(call.context, clock) - MIN_TRY_MS);
     const late = () => new CredentialsError("no headers within the deadline");
     const bounded = Number.isFinite(leftMs) ? raceTimeout(fetched, clock, leftMs, late) : fetched;
     let own: Headers;
     try {
-      own = merge(call.header, await raceAbort(bounded, call.signal));
+      own = merge(call.header, await bounded);
     } catch (error) {
       if (call.signal?.aborted) throw error;
       throw new CredentialsError("the function given as `headers` failed");

@@ -3,7 +3,7 @@ import type { Transport, UnaryResponse } from "@connectrpc/connect";
 import type { CircuitBreaker } from "../runtime/circuit-breaker.js";
 import type { Clock } from "../runtime/clock.js";
 import { operationOf } from "./answer.js";
-import { MIN_TRY_MS, setAnsweredBy, timeLeftMs } from "./call-context.js";
+import { beginTry, MIN_TRY_MS, setAnsweredBy, timeLeftMs } from "./call-context.js";
 import { breakerOpen, type Operation, UnavailableError, type Upstream, UpstreamError } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
 
@@ -66,6 +66,7 @@ export function failover(first: Route, second: Route | undefined, { clock, onFal
     const timeoutMs = Math.min(budgetMs, Math.ceil(timeLeftMs(call.context, clock)));
     if (timeoutMs < MIN_TRY_MS)
       throw new UpstreamError(route.upstream, "unreachable", "no time left", { notAsked: true });
+    beginTry(call.context);
     try {
       const response = await forward(route.transport, { ...call, timeoutMs });
       setAnsweredBy(call.context, route.upstream);

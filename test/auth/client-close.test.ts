@@ -115,6 +115,16 @@ describe("close()", () => {
     expect([service.rest.calls.total, clock.pending]).toEqual([1, 0]);
   });
 
+  test("ends the wait for credentials that hang, and leaves no timer of it", async () => {
+    const { clock, client } = await open({ headers: () => new Promise(() => undefined), grpc: undefined });
+    const asking = client.verifyToken("token-ana");
+    await settle();
+    await client.close();
+    await expect(asking).rejects.toMatchObject(closed);
+    await settle();
+    expect(clock.pending).toBe(0);
+  });
+
   test("ends the wait for an upstream", async () => {
     const { service, clock, client } = await open();
     await Promise.all([service.grpc.stop(), service.rest.stop()]);

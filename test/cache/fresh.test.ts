@@ -1,7 +1,10 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
+import { VerifyTokenResponseSchema } from "../../gen/auth/auth_service_pb.js";
 import type { CacheOptions } from "../../src/client.js";
 import { AnswerGate } from "../auth/answer-gate.js";
-import { openClient, startService } from "../auth/open-client.js";
+import { openBareClient, openClient, startService } from "../auth/open-client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { until } from "../support/until.js";
 import { MemoryStore } from "./memory-store.js";
@@ -9,6 +12,19 @@ import { MemoryStore } from "./memory-store.js";
 const anaRef = { userId: "ana", organizationId: "org-1" };
 const readOnly = { id: "ana", permissions: ["read"], locals: ["madrid"] };
 const readWrite = { id: "ana", permissions: ["read", "write"], locals: ["madrid", "sevilla"] };
+
+/** A transport that answers with what `next` returns, be it an error. */
+function createTransport(next: () => unknown): Transport {
+  return {
+    unary: async (method, _signal, _timeoutMs, header) => {
+      const message = next();
+      if (message instanceof ConnectError) throw message;
+      const service = method.parent;
+      return { stream: false, service, method, header: new Headers(header), trailer: new Headers(), message } as never;
+    },
+    stream: () => Promise.reject(new ConnectError("no", Code.Unimplemented)),
+  };
+}
 
 async function gated(cache: CacheOptions = {}) {
   const service = await startService({ users: { "token-ana": readOnly } });
@@ -66,6 +82,28 @@ describe("A fresh call", () => {
     service.refuse("token-ana");
     letGo();
     expect(await slow).toMatchObject({ code: "invalid_token" });
+    expect(client.peekToken("token-ana")).toBeUndefined();
+  });
+
+  test("does not outweigh a refusal that a later try of an earlier call brought", async () => {
+    const clock = new ManualClock();
+    const verdicts: (() => unknown)[] = [
+      () => new ConnectError("gone", Code.Unavailable),
+      () => create(VerifyTokenResponseSchema, { userId: "ana", isActive: true }),
+      () => new ConnectError("no", Code.Unauthenticated),
+    ];
+    const client = openBareClient({
+      clock,
+      random: () => 0.5,
+      grpc: { transport: createTransport(() => verdicts.shift()?.()) },
+      retry: { attempts: 2, initialDelayMs: 100 },
+    });
+    const retried = client.verifyToken("token-ana").catch((error: unknown) => error);
+    await settle();
+    await client.verifyToken("token-ana", { fresh: true });
+    expect(client.peekToken("token-ana")?.user.id).toBe("ana");
+    await clock.advance(50);
+    expect(await retried).toMatchObject({ code: "invalid_token" });
     expect(client.peekToken("token-ana")).toBeUndefined();
   });
 
