@@ -1,4 +1,4 @@
-import { createHash, createHmac, hash, hkdfSync } from "node:crypto";
+import { createHmac, hash, hkdfSync } from "node:crypto";
 import { open, seal } from "./seal.js";
 
 /** Where one entry lives in the shared tier, and how its content is protected there. */
@@ -39,7 +39,7 @@ export function createKeyring({ identity, secrets }: KeyringOptions): Keyring {
     return {
       slots: (kind, id) => [
         {
-          key: keyOf(kind, createHash("sha256").update(name(kind, id)).digest()),
+          key: keyOf(kind, hash("sha256", name(kind, id), "base64url")),
           seal: (text) => text,
           open: (text) => text,
         },
@@ -50,7 +50,7 @@ export function createKeyring({ identity, secrets }: KeyringOptions): Keyring {
   return {
     slots: (kind, id) =>
       derived.map(({ naming, sealing }) => {
-        const key = keyOf(kind, createHmac("sha256", naming).update(name(kind, id)).digest());
+        const key = keyOf(kind, createHmac("sha256", naming).update(name(kind, id)).digest("base64url"));
         // A key of its own for each entry: what was sealed for one slot opens in no other.
         const entryKey = () => createHmac("sha256", sealing).update(key).digest();
         return { key, seal: (text) => seal(text, entryKey(), key), open: (text) => open(text, entryKey(), key) };
@@ -58,8 +58,8 @@ export function createKeyring({ identity, secrets }: KeyringOptions): Keyring {
   };
 }
 
-function keyOf(kind: string, digest: Buffer): string {
-  return `portero:1:${kind}:${digest.toString("base64url")}`;
+function keyOf(kind: string, digest: string): string {
+  return `portero:1:${kind}:${digest}`;
 }
 
 function derive(secret: string, purpose: string): Buffer {

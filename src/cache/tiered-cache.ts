@@ -75,7 +75,10 @@ export class TieredCache<Q, V, P, R> {
 
   /** What the process knows, at once. Starts a refresh in the background when the entry is getting old. */
   peek(question: Q): P | undefined {
-    const id = this.#kind.id(question);
+    return this.#peek(this.#kind.id(question), question);
+  }
+
+  #peek(id: string, question: Q): P | undefined {
     const entry = this.#entry(id);
     const now = this.#options.clock.now();
     if (!entry || now >= entry.freshUntil || this.#isVoid(entry)) return undefined;
@@ -85,8 +88,8 @@ export class TieredCache<Q, V, P, R> {
   }
 
   /** The remembered no, if there is one. */
-  peekRefusal(question: Q): R | undefined {
-    const reason = this.#refusals.reason(this.#kind.id(question));
+  #peekRefusal(id: string): R | undefined {
+    const reason = this.#refusals.reason(id);
     if (reason !== undefined) this.counts.refusals++;
     return reason;
   }
@@ -100,13 +103,13 @@ export class TieredCache<Q, V, P, R> {
   async get(question: Q, call: { fresh?: boolean; signal?: AbortSignal } = {}): Promise<Outcome<P, R>> {
     const fresh = call.fresh ?? false;
     call.signal?.throwIfAborted();
+    const id = this.#kind.id(question);
     if (!fresh) {
-      const answer = this.peek(question);
+      const answer = this.#peek(id, question);
       if (answer !== undefined) return { kind: "answer", answer };
-      const reason = this.peekRefusal(question);
+      const reason = this.#peekRefusal(id);
       if (reason !== undefined) return { kind: "refusal", reason };
     }
-    const id = this.#kind.id(question);
     const flight = (fresh ? undefined : this.#flights.joinable(id)) ?? this.#depart(id, question, { fresh });
     try {
       return await raceAbort(flight.landed, call.signal);

@@ -11,10 +11,17 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
-/** Settles as `promise` does, or rejects with `late()` after `ms` milliseconds. The promise itself goes on. */
+/**
+ * Settles as `promise` does, or rejects with `late()` after `ms` milliseconds. The promise itself goes on.
+ *
+ * A process that was busy for longer than that finds its timers due before it has read what came in meanwhile: it gets one more look
+ * at the network, or it would take its own stall for a dead peer.
+ */
 export function raceTimeout<T>(promise: Promise<T>, clock: Clock, ms: number, late: () => Error): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const timer = clock.setTimeout(() => reject(late()), ms);
+    let timer = clock.setTimeout(() => {
+      timer = clock.setTimeout(() => reject(late()), 0);
+    }, ms);
     promise.then(resolve, reject).finally(() => timer.clear());
   });
 }

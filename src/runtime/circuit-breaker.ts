@@ -70,8 +70,9 @@ export class CircuitBreaker {
   /** Leave to call, or `undefined` when the call must not be made. */
   admit(): Admission | undefined {
     if (this.refuses) return undefined;
-    if (this.#state.name === "open") this.#moveTo({ name: "half-open", probing: false });
-    if (this.#state.name === "half-open") this.#state.probing = true;
+    // The probe's place is taken before anybody hears of it: a listener may ask at once.
+    if (this.#state.name === "open") this.#moveTo({ name: "half-open", probing: true });
+    else if (this.#state.name === "half-open") this.#state.probing = true;
     return this.#admission(this.#state);
   }
 

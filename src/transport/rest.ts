@@ -52,7 +52,10 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
 
   async function send<I extends DescMessage, O extends DescMessage>(got: Got, call: UnaryCall<I, O>) {
     const { method, path, json, headers } = toRestRequest(call.method, call.message, options.paths);
-    const tooMuch = new AbortController();
+    const ending = new AbortController(); // AbortSignal.any costs tens of microseconds
+    const onAbort = () => ending.abort(call.signal?.reason);
+    if (call.signal?.aborted) onAbort();
+    else call.signal?.addEventListener("abort", onAbort, { once: true });
     const answer = got(base + path, {
       method,
       ...(json && { json }),
@@ -70,18 +73,20 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       retry: { limit: 0 }, // ours knows the deadline
       throwHttpErrors: false,
       ...(call.timeoutMs !== undefined && Number.isFinite(call.timeoutMs) && { timeout: { request: call.timeoutMs } }),
-      signal: call.signal ? AbortSignal.any([call.signal, tooMuch.signal]) : tooMuch.signal,
+      signal: ending.signal,
     });
     let oversized = false;
     answer.on("downloadProgress", ({ transferred }) => {
       oversized ||= transferred > options.maxAnswerBytes;
-      if (oversized) tooMuch.abort();
+      if (oversized) ending.abort();
     });
     try {
       return await answer;
     } catch (error) {
       if (oversized) throw new UpstreamError("rest", "broken", "answer too large");
       throw call.signal?.aborted ? call.signal.reason : fromNetworkError(error);
+    } finally {
+      call.signal?.removeEventListener("abort", onAbort);
     }
   }
 

@@ -40,7 +40,7 @@ function whyNotKept(answer: Answer, use: Use): string | undefined {
   const { attempt, question } = answer;
   const { cache, store } = by.settings;
   const isStale = source === "stale";
-  if (request.fresh && !isStale) return "a fresh request must not be answered from what is kept";
+  if (request.fresh) return "a fresh request must not be answered from what is kept";
   if (source === "shared" && store === "none") return "there is no shared tier";
   if (source === "process" && when.at !== request.began.at) return "the process knew it, and made the caller wait";
   const mayBeStale = cache.staleIfErrorMs > 0 && (isStale || source === undefined);
@@ -58,7 +58,7 @@ function whyNotKept(answer: Answer, use: Use): string | undefined {
       return `the process has kept it since ${arrived}`;
     }
   }
-  return refusedSince(answer, use);
+  return refusedSince(answer, use) ?? refusedElsewhere(answer, use);
 }
 
 /** When it came into the process; `undefined` where that cannot be seen. */
@@ -98,8 +98,27 @@ function refusedSince(answer: Answer, { by, request }: Use): string | undefined 
   return undefined;
 }
 
+/**
+ * What another process was refused is not shared any more, where the store has always been well. Who did not find it there, because
+ * it was being written, has nothing to delete.
+ */
+function refusedElsewhere(answer: Answer, { by, request, source }: Use): string | undefined {
+  if (source !== "shared" || by.wasStoreTroubled) return undefined;
+  const landed = answer.attempt.ended!.at;
+  for (const { journal, name } of by.peers) {
+    const { verdict, began } = journal.asksOf(answer.question).findLast(({ verdict }) => verdict) ?? {};
+    if (verdict?.result.kind !== "refused" || !began) continue;
+    const isLater = began.at > landed + 2 * SHARED_LOOKUP_MS;
+    const isDeleted = request.began.at > verdict.ended.at + INVALIDATION_MS + SHARED_LOOKUP_MS + ROUNDING_MS;
+    if (isLater && isDeleted && journal.invalidations.length === 0) {
+      return `${name} was refused it at ${verdict.ended.at}`;
+    }
+  }
+  return undefined;
+}
+
 /** Whether flights leave this process in the order in which they were begun. */
-function hidesNothing({ settings }: Witness): boolean {
+export function hidesNothing({ settings }: Witness): boolean {
   return settings.store === "none" && settings.headers !== "function";
 }
 

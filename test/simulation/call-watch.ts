@@ -49,7 +49,7 @@ export class CallWatch implements CallObserver {
     this.#breakers = breakers;
     const violate = (rule: string) => chronicle.violate(name, rule);
     this.#flights = new FlightRules(settings, journal, violate);
-    this.#retries = new RetryRules(settings, violate);
+    this.#retries = new RetryRules(settings, () => breakers.refusesAll, violate);
   }
 
   get calls(): number {

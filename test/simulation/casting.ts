@@ -1,4 +1,5 @@
 import type { Authority } from "./authority.js";
+import { forged } from "./forgery.js";
 import type { Route, SimulatedProcess } from "./process.js";
 import type { Question } from "./records.js";
 import type { World } from "./world.js";
@@ -29,6 +30,7 @@ export class Casting {
     const { random } = this.#world;
     const { authority } = process;
     if (!authority.tokens.has(this.#focus) || random.chance(0.1)) this.#focus = this.#anyToken(authority);
+    if (random.chance(0.04)) return forged(this.#focus, random);
     if (random.chance(0.55)) return this.#focus;
     return random.chance(0.08) ? `garbage-${random.int(50)}` : this.#anyToken(authority);
   }

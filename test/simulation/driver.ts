@@ -1,4 +1,5 @@
 import { Casting } from "./casting.js";
+import { flood } from "./flood.js";
 import { drawPlot, type Scene } from "./plots.js";
 import { SimulatedProcess } from "./process.js";
 import { Random } from "./random.js";
@@ -64,8 +65,8 @@ const MALFORMED = [
   `Bearer ${"x".repeat(8193)}`,
 ];
 
-/** How many come at once in a flood. */
-const FLOOD = 1500;
+/** With more places than these nobody need wait for one, but in a flood. */
+const MANY_PLACES = 16;
 
 /** Makes the world go round: draws what happens next, and when. */
 export class Driver {
@@ -129,7 +130,8 @@ export class Driver {
       case "burst":
         return this.#burst(process, 2 + random.int(12));
       case "flood":
-        return this.#burst(process, FLOOD);
+        this.#plot = flood({ visits, random, process, casting: this.#casting });
+        return this.#plot.shift()?.act();
       case "call": {
         const fresh = random.chance(0.25);
         return visits.call(process, this.#casting.question(process), { fresh, abortable: random.chance(0.4) });
@@ -137,7 +139,7 @@ export class Driver {
       case "abort":
         return visits.abortOne();
       case "peek":
-        return visits.peek(process, this.#casting.token(process));
+        return this.peek(process);
       case "truth":
         return world.chronicle.record("", "truth", process.service, world.authorities[process.service]!.change(random));
       case "issue":
@@ -183,6 +185,17 @@ export class Driver {
   /** A request that no cache answers, so that everything behind it is tried. */
   probe(process: SimulatedProcess): void {
     this.visits.visit(process, "fresh", this.#casting.token(process));
+  }
+
+  peek(process: SimulatedProcess): void {
+    this.visits.peek(process, this.#casting.token(process));
+  }
+
+  /** So many of them at once that a few have to wait for a place, where there are few. */
+  rush(process: SimulatedProcess): void {
+    const { maxConcurrent, maxQueue } = this.world.settings.limit;
+    const size = maxConcurrent > MANY_PLACES ? 1 : maxConcurrent + Math.min(maxQueue, 2);
+    for (let index = 0; index < size; index++) this.probe(process);
   }
 
   #start(service: number): void {

@@ -13,18 +13,20 @@ export class FlightRules {
   readonly #settings: Settings;
   readonly #journal: Journal;
   readonly #violate: (rule: string) => void;
-  /** An ask may have departed so long before its first call was seen: in the shared tier, in the queue, waiting for credentials. */
-  readonly #hiddenMs: number;
 
   constructor(settings: Settings, journal: Journal, violate: (rule: string) => void) {
     this.#settings = settings;
     this.#journal = journal;
     this.#violate = violate;
-    const { store, headers, limit } = settings;
+  }
+
+  /** An ask may have departed so long before its first call was seen: in the shared tier, in the queue, waiting for credentials. */
+  get #hiddenMs(): number {
+    const { store, headers, limit } = this.#settings;
+    // Each request may take two places: for itself, and for a refresh in the background.
+    const mayWait = headers === "function" || 2 * this.#journal.requests >= limit.maxConcurrent;
     // Wall time is in whole milliseconds: what came within the same one as an invalidation counts as before it.
-    const mayWait = headers === "function" || limit.maxConcurrent < 256;
-    this.#hiddenMs =
-      ROUNDING_MS + (store === "none" ? 0 : SHARED_LOOKUP_MS) + (mayWait ? budgets(settings).deadlineMs : 0);
+    return ROUNDING_MS + (store === "none" ? 0 : SHARED_LOOKUP_MS) + (mayWait ? budgets(this.#settings).deadlineMs : 0);
   }
 
   departed(ask: Ask): void {
@@ -42,6 +44,7 @@ export class FlightRules {
   /** Two flights at once need a reason. */
   #checkSingleFlight({ question }: Ask, other: Ask): void {
     if (this.#journal.hasExcuse(question, other.began.at - this.#hiddenMs)) return;
+    if (isOvertaken(other, this.#journal.asksOf(question))) return;
     this.#violate(`the same was asked twice at once: it was being asked since ${other.began.at}`);
   }
 
@@ -79,6 +82,12 @@ export function ttlOf({ operation }: Question, { cache }: Settings): number {
     case "GetOrganization":
       return cache.organizationTtlMs;
   }
+}
+
+/** Whether a verdict has come that was asked for later: what this one brings is old already, and nobody new waits for it. */
+function isOvertaken(ask: Ask, all: readonly Ask[]): boolean {
+  const asked = Math.max(...triesOf(ask).map(({ began }) => began.order));
+  return all.some(({ verdict }) => verdict !== undefined && verdict.began.order > asked);
 }
 
 /** Whether a call of it is under way that somebody still waits for. */

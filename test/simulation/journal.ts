@@ -17,6 +17,7 @@ export class Journal {
   /** When an answer, by its mark, last came into the process. */
   readonly arrivals = new Map<string, number>();
   closed: Moment | undefined;
+  #requests = 0;
   #begun = { turn: -1, count: 0 };
 
   asksOf(question: Question): readonly Ask[] {
@@ -27,9 +28,15 @@ export class Journal {
     push(this.asks, ask.question, ask);
   }
 
+  /** How many have come. */
+  get requests(): number {
+    return this.#requests;
+  }
+
   addRequest({ question, fresh, began }: Request): void {
     if (this.#begun.turn !== began.turn) this.#begun = { turn: began.turn, count: 0 };
     this.#begun.count++;
+    this.#requests++;
     if (fresh) push(this.freshRequests, question, began);
   }
 

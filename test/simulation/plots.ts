@@ -20,14 +20,30 @@ export interface Stage {
   readonly token: string;
 }
 
-type Plot = "rumour" | "race" | "age" | "changeOfMind";
+type Plot = "rumour" | "race" | "age" | "changeOfMind" | "afterlife" | "lie" | "lostDeletion";
 
 /** What chance alone brings together too rarely: several things that must happen one after the other to the same token. */
 export function drawPlot(stage: Stage): Scene[] {
-  return PLOTS[stage.random.weighted<Plot>({ rumour: 2, race: 2, age: 1, changeOfMind: 1 })](stage);
+  const plot = stage.random.weighted<Plot>({
+    rumour: 2,
+    race: 2,
+    age: 1,
+    changeOfMind: 1,
+    ...(stage.world.store && { afterlife: 0.5, lostDeletion: 0.5 }),
+    ...(stage.world.settings.store === "lying" && { lie: 2 }),
+  });
+  return PLOTS[plot](stage);
 }
 
-const PLOTS: Readonly<Record<Plot, (stage: Stage) => Scene[]>> = { rumour, race, age, changeOfMind };
+const PLOTS: Readonly<Record<Plot, (stage: Stage) => Scene[]>> = {
+  rumour,
+  race,
+  age,
+  changeOfMind,
+  afterlife,
+  lie,
+  lostDeletion,
+};
 
 /** A user is invalidated in one process, and another one hears of it through a store that is not well. */
 function rumour({ world, visits, random, process, token }: Stage): Scene[] {
@@ -104,6 +120,59 @@ function changeOfMind({ world, visits, random, process, token }: Stage): Scene[]
   ];
 }
 
+/** A user is invalidated, and what was said about him before lies in the store for longer than anything about his token. */
+function afterlife({ world, visits, random, process, token }: Stage): Scene[] {
+  const user = process.authority.tokens.get(token)?.account.ref;
+  const others = world.processes.filter((other) => other !== process && other.service === process.service);
+  if (!user || others.length === 0) return [];
+  const [earlier, later] = [random.pick([...others, process]), random.pick(others)];
+  const { localsTtlMs, permissionsTtlMs } = world.settings.cache;
+  const isLocals = random.chance(0.5);
+  const question = world.question(process.service, {
+    operation: isLocals ? "GetUserLocals" : "GetUserPermissions",
+    user,
+  });
+  const ask = (by: SimulatedProcess) => () => visits.call(by, question, { fresh: false, abortable: false });
+  return [
+    { afterMs: 0, act: () => weatherIs({ world, process }, "calm") },
+    { afterMs: 0, act: () => storeIs(world, "calm") },
+    { afterMs: 0, act: ask(earlier) },
+    { afterMs: random.ms(10, 200), act: () => invalidateUserOf(process, token, { world, visits }) },
+    { afterMs: random.ms(0, isLocals ? localsTtlMs : permissionsTtlMs), act: ask(later) },
+  ];
+}
+
+/** What was shared comes back from a store that lies. */
+function lie({ world, visits, random, process, token }: Stage): Scene[] {
+  const readers = world.processes.filter(({ service }) => service === process.service);
+  const { ttlMs, processTtlMs } = world.settings.cache;
+  const read = () => visits.visit(random.pick(readers), "me", token);
+  return [
+    { afterMs: 0, act: () => weatherIs({ world, process }, "calm") },
+    { afterMs: 0, act: () => storeIs(world, "calm") },
+    { afterMs: 0, act: () => visits.visit(process, "me", token) },
+    { afterMs: random.ms(10, 50), act: () => storeIs(world, "lying") },
+    { afterMs: random.ms(0, random.pick([10, processTtlMs, 1.2 * ttlMs])), act: read },
+    { afterMs: random.ms(0, 100), act: read },
+    { afterMs: random.ms(0, 1.1 * processTtlMs), act: read },
+  ];
+}
+
+/** A token is refused while the store cannot be told, and used again when the refusal is forgotten. */
+function lostDeletion({ world, visits, random, process, token }: Stage): Scene[] {
+  const { refusalTtlMs } = world.settings.cache;
+  return [
+    { afterMs: 0, act: () => weatherIs({ world, process }, "calm") },
+    { afterMs: 0, act: () => storeIs(world, "calm") },
+    { afterMs: 0, act: () => visits.visit(process, "fresh", token) },
+    { afterMs: random.ms(10, 200), act: () => revoke({ world, process, token }) },
+    { afterMs: 0, act: () => storeIs(world, random.pick(["down", "flaky", "silent"])) },
+    { afterMs: 0, act: () => visits.visit(process, "fresh", token) },
+    { afterMs: random.ms(60, 100), act: () => storeIs(world, "calm") },
+    { afterMs: refusalTtlMs + random.ms(0, 50), act: () => visits.visit(process, "me", token) },
+  ];
+}
+
 function invalidateUserOf(
   by: SimulatedProcess,
   token: string,
@@ -119,6 +188,12 @@ function changeTruth({ world, random, process, token }: Omit<Stage, "visits">): 
   if (random.chance(0.7)) issued.isRevoked = !issued.isRevoked;
   else issued.account.permissions = random.pick([[], ["read"], ["read", "write"]]);
   world.chronicle.record("", "truth", process.service, token.slice(-12), issued.isRevoked ? "revoked" : "good");
+}
+
+function revoke({ world, process, token }: Pick<Stage, "world" | "process" | "token">): void {
+  const issued = process.authority.tokens.get(token);
+  if (issued) issued.isRevoked = true;
+  world.chronicle.record("", "truth", process.service, token.slice(-12), "revoked");
 }
 
 function weatherIs({ world, process }: Pick<Stage, "world" | "process">, weather: Weather): void {

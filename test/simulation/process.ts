@@ -104,6 +104,10 @@ export class SimulatedProcess implements Witness {
     return active + this.journal.begunIn(this.#world.chronicle.turn) >= this.settings.limit.maxConcurrent;
   }
 
+  get wasStoreTroubled(): boolean {
+    return this.#world.store?.wasTroubled ?? false;
+  }
+
   writtenAt(mark: string): number | undefined {
     return this.#world.store?.written.get(mark);
   }

@@ -70,8 +70,8 @@ export interface Try {
 export interface Round {
   grpc?: Try;
   rest?: Try;
-  /** Set when it failed: whether the retry budget allowed another one. */
-  mayBeFollowed?: boolean;
+  /** Set when it failed and no other one may follow: why. */
+  whyNotFollowed?: string;
 }
 
 /** One question on its way through the pipeline of one process. */

@@ -1,5 +1,6 @@
+import { hidesNothing } from "./answer-rules.js";
 import { ROUNDING_MS } from "./journal.js";
-import type { RefusalReason } from "./records.js";
+import type { Ask, RefusalReason } from "./records.js";
 import type { Use } from "./use.js";
 
 /** Why this request must not have been refused; `undefined` when it may be. */
@@ -31,5 +32,18 @@ export function whyNotRefused(reason: RefusalReason, use: Use): string | undefin
     ({ verdict, began }) =>
       verdict?.result.kind === "answer" && began.order > last && verdict.ended.order < request.began.order,
   );
-  return isQuiet && accepted ? "the service has accepted it since" : undefined;
+  if (!isQuiet) return undefined;
+  if (accepted) return "the service has accepted it since";
+  const isOld = hidesNothing(by) && kept.every((refused) => isOvertaken(refused, asks));
+  return isOld ? "it set out before an answer that had come when it came" : undefined;
+}
+
+/** Whether somebody who set out later, and saw later how things are, had been accepted when the refusal came. */
+function isOvertaken({ verdict: refusal, began: refused }: Ask, asks: readonly Ask[]): boolean {
+  const { result: no, ended } = refusal!;
+  return asks.some(({ verdict, began }) => {
+    if (verdict?.result.kind !== "answer" || no.kind !== "refused") return false;
+    const isLater = began.order > refused.order && verdict.result.answer.lookedAt > no.lookedAt;
+    return isLater && verdict.ended.order < ended.order;
+  });
 }

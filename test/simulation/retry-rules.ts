@@ -11,13 +11,16 @@ const TICK_MS = 0.125;
 export class RetryRules {
   readonly #settings: Settings;
   readonly #violate: (rule: string) => void;
+  /** Whether every breaker would turn a call away now. */
+  readonly #isHopeless: () => boolean;
   /** Rounds of gRPC alone that failed in this turn: REST may still follow. */
   readonly #undecided = new Set<Round>();
   /** No more than this is in the bucket: rounds that no upstream saw take from it too. */
   #bucket = BUCKET;
 
-  constructor(settings: Settings, violate: (rule: string) => void) {
+  constructor(settings: Settings, isHopeless: () => boolean, violate: (rule: string) => void) {
     this.#settings = settings;
+    this.#isHopeless = isHopeless;
     this.#violate = violate;
   }
 
@@ -47,7 +50,7 @@ export class RetryRules {
     if (!tries.some(({ result }) => result?.kind === "unreachable")) {
       this.#violate("a retry, though no upstream was out of reach");
     }
-    if (previous.mayBeFollowed === false) this.#violate("a retry, though the retry budget is used up");
+    if (previous.whyNotFollowed) this.#violate(`a retry, though ${previous.whyNotFollowed}`);
     const ended = Math.max(...tries.map(({ ended }) => ended!.at));
     const asked = Math.max(
       0,
@@ -60,7 +63,8 @@ export class RetryRules {
 
   #failed(round: Round): void {
     this.#bucket = Math.max(0, this.#bucket - 1);
-    round.mayBeFollowed = this.#bucket >= BUCKET / 2 - 1e-6;
+    if (this.#bucket < BUCKET / 2 - 1e-6) round.whyNotFollowed = "the retry budget was used up";
+    else if (this.#isHopeless()) round.whyNotFollowed = "every breaker was open";
   }
 }
 

@@ -1,7 +1,7 @@
 import { Driver } from "./driver.js";
-import { ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
+import { INVALIDATION_MS, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
 import { budgets, type Settings, settingsOf } from "./settings.js";
-import { settle } from "./virtual-clock.js";
+import { type OwnedClock, settle } from "./virtual-clock.js";
 import { World } from "./world.js";
 
 /** What was found when a seed was run. */
@@ -16,6 +16,9 @@ export interface Report {
   /** What happened, the last of it. */
   lines(last?: number): string[];
 }
+
+/** How long after close() something may still be on its way to the shared tier: two operations, 50 ms each. */
+const CLOSING_MS = INVALIDATION_MS + ROUNDING_MS;
 
 /** How often the world is visited again after the last fault has ended, until everything must serve. */
 const VISITS_IN_RECOVERY = 4;
@@ -97,17 +100,17 @@ class Run {
   async end(): Promise<void> {
     const world = this.#world;
     const { settings, processes, chronicle } = world;
+    for (const process of processes) this.#driver.rush(process);
+    await this.#afterAction();
+    await this.#pass(SHARED_LOOKUP_MS);
+    this.#checkNothingIsLeft(({ pendingInForeground }) => pendingInForeground); // at once, and not only when the time for it is over
     await this.#pass(budgets(settings).deadlineMs + 2000);
-    if (this.#driver.visits.waiting > 0) chronicle.violate("", `${this.#driver.visits.waiting} are still waiting`);
-    for (const { name, client, clock } of world.everyProcess) {
-      const { inFlight, upstream } = client.status();
-      const left = `${inFlight} flights, ${upstream.active} active, ${upstream.queued} queued, ${clock.pending} timers`;
-      if (left !== "0 flights, 0 active, 0 queued, 0 timers") chronicle.violate(name, `there are left: ${left}`);
-    }
+    this.#checkNothingIsLeft(({ pending }) => pending);
     for (const process of processes) {
       this.#driver.probe(process);
       this.#driver.stop(process);
       this.#driver.probe(process);
+      this.#driver.peek(process);
       await this.#afterAction();
     }
     await this.#pass(1000);
@@ -120,16 +123,51 @@ class Run {
     this.#throwIfViolated();
   }
 
+  #checkNothingIsLeft(timersOf: (clock: OwnedClock) => number): void {
+    const { chronicle, everyProcess } = this.#world;
+    const { waiting } = this.#driver.visits;
+    if (waiting > 0) chronicle.violate("", `${waiting} are still waiting`);
+    for (const { name, client, clock } of everyProcess) {
+      const { inFlight, upstream } = client.status();
+      const left = `${inFlight} flights, ${upstream.active} active, ${upstream.queued} queued, ${timersOf(clock)} timers`;
+      if (left !== "0 flights, 0 active, 0 queued, 0 timers") chronicle.violate(name, `there are left: ${left}`);
+    }
+  }
+
+  /** No more are asked at once, and no more wait, than may. */
+  #checkLoad(): void {
+    const { chronicle, processes, settings } = this.#world;
+    const { maxConcurrent, maxQueue } = settings.limit;
+    for (const { name, client } of processes) {
+      const { active, queued } = client.status().upstream;
+      if (active > maxConcurrent) chronicle.violate(name, `${active} are asked at once, and ${maxConcurrent} may be`);
+      if (queued > maxQueue) chronicle.violate(name, `${queued} wait for a place, and ${maxQueue} may`);
+    }
+  }
+
+  /** What is closed lets go of everything, soon. */
+  #checkClosed(): void {
+    const { chronicle, clock, everyProcess } = this.#world;
+    for (const { name, journal, clock: own } of everyProcess) {
+      const { closed } = journal;
+      if (closed && own.pending > 0 && clock.time > closed.at + CLOSING_MS) {
+        chronicle.violate(name, `${own.pending} timers are left after close()`);
+      }
+    }
+  }
+
   async #pass(ms: number): Promise<void> {
     const { clock } = this.#world;
     await clock.advanceTo(clock.time + Math.ceil(ms * 8) / 8, this.#check);
     for (const { breakers, client } of this.#world.processes) breakers.checkState(client);
     this.#driver.visits.checkDue();
+    this.#checkClosed();
     this.#throwIfViolated();
   }
 
   async #afterAction(): Promise<void> {
     await settle();
+    this.#checkLoad();
     this.#check();
   }
 

@@ -56,7 +56,8 @@ export interface SimulatedStoreOptions {
  * they were sent; that an operation failed or took too long does not say whether it was carried out.
  */
 export class SimulatedStore {
-  weather: StoreWeather = "calm";
+  #weather: StoreWeather = "calm";
+  #wasTroubled = false;
   /** When an answer, by its mark, was last written. Known only where entries are not sealed. */
   readonly written = new Map<string, number>();
   readonly #entries = new Map<string, Entry>();
@@ -65,6 +66,20 @@ export class SimulatedStore {
 
   constructor(options: SimulatedStoreOptions) {
     this.#options = options;
+  }
+
+  get weather(): StoreWeather {
+    return this.#weather;
+  }
+
+  set weather(weather: StoreWeather) {
+    this.#weather = weather;
+    this.#wasTroubled ||= weather !== "calm";
+  }
+
+  /** Whether it has ever been anything but well. */
+  get wasTroubled(): boolean {
+    return this.#wasTroubled;
   }
 
   /** @param onRead told of every answer, by its mark, that a read brings to the process */
@@ -91,16 +106,25 @@ export class SimulatedStore {
         });
       });
     };
+    const arrived = (text: unknown) => {
+      const mark = typeof text === "string" ? markIn(text) : undefined;
+      if (mark) onRead(mark);
+      return text;
+    };
+    const canReadAll = this.#options.random.chance(0.5); // as Redis can; other stores may not
     return {
       get: (key) =>
         operate(
           () => this.#read(key),
           () => this.#lie(key),
-        ).then((text) => {
-          const mark = typeof text === "string" ? markIn(text) : undefined;
-          if (mark) onRead(mark);
-          return text;
-        }),
+        ).then(arrived),
+      ...(canReadAll && {
+        getAll: (keys: readonly string[]) =>
+          operate<unknown[]>(
+            () => keys.map((key) => this.#read(key)),
+            () => keys.map((key) => this.#lie(key)),
+          ).then((texts) => texts.map(arrived)),
+      }),
       set: (key, value, ttlMs) =>
         operate<unknown>(
           () => this.#write(key, value, ttlMs),
@@ -133,8 +157,17 @@ export class SimulatedStore {
   #lie(key: string): unknown {
     const { random, sealed } = this.#options;
     const text = this.#entries.get(key)?.text;
+    const [whereSealed, whereOpen] = sealed ? [2, 0] : [0, 2];
     switch (
-      random.weighted({ miss: 2, garbage: 2, past: 3, expired: 1, moved: sealed ? 2 : 0, changed: sealed ? 2 : 0 })
+      random.weighted({
+        miss: 2,
+        garbage: 2,
+        past: 3,
+        expired: 1,
+        moved: whereSealed,
+        changed: whereSealed,
+        prolonged: whereOpen,
+      })
     ) {
       case "miss":
         return undefined;
@@ -150,8 +183,15 @@ export class SimulatedStore {
       }
       case "changed":
         return typeof text === "string" ? changed(text, random) : undefined;
+      case "prolonged":
+        return prolonged(random.pick(this.#past.get(key) ?? [undefined]));
     }
   }
+}
+
+/** As another process may write it, whose TTLs are longer: true, but not for so long. */
+function prolonged(text: unknown): unknown {
+  return typeof text === "string" ? text.replace(/"expiresAt":[\d.]+/, '"expiresAt":9e15') : undefined;
 }
 
 /** Every character of base64url but the last one carries six bits: to change it changes the content. */

@@ -14,6 +14,8 @@ export interface Witness {
   readonly isSaturated: boolean;
   /** The other processes that ask the same service. */
   readonly peers: readonly Witness[];
+  /** Whether the shared store has ever been anything but well. */
+  readonly wasStoreTroubled: boolean;
   /** When an answer was last written to the shared store, where that can be seen. */
   writtenAt(mark: string): number | undefined;
 }

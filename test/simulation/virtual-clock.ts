@@ -4,8 +4,8 @@ interface Entry {
   readonly at: number;
   readonly order: number;
   readonly callback: () => void;
-  /** `undefined`: the simulation's own. */
-  readonly owner: OwnedClock | undefined;
+  /** Told when it fires. */
+  readonly onFire: (() => void) | undefined;
   cancelled: boolean;
 }
 
@@ -48,9 +48,9 @@ export class VirtualClock {
     return Math.max(0, Math.ceil((wall - WALL_START) * 8) / 8);
   }
 
-  after(ms: number, callback: () => void, owner?: OwnedClock): Entry {
+  after(ms: number, callback: () => void, onFire?: () => void): Entry {
     const wait = Number.isFinite(ms) ? Math.max(0, Math.ceil(ms * 8) / 8) : 2 ** 31;
-    const entry = { at: this.#time + wait, order: this.#order++, callback, owner, cancelled: false };
+    const entry = { at: this.#time + wait, order: this.#order++, callback, onFire, cancelled: false };
     this.#push(entry);
     return entry;
   }
@@ -64,7 +64,8 @@ export class VirtualClock {
       if (next.cancelled) continue;
       if (fired > MAX_EVENTS) throw new Error("the clock never comes to rest");
       this.#time = next.at;
-      next.owner?.fired(next);
+      next.cancelled = true; // clearing it from now on changes nothing
+      next.onFire?.();
       next.callback();
       await settle();
       afterEach();
@@ -106,6 +107,7 @@ export class VirtualClock {
 export class OwnedClock implements Clock {
   readonly #clock: VirtualClock;
   #pending = 0;
+  #background = 0;
 
   constructor(clock: VirtualClock) {
     this.#clock = clock;
@@ -115,25 +117,30 @@ export class OwnedClock implements Clock {
     return this.#pending;
   }
 
+  /** Those among them that keep a process alive. */
+  get pendingInForeground(): number {
+    return this.#pending - this.#background;
+  }
+
   readonly now = () => this.#clock.wall;
   readonly monotonic = () => this.#clock.monotonic;
 
-  readonly setTimeout: Clock["setTimeout"] = (callback, ms) => {
-    const entry = this.#clock.after(ms, callback, this);
+  readonly setTimeout: Clock["setTimeout"] = (callback, ms, { background = false } = {}) => {
+    const ended = () => {
+      this.#pending--;
+      if (background) this.#background--;
+    };
+    const entry = this.#clock.after(ms, callback, ended);
     this.#pending++;
+    if (background) this.#background++;
     return {
       clear: () => {
         if (entry.cancelled) return;
         entry.cancelled = true;
-        this.#pending--;
+        ended();
       },
     };
   };
-
-  fired(entry: Entry): void {
-    entry.cancelled = true; // clearing it from now on changes nothing
-    this.#pending--;
-  }
 }
 
 /** Lets every promise run that waits for nothing but its turn: all of them have had it when an immediate comes. */
