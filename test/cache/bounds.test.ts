@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import type { DirectoryOptions } from "../../src/testing.js";
 import { openClient, startService } from "../auth/open-client.js";
 
 const tokens = (count: number) => Array.from({ length: count }, (_, n) => `token-${n}`);
@@ -44,6 +45,29 @@ describe("The process tier", () => {
     expect(entries).toBeLessThan(10); // each has more than 1,000 characters
     expect(bytes).toBeGreaterThan(entries * 1000);
     expect(client.peekToken("token-19")?.user.id).toBe("token-19");
+  });
+
+  test.each<[string, DirectoryOptions]>([
+    ["a user's email", { users: { "token-ana": { id: "ana", email: "x".repeat(1000) } } }],
+    ["a user's permissions", { users: { "token-ana": { id: "ana", permissions: ["x".repeat(1000)] } } }],
+    [
+      "many short texts, each of which is a string of its own",
+      { users: { "token-ana": { id: "ana", permissions: Array.from({ length: 40 }, (_, n) => `${n % 10}`) } } },
+    ],
+    ["a user's locals", { users: { "token-ana": { id: "ana", locals: ["x".repeat(1000)] } } }],
+    ["an organization's name", { organizations: { "org-1": { name: "x".repeat(1000) } } }],
+    ["an organization's modules", { organizations: { "org-1": { modules: ["x".repeat(1000)] } } }],
+  ])("counts the bytes of %s", async (_what, { users, organizations }) => {
+    const bytesOf = async (directory: DirectoryOptions) => {
+      const client = openClient(await startService(directory));
+      if (users) await client.verifyToken("token-ana");
+      else await client.getOrganization("org-1");
+      return client.status().cache.bytes;
+    };
+    const plain = await bytesOf({ users: { "token-ana": { id: "ana" } }, organizations: { "org-1": {} } });
+    const large = await bytesOf({ ...(users && { users }), ...(organizations && { organizations }) });
+    expect(large - plain).toBeGreaterThan(900);
+    expect(large - plain).toBeLessThan(1100);
   });
 
   test("does not keep an entry that is larger than all of it, and answers all the same", async () => {

@@ -124,6 +124,31 @@ describe("A corrupt entry is a miss:", () => {
   });
 });
 
+test.each([
+  ["of 8 MiB is still read", 2 ** 23, "shared"],
+  ["of a character more is not", 2 ** 23 + 1, "grpc"],
+])("An entry %s.", async (_what, length, source) => {
+  const { store, open } = await shared();
+  await verify(open());
+  await settle();
+  const [key = ""] = store.keys("token");
+  store.texts.set(key, String(store.texts.get(key)).padEnd(length));
+  expect((await open().verifyToken("token-ana")).source).toBe(source);
+});
+
+test.each([
+  ["a minute", 60_000, "shared"],
+  ["more than a minute", 60_001, "grpc"],
+])("What was asked for %s ahead of our clock comes from the right place.", async (_what, aheadMs, source) => {
+  const { store, open } = await shared();
+  await verify(open());
+  await settle();
+  const [key = ""] = store.keys("token");
+  const ahead = edit((entry) => ({ ...entry, askedAt: START + aheadMs }))(String(store.texts.get(key)));
+  store.texts.set(key, ahead);
+  expect((await open().verifyToken("token-ana")).source).toBe(source);
+});
+
 test("What was written under the keys of another version is not read.", async () => {
   const { store, open } = await shared();
   await verify(open());

@@ -1,10 +1,12 @@
+import { createDecipheriv, createHmac, hkdfSync } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
+import { createKeyring } from "../../src/cache/keyring.js";
 import type { AuthClientOptions, CacheOptions } from "../../src/client.js";
 import { openBareClient, openClient, startService } from "../auth/open-client.js";
 import { RecordingLogger } from "../auth/recording-logger.js";
 import { unsignedJwt } from "../auth/unsigned-jwt.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
-import { MemoryStore } from "./memory-store.js";
+import { fail, MemoryStore } from "./memory-store.js";
 
 const ANA = unsignedJwt({ sub: "ana", secretive: "s3cret-claim" });
 const [OLD, NEW] = ["old-secret-".repeat(4), "new-secret-".repeat(4)];
@@ -170,6 +172,37 @@ describe("With a secret", () => {
     await clock.advance(1);
   });
 
+  test("where both secrets have written, the later answer counts, whichever is first", async () => {
+    const { service, clock, open } = await onOneStore();
+    await open({ secret: OLD }).verifyToken(ANA);
+    await settle();
+    await clock.advance(1);
+    service.allow(ANA, { id: "ana", permissions: ["read", "write"] });
+    await open({ secret: NEW }).verifyToken(ANA);
+    await settle();
+    for (const secret of [
+      [NEW, OLD],
+      [OLD, NEW],
+    ]) {
+      const { source, user } = await open({ secret }).verifyToken(ANA);
+      expect([source, user.permissions]).toEqual(["shared", ["read", "write"]]);
+    }
+  });
+
+  test("an entry is a miss while one of the secrets could hide that its user was invalidated", async () => {
+    const { store, open } = await onOneStore();
+    await open({ secret: NEW }).verifyToken(ANA);
+    await settle();
+    const asked: string[] = [];
+    store.before = (operation, key) => {
+      const kind = key.split(":")[2] ?? "";
+      asked.push(kind);
+      const second = asked.filter((other) => other === kind).length === 2; // the older secret's
+      return operation === "get" && kind.includes("invalidated") && second && fail();
+    };
+    expect((await open({ secret: [NEW, OLD] }).verifyToken(ANA)).source).toBe("grpc");
+  });
+
   test("an invalidation during rotation reaches what either secret wrote", async () => {
     const { clock, store, open } = await onOneStore();
     await open({ secret: OLD }).verifyToken(ANA);
@@ -191,4 +224,20 @@ test("A shared tier without a secret is worth one line of warning; with one, it 
   open({ secret: NEW }, { logger: withOne });
   expect(without.lines).toEqual([expect.stringMatching(/^warn .*AUTH_CACHE_SECRET/)]);
   expect(withOne.lines).toEqual([]);
+});
+
+test("Keys and seals are made as every process of a fleet makes them, whatever its version.", () => {
+  const derive = (purpose: string) =>
+    Buffer.from(hkdfSync("sha256", NEW, "", `portero shared cache ${purpose} v1`, 32));
+  const mac = (key: Buffer, text: string) => createHmac("sha256", key).update(text).digest();
+  const [slot] = createKeyring({ identity: "catalog", secrets: [NEW] }).slots("locals", "ana");
+  if (!slot) throw new Error("no slot");
+  const name = mac(derive("name"), JSON.stringify(["catalog", "locals", "ana"])).toString("base64url");
+  expect(slot.key).toBe(`portero:1:locals:${name}`);
+
+  const sealed = Buffer.from(slot.seal("señas"), "base64url");
+  const decipher = createDecipheriv("aes-256-gcm", mac(derive("seal"), slot.key), sealed.subarray(0, 12));
+  decipher.setAAD(Buffer.from(slot.key)).setAuthTag(sealed.subarray(12, 28));
+  expect(Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]).toString("utf8")).toBe("señas");
+  expect(slot.open(sealed.toString("base64url"))).toBe("señas");
 });

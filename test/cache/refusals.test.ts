@@ -96,6 +96,64 @@ test("A refusal takes the good entry out of the shared tier.", async () => {
   expect(store.keys("token")).toEqual([]);
 });
 
+test("A refusal deletes also what nobody could look for in the shared tier.", async () => {
+  const service = await startService({ users: { "token-ana": { id: "ana" } } });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  await openClient(service, { clock, cache: { store } }).verifyToken("token-ana");
+  await settle();
+  service.refuse("token-ana");
+  store.before = (operation) => operation === "get" && fail();
+  const client = openClient(service, { clock, cache: { store } });
+  await expect(client.verifyToken("token-ana")).rejects.toMatchObject(refused);
+  await settle();
+  expect(store.keys("token")).toEqual([]);
+});
+
+test("A refusal deletes what was found in the shared tier, expired though it is: it could stand in for an outage.", async () => {
+  const service = await startService({ users: { "token-ana": { id: "ana" } } });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const open = () => openClient(service, { clock, cache: { store, staleIfErrorMs: 60_000 } });
+  await open().verifyToken("token-ana");
+  await clock.advance(300_000);
+  expect(store.keys("token")).toHaveLength(1);
+  service.refuse("token-ana");
+  await expect(open().verifyToken("token-ana")).rejects.toMatchObject(refused);
+  await settle();
+  expect(store.keys("token")).toEqual([]);
+});
+
+test("A refusal deletes also what is still on its way to the shared tier.", async () => {
+  const service = await startService({ users: { "token-ana": { id: "ana" } } });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const client = openClient(service, { clock, cache: { store, processTtlMs: 1 } });
+  let letGo: () => void = () => undefined;
+  store.before = (operation) =>
+    operation === "set" &&
+    new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+  await client.verifyToken("token-ana");
+  await clock.advance(1);
+  service.refuse("token-ana");
+  await expect(client.verifyToken("token-ana")).rejects.toMatchObject(refused);
+  letGo();
+  await settle();
+  expect(store.keys("token")).toEqual([]);
+});
+
+test("A refusal of what the shared tier does not hold deletes nothing there.", async () => {
+  const service = await startService();
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const client = openClient(service, { clock, cache: { store } });
+  await expect(client.verifyToken("garbage")).rejects.toMatchObject(refused);
+  await settle();
+  expect(store.count("delete")).toBe(0);
+});
+
 test.each([10_000, 0])(
   "A refusal overrules the good entry that the shared tier would not delete (refusalTtlMs %d).",
   async (refusalTtlMs) => {

@@ -85,6 +85,37 @@ describe("On a shared tier", () => {
     expect(service.calls.GetUserLocals).toBe(2);
   });
 
+  test("and longer by the time that an entry may stand in for an outage", async () => {
+    const { clock, service, store } = await onOneStore();
+    await openClient(service, { clock, cache: { store, staleIfErrorMs: 60_000 } }).invalidateUser(anaRef);
+    const keys = [...store.keys("user-invalidated"), ...store.keys("any-user-invalidated")];
+    expect(keys.map((key) => store.ttlMs(key))).toEqual([3_660_000, 3_660_000]);
+  });
+
+  test("nobody looks for invalidations where an answer speaks of no user", async () => {
+    const service = await startService({ organizations: { "org-1": {} } });
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    for (let client = 0; client < 2; client++) {
+      await openClient(service, { clock, cache: { store } }).getOrganization("org-1");
+      await settle();
+    }
+    expect(service.calls.GetOrganization).toBe(1);
+    expect(store.log.filter((line) => line.startsWith("get ")).map((line) => line.split(":")[2])).toEqual([
+      "organization",
+      "organization",
+    ]);
+  });
+
+  test("nor for a user's own before anybody at all was invalidated", async () => {
+    const { store, open, client } = await onOneStore();
+    await client.verifyToken("token-ana");
+    await settle();
+    store.log.length = 0;
+    expect((await open().verifyToken("token-ana")).source).toBe("shared");
+    expect(store.log.map((line) => line.split(":")[2])).toEqual(["token", "any-user-invalidated"]);
+  });
+
   test("an entry is a miss while nobody can say whether its user was invalidated", async () => {
     const { store, open, client } = await onOneStore();
     await client.verifyToken("token-ana");
@@ -162,9 +193,11 @@ describe.each([
     await clock.advance(1);
     // The read has begun: what it brings was true before.
     await invalidate(other);
+    await clock.advance(1);
     store.before = () => undefined;
     letGo();
     expect((await reading).source).toBe("grpc");
+    expect((await other.verifyToken("token-ana")).source).toBe("process"); // asked after it, so it holds
   });
 });
 
@@ -181,6 +214,23 @@ test("A write on its way does not arrive after the deletion.", async () => {
   const invalidation = client.invalidateToken("token-ana");
   await settle();
   letGo();
+  await invalidation;
+  await settle();
+  expect(store.keys("token")).toEqual([]);
+});
+
+test("Nor does the second of two writes, when the first one has arrived.", async () => {
+  const { store, client } = await onOneStore();
+  const letGo: (() => void)[] = [];
+  store.before = (operation) => operation === "set" && new Promise<void>((resolve) => letGo.push(resolve));
+  await client.verifyToken("token-ana");
+  await client.verifyToken("token-ana", { fresh: true });
+  await until(() => letGo.length === 2);
+  letGo[0]?.();
+  await settle();
+  const invalidation = client.invalidateToken("token-ana");
+  await settle();
+  letGo[1]?.();
   await invalidation;
   await settle();
   expect(store.keys("token")).toEqual([]);

@@ -87,6 +87,19 @@ test("Two tokens make two flights.", async () => {
   expect([ana.user.id, ben.user.id, service.calls.VerifyToken]).toEqual(["ana", "ben", 2]);
 });
 
+test("Two organizations are two questions, and two entries.", async () => {
+  const service = await startService({ organizations: { "org-1": { modules: ["stock"] }, "org-2": {} } });
+  const client = openClient(service);
+  for (let time = 0; time < 2; time++) {
+    const both = await Promise.all(["org-1", "org-2"].map((id) => client.getOrganization(id)));
+    expect(both.map(({ id, modules }) => [id, modules])).toEqual([
+      ["org-1", ["stock"]],
+      ["org-2", []],
+    ]);
+  }
+  expect(service.calls.GetOrganization).toBe(2);
+});
+
 test("Look-ups fly together too, each kind for itself.", async () => {
   const service = await startService({ users, organizations: { "org-1": {} } });
   const client = openClient(service);

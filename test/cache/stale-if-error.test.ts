@@ -4,7 +4,7 @@ import { openClient, startService } from "../auth/open-client.js";
 import { unsignedJwt } from "../auth/unsigned-jwt.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { until } from "../support/until.js";
-import { MemoryStore } from "./memory-store.js";
+import { fail as failStore, MemoryStore } from "./memory-store.js";
 
 const TTL_MS = 300_000;
 const START = Date.UTC(2026, 0, 1);
@@ -12,7 +12,10 @@ const anaRef = { userId: "ana", organizationId: "org-1" };
 const unavailable = { code: "auth_unavailable" };
 
 async function withKeptToken(cache: CacheOptions, token = "token-ana") {
-  const service = await startService({ users: { [token]: { id: "ana", locals: ["madrid"] } } });
+  const service = await startService({
+    users: { [token]: { id: "ana", locals: ["madrid"] } },
+    organizations: { "org-1": { modules: ["stock"] } },
+  });
   const clock = new ManualClock(START);
   const client = openClient(service, { clock, cache });
   await client.verifyToken(token);
@@ -53,6 +56,14 @@ describe("While the service is unavailable, an expired entry", () => {
     await expect(client.getUserLocals(anaRef)).rejects.toMatchObject(unavailable);
   });
 
+  test("stands in for an organization, of whom no user is the subject", async () => {
+    const { clock, client, fail } = await withKeptToken({ staleIfErrorMs: 60_000 });
+    await client.getOrganization("org-1");
+    fail();
+    await clock.advance(3_600_000);
+    expect((await client.getOrganization("org-1")).modules).toEqual(["stock"]);
+  });
+
   test("does not stand in when the service answers", async () => {
     const { clock, client } = await withKeptToken({ staleIfErrorMs: 60_000 });
     await clock.advance(TTL_MS);
@@ -63,6 +74,20 @@ describe("While the service is unavailable, an expired entry", () => {
     const { clock, client } = await withKeptToken({ staleIfErrorMs: 60_000 });
     await clock.advance(TTL_MS);
     expect(client.peekToken("token-ana")).toBeUndefined();
+  });
+
+  test("does not stand in for a caller who has gone: that one gets its own reason", async () => {
+    const { service, clock, client } = await withKeptToken({ staleIfErrorMs: 60_000 });
+    await clock.advance(TTL_MS);
+    service.grpc.hang();
+    const leaving = new AbortController();
+    const call = client.verifyToken("token-ana", { signal: leaving.signal });
+    const outcome = expect(call).rejects.toThrow("the client went away");
+    await until(() => service.grpc.calls.VerifyToken === 2);
+    leaving.abort(new Error("the client went away"));
+    await outcome;
+    expect(client.status().cache.stale).toBe(0);
+    service.grpc.allow();
   });
 
   test("never stands in past the token's exp", async () => {
@@ -111,7 +136,7 @@ describe("With a shared tier an expired entry", () => {
       service.grpc.fail();
       service.rest.fail();
     };
-    return { service, clock, first: open(), second: open(), fail };
+    return { service, clock, store, first: open(), second: open(), fail };
   }
 
   test("stands in for a process that never saw it", async () => {
@@ -122,6 +147,42 @@ describe("With a shared tier an expired entry", () => {
     expect((await second.verifyToken("token-ana")).source).toBe("stale");
     await clock.advance(1);
     await expect(second.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+
+  test("stands in from the process when the shared tier cannot be asked either", async () => {
+    const { clock, store, first, fail } = await twoClients();
+    await first.verifyToken("token-ana");
+    await settle();
+    store.before = failStore;
+    fail();
+    await clock.advance(TTL_MS + 59_999);
+    expect((await first.verifyToken("token-ana")).source).toBe("stale");
+    await clock.advance(1);
+    await expect(first.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+
+  test("does not stand in by default, not even one that only the process tier has let go of", async () => {
+    const { clock, store, first, fail } = await twoClients(0);
+    await first.verifyToken("token-ana");
+    await settle();
+    store.before = failStore;
+    fail();
+    await clock.advance(30_000);
+    await expect(first.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+
+  test("does not stand in for a token that is invalidated while the service is asked", async () => {
+    const { service, clock, first } = await twoClients();
+    await first.verifyToken("token-ana");
+    await settle();
+    await clock.advance(TTL_MS);
+    service.grpc.hang();
+    service.rest.fail();
+    const outcome = expect(first.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+    await until(() => service.grpc.calls.VerifyToken === 2);
+    await first.invalidateToken("token-ana");
+    service.grpc.fail();
+    await outcome;
   });
 
   test("does not stand in for a user whom another process has invalidated", async () => {

@@ -173,6 +173,12 @@ describe("A dead store", () => {
   });
 });
 
+test("A store that tells nothing of connecting is not waited for.", async () => {
+  const { client } = await onMemory();
+  await client.ready();
+  expect(client.status().cache.shared).toBe("available");
+});
+
 test("A store that reports errors as events, as Keyv does, is found out as dead, too.", async () => {
   const { client, logger } = await onStore(keyvOverBrokenAdapter);
   for (let n = 0; n < 5; n++) await client.verifyToken(`token-${n}`);
@@ -189,6 +195,199 @@ test.each<[string, () => SharedStore]>([
   const { client } = await onStore(makeStore);
   const ana = { userId: "token-0", organizationId: "org-1" };
   await expect(client.invalidateUser(ana)).rejects.toMatchObject({ code: "auth_unavailable" });
+});
+
+describe("An invalidation that nobody could tell the store says why:", () => {
+  const ana = { userId: "token-0", organizationId: "org-1" };
+
+  test.each<[string, SharedStore, string]>([
+    [
+      "the store's own reason",
+      { get: async () => undefined, set: async () => fail(), delete: async () => true },
+      "the store is out of order",
+    ],
+    [
+      "the entry was not taken",
+      { get: async () => undefined, set: async () => false, delete: async () => true },
+      "the store did not take the entry",
+    ],
+    ["an error was reported", keyvOverBrokenAdapter(), "the shared cache reported an error"],
+  ])("%s", async (_why, store, message) => {
+    const { client } = await onStore(() => store);
+    await expect(client.invalidateUser(ana)).rejects.toMatchObject({ cause: { message } });
+  });
+
+  test("it is slow", async () => {
+    const { clock, client, store } = await onMemory();
+    store.before = hang;
+    const invalidation = expect(client.invalidateUser(ana)).rejects.toMatchObject({
+      cause: { message: "the shared cache is slow" },
+    });
+    await clock.advance(50);
+    await invalidation;
+  });
+
+  test("it is being skipped", async () => {
+    const { client, store } = await onMemory();
+    store.before = fail;
+    for (let n = 0; n < 3; n++) await client.verifyToken(`token-${n}`);
+    await expect(client.invalidateUser(ana)).rejects.toMatchObject({
+      cause: { message: "the shared cache is being skipped" },
+    });
+  });
+});
+
+describe("A store that is full still reads and deletes:", () => {
+  test("after three entries that it did not take none is offered for a second, and nobody calls it gone", async () => {
+    const { clock, client, store, logger } = await onMemory();
+    store.before = (operation) => operation === "set" && fail();
+    for (let n = 0; n < 6; n++) {
+      await client.verifyToken(`token-${n}`);
+      await settle();
+    }
+    expect(store.count("set")).toBe(3);
+    expect(store.count("get")).toBe(12); // the entry, and whether anybody was invalidated
+    await client.invalidateToken("token-0");
+    expect(store.count("delete")).toBe(1);
+    expect([logger.lines, client.status().cache.shared]).toEqual([[], "available"]);
+    store.before = () => undefined;
+    await clock.advance(1000);
+    await client.verifyToken("token-6");
+    await settle();
+    expect(store.keys("token")).toHaveLength(1);
+  });
+});
+
+describe("A store that is still connecting", () => {
+  async function connecting() {
+    let connected: () => void = () => undefined;
+    let gaveUp: (reason: Error) => void = () => undefined;
+    const ready = new Promise<void>((resolve, reject) => {
+      connected = resolve;
+      gaveUp = reject;
+    });
+    ready.catch(() => undefined);
+    let store: MemoryStore | undefined;
+    const all = await onStore((clock) => {
+      store = Object.assign(new MemoryStore(clock), { ready });
+      return store;
+    });
+    return { ...all, store: store as unknown as MemoryStore, connected, gaveUp };
+  }
+
+  test("is not available yet, and what fails meanwhile is no sign of a dead one", async () => {
+    const { client, store, logger, connected } = await connecting();
+    expect(client.status().cache.shared).toBe("unavailable");
+    store.before = fail;
+    for (let n = 0; n < 10; n++) expect((await client.verifyToken(`token-${n}`)).source).toBe("grpc");
+    await settle();
+    connected();
+    await settle();
+    expect(client.status().cache.shared).toBe("available");
+    expect(logger.lines).toEqual([]);
+    store.before = () => undefined;
+    await client.verifyToken("token-10");
+    await settle();
+    expect(store.keys("token")).toHaveLength(1);
+  });
+
+  test.each(["connected", "gaveUp"] as const)("is waited for by ready(), however that ends: %s", async (end) => {
+    const { client, ...all } = await connecting();
+    let isReady = false;
+    const ready = client.ready().then(() => {
+      isReady = true;
+    });
+    await settle();
+    expect(isReady).toBe(false);
+    all[end](new Error("nobody listens"));
+    await ready;
+    expect(client.status().cache.shared).toBe("available");
+  });
+
+  test("and has given up is found out as dead by what fails then", async () => {
+    const { client, store, logger, gaveUp } = await connecting();
+    gaveUp(new Error("nobody listens"));
+    store.before = fail;
+    for (let n = 0; n < 5; n++) await client.verifyToken(`token-${n}`);
+    await settle();
+    expect(logger.lines).toEqual([GONE]);
+  });
+});
+
+describe("A store that reads several at once", () => {
+  /** What was asked for at once, kind by kind, and what is said to it. */
+  async function atOnce(answer?: (texts: readonly unknown[]) => unknown) {
+    const service = await startService({ users: { "token-0": { id: "ana" } } });
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const asked: string[][] = [];
+    const getAll = async (keys: readonly string[]) => {
+      asked.push(keys.map((key) => key.split(":")[2] ?? ""));
+      const texts = keys.map((key) => store.texts.get(key));
+      return (answer ? answer(texts) : texts) as unknown[];
+    };
+    const logger = new RecordingLogger();
+    const open = (secret: string | string[] = "s".repeat(32)) =>
+      openClient(service, { clock, logger, cache: { store: Object.assign(store, { getAll }), secret } });
+    await open().verifyToken("token-0");
+    await settle();
+    asked.length = 0;
+    store.log.length = 0;
+    return { service, clock, store, asked, logger, open };
+  }
+
+  test("is asked once for the entry and whether anybody was invalidated", async () => {
+    const { store, asked, open } = await atOnce();
+    expect((await open().verifyToken("token-0")).source).toBe("shared");
+    expect([asked, store.log]).toEqual([[["token", "any-user-invalidated"]], []]);
+  });
+
+  test("is asked once while a secret is rotated, too, and each entry is told from the others", async () => {
+    const { clock, asked, open } = await atOnce();
+    const secrets = ["n".repeat(32), "s".repeat(32)];
+    expect((await open(secrets).verifyToken("token-0")).source).toBe("shared");
+    expect(asked).toEqual([["token", "token", "any-user-invalidated", "any-user-invalidated"]]);
+    await clock.advance(1);
+    await open().invalidateUser({ userId: "ana", organizationId: "org-1" });
+    expect((await open(secrets).verifyToken("token-0")).source).toBe("grpc");
+  });
+
+  test("is asked for one thing as any other store", async () => {
+    const { clock, store, asked, open } = await atOnce();
+    await clock.advance(1);
+    await open().invalidateUser({ userId: "ana", organizationId: "org-1" });
+    store.log.length = 0;
+    await open().verifyToken("token-0");
+    expect(asked).toHaveLength(1);
+    expect(store.log.filter((line) => line.startsWith("get ")).map((line) => line.split(":")[2])).toEqual([
+      "user-invalidated",
+    ]);
+  });
+
+  test.each<[string, (texts: readonly unknown[]) => unknown]>([
+    ["too little", ([text]) => [text].slice(1)],
+    ["nothing", () => undefined],
+    ["everything in another order", (texts) => [...texts].reverse()],
+  ])("and answers %s has no entry", async (_what, answer) => {
+    let spoilt = false;
+    const { open } = await atOnce((texts) => (spoilt ? answer(texts) : texts));
+    spoilt = true;
+    expect((await open().verifyToken("token-0")).source).toBe("grpc");
+  });
+
+  test("and cannot is skipped after three failures in a row, as any other", async () => {
+    let failing = false;
+    const { service, logger, asked, open } = await atOnce((texts) => (failing ? fail() : texts));
+    failing = true;
+    const client = open();
+    for (let n = 0; n < 5; n++) {
+      service.allow(`token-${n}`, { id: "ana" });
+      expect((await client.verifyToken(`token-${n}`)).source).toBe("grpc");
+      await settle();
+    }
+    expect(asked).toHaveLength(3);
+    expect(logger.lines).toEqual([GONE]);
+  });
 });
 
 test("A Keyv is a store: what one process has asked, another one finds.", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { openClient, startService } from "../auth/open-client.js";
 import { jwtOf, unsignedJwt } from "../auth/unsigned-jwt.js";
-import { ManualClock } from "../support/manual-clock.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
 import { MemoryStore } from "./memory-store.js";
 
 const START = Date.UTC(2026, 0, 1);
@@ -53,6 +53,15 @@ test.each([
   expect(client.peekToken(token)).toBeUndefined();
   await client.verifyToken(token);
   expect(service.calls.VerifyToken).toBe(2);
+});
+
+test("What was kept of a token goes when the service still takes it after its exp.", async () => {
+  const token = unsignedJwt({ exp: START_S + 60 });
+  const { clock, client } = await verified(token);
+  expect(client.status().cache.entries).toBe(1);
+  await clock.advance(60_000);
+  await client.verifyToken(token);
+  expect(client.status().cache.entries).toBe(0);
 });
 
 describe("An exp that limits nothing leaves the TTL alone:", () => {
@@ -121,7 +130,17 @@ describe("In the shared tier", () => {
     expect(store.ttlMs(key)).toBe(20_000);
   });
 
-  test("an entry that outlived its token is a miss, even if the store does not forget.", async () => {
+  test.each([START_S, START_S - 1])("nothing is written of a token that has ended (exp %d).", async (exp) => {
+    const token = unsignedJwt({ exp });
+    const service = await startService({ users: { [token]: { id: "ana" } } });
+    const clock = new ManualClock(START);
+    const store = new MemoryStore(clock);
+    await openClient(service, { clock, cache: { store, staleIfErrorMs: 600_000 } }).verifyToken(token);
+    await settle();
+    expect(store.count("set")).toBe(0);
+  });
+
+  async function onStoreThatDoesNotForget() {
     const token = unsignedJwt({ exp: START_S + 20 });
     const service = await startService({ users: { [token]: { id: "ana" } } });
     const clock = new ManualClock(START);
@@ -131,10 +150,24 @@ describe("In the shared tier", () => {
       set: async (key: string, value: string) => texts.set(key, value),
       delete: async (key: string) => texts.delete(key),
     };
-    await openClient(service, { clock, cache: { store } }).verifyToken(token);
-    await clock.advance(20_000);
+    const open = (staleIfErrorMs = 0) => openClient(service, { clock, cache: { store, staleIfErrorMs } });
+    await open().verifyToken(token);
+    await settle();
     expect(texts.size).toBe(1);
-    const { source } = await openClient(service, { clock, cache: { store } }).verifyToken(token);
-    expect(source).toBe("grpc");
+    return { token, service, clock, open };
+  }
+
+  test("an entry that outlived its token is a miss, even if the store does not forget.", async () => {
+    const { token, clock, open } = await onStoreThatDoesNotForget();
+    await clock.advance(20_000);
+    expect((await open().verifyToken(token)).source).toBe("grpc");
+  });
+
+  test("nor does it stand in during an outage then.", async () => {
+    const { token, service, clock, open } = await onStoreThatDoesNotForget();
+    service.grpc.fail();
+    service.rest.fail();
+    await clock.advance(20_000);
+    await expect(open(600_000).verifyToken(token)).rejects.toMatchObject({ code: "auth_unavailable" });
   });
 });

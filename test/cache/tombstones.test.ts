@@ -15,6 +15,14 @@ test("An older tombstone that is learned of later moves nothing back.", () => {
   expect(tombstones.covers("ana", 800)).toBe(true);
 });
 
+test("A later tombstone of one user says nothing about another.", () => {
+  const tombstones = new Tombstones();
+  tombstones.record("ana", 1000);
+  tombstones.record("ana", 2000);
+  expect(tombstones.covers("ana", 2000)).toBe(true);
+  expect(tombstones.covers("ben", 500)).toBe(false);
+});
+
 test("What is forgotten for want of room makes too much void, never too little.", () => {
   const tombstones = new Tombstones();
   for (let n = 0; n < 12_000; n++) tombstones.record(`user-${n}`, n);
@@ -23,4 +31,5 @@ test("What is forgotten for want of room makes too much void, never too little."
   expect(tombstones.covers("user-11999", 12_000)).toBe(false);
   expect(tombstones.covers("never-invalidated", 12_000)).toBe(false);
   expect(tombstones.covers("never-invalidated", 0)).toBe(true);
+  expect([1999, 2000].map((askedAt) => tombstones.covers("never-invalidated", askedAt))).toEqual([true, false]);
 });

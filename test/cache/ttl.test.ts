@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient, AuthClientOptions } from "../../src/client.js";
 import { openClient, startService } from "../auth/open-client.js";
-import { ManualClock } from "../support/manual-clock.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
 import { MemoryStore } from "./memory-store.js";
 
 const ana = { userId: "ana", organizationId: "org-1" };
@@ -125,6 +125,26 @@ describe("With a shared tier the process tier", () => {
     await clock.advance(ms);
     expect(second.peekToken("token-ana") !== undefined).toBe(stands);
   });
+});
+
+test.each([0, 60_000])("With ttlMs 0 nothing is kept in either tier (staleIfErrorMs %d).", async (staleIfErrorMs) => {
+  const service = await startService(directory);
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const client = openClient(service, { clock, cache: { store, ttlMs: 0, staleIfErrorMs } });
+  await verify(client);
+  await settle();
+  expect([client.status().cache.entries, store.count("set")]).toEqual([0, 0]);
+});
+
+test("In the shared tier an entry is kept for its TTL, and for as long as it may stand in.", async () => {
+  const service = await startService(directory);
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  await verify(openClient(service, { clock, cache: { store, ttlMs: 7000, staleIfErrorMs: 500 } }));
+  await settle();
+  const [key = ""] = store.keys("token");
+  expect(store.ttlMs(key)).toBe(7500);
 });
 
 test("Without a shared tier processTtlMs limits nothing.", async () => {

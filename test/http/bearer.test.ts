@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 import express from "express";
+import { bearerCredentials } from "../../src/http/bearer.js";
 import { type AuthOptions, authenticate, getAuth, optionalAuth, requireAuth } from "../../src/index.js";
 import type { FakeAuthService } from "../../src/testing.js";
 import { faces } from "./faces.js";
@@ -108,6 +109,14 @@ describe("credentials are malformed, and reach no upstream, with", () => {
     expect(service.calls.total).toBe(0);
   });
 
+  test("two Authorization headers, and the answer says that it is for that", async () => {
+    const { authorize } = await openDoor();
+
+    const response = await authorize("Authorization: Bearer abc", "Authorization: Bearer abc");
+
+    expect(JSON.parse(response.body).detail).toBe("The request carries more than one Authorization header.");
+  });
+
   test("a token of 8193 bytes", async () => {
     const { service, authorize } = await openDoor();
     service.allow("a".repeat(MAX_BYTES + 1), { id: "ana" });
@@ -203,6 +212,25 @@ describe.each(faces)("$name", (face) => {
 
     expect([once.status, twice.status]).toEqual([200, 400]);
     expect(service.calls.VerifyToken).toBe(1);
+  });
+});
+
+describe("what stands in the place of the token", () => {
+  const credentials = (authorization?: string) => bearerCredentials({ headers: { authorization } });
+
+  test.each([
+    ["Bearer abc", "abc"],
+    ["bearer   ab c", "ab c"],
+    ["Bearer ,", ","],
+    ["Basic abc", undefined],
+    ["Bearerish", undefined],
+    [undefined, undefined],
+  ])("of %p is %p", (value, expected) => {
+    expect(credentials(value)).toBe(expected);
+  });
+
+  test.each(["Bearer", "Bearer ", "Bearer    ", "Bearer\tabc", "Bearer,abc"])("is not to be found in %p", (value) => {
+    expect(() => credentials(value)).toThrow(expect.objectContaining({ code: "invalid_request" }));
   });
 });
 

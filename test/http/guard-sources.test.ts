@@ -3,6 +3,7 @@ import express from "express";
 import express4 from "express4";
 import request from "supertest";
 import type { GuardSource, LocalGuardOptions, RequestLike } from "../../src/client.js";
+import { createSourceReader, type RequestAccess } from "../../src/http/guard-source.js";
 import { requireAuth, requireLocal } from "../../src/index.js";
 import { type Face, faces } from "./faces.js";
 import { bearer, closeAll, startAuth } from "./fixture.js";
@@ -156,6 +157,16 @@ describe.each(faces)("in $name the source is", (face) => {
     });
   });
 
+  test.each<[string, GuardSource<RequestLike>]>([
+    ["the header X-Local-ID", { header: "X-Local-ID" }],
+    ["the query parameter local", { query: "local" }],
+    ["what it is about", () => undefined],
+  ])("named to a request that has no value for it: %s", async (label, source) => {
+    const { ask } = await open(face, "/", source);
+
+    expect(await ask("/")).toEqual({ answer: MISSING, detail: `The request has no value for ${label}.` });
+  });
+
   test("for requireOrganization the same", async () => {
     const { client } = await startAuth();
     const guard = face.requireOrganization({ header: "X-Organization" });
@@ -215,6 +226,32 @@ describe.each(faces)("in $name requireLocal", (face) => {
     const { answer } = await open(face, "/", { query: "local" }, { orPermission: "products:write" });
 
     expect(await answer("/")).toBe(MISSING);
+  });
+});
+
+describe("where the framework tells nothing of", () => {
+  const silent: RequestAccess<object> = {
+    node: () => ({ headers: {} }),
+    params: () => undefined,
+    query: () => undefined,
+    routePath: () => undefined,
+  };
+
+  test("the query, no parameter has a value", () => {
+    const read = createSourceReader({ query: "local" }, silent);
+
+    expect(() => read({})).toThrow(expect.objectContaining({ code: "missing_parameter" }));
+  });
+
+  test.each([
+    ["the parameters", silent],
+    ["the pattern", { ...silent, params: () => ({}) }],
+    ["the pattern but a regular expression", { ...silent, params: () => ({}), routePath: () => /^\/locals/ }],
+    ["the pattern but one without parameters", { ...silent, params: () => ({}), routePath: () => "/locals" }],
+  ])("%s, a route parameter is a programming error", (_what, access) => {
+    const read = createSourceReader("localId", access);
+
+    expect(() => read({})).toThrow('the guard\'s route parameter "localId" does not exist on this route');
   });
 });
 

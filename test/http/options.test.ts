@@ -24,15 +24,20 @@ afterEach(async () => {
   Object.assign(process.env, environment);
 });
 
-/** The problems that are named when it is made. */
-function problemsOf(make: () => unknown): readonly string[] {
+/** The problems that are told when it is made. */
+function toldOf(make: () => unknown): ConfigError["problems"] {
   try {
     make();
   } catch (error) {
     expect(error).toBeInstanceOf(ConfigError);
-    return (error as ConfigError).problems.map(({ name }) => name);
+    return (error as ConfigError).problems;
   }
   throw new Error("nothing was thrown");
+}
+
+/** Their names. */
+function problemsOf(make: () => unknown): readonly string[] {
+  return toldOf(make).map(({ name }) => name);
 }
 
 const wrong: readonly (readonly [string, unknown, string[]])[] = [
@@ -70,6 +75,8 @@ describe.each(faces)("in $name a ConfigError, when it is made and not on a reque
     ["requireLocal with an empty parameter", () => face.requireLocal("")],
     ["requireLocal with an empty header", () => face.requireLocal({ header: "" })],
     ["requireLocal with an empty query", () => face.requireLocal({ query: "" })],
+    ["requireLocal with a header that is no name", () => face.requireLocal({ header: 7 } as never)],
+    ["requireLocal with a query that is no name", () => face.requireLocal({ query: ["a"] } as never)],
     ["requireLocal with a source that does not exist", () => face.requireLocal({ cookie: "a" } as never)],
     ["requireLocal with null", () => face.requireLocal(null as never)],
     ["requireLocal with an empty orPermission", () => face.requireLocal("a", { orPermission: "" })],
@@ -80,6 +87,36 @@ describe.each(faces)("in $name a ConfigError, when it is made and not on a reque
 
   test.each(guards)("%s", (_what, make) => {
     expect(problemsOf(() => make(face))).toHaveLength(1);
+  });
+});
+
+describe.each(faces)("in $name a ConfigError of a guard says where, what and what else:", (face) => {
+  const names = "one or more names";
+  const sources = "a route parameter's name, { header }, { query } or a function of the request";
+
+  test.each<[string, string, string, () => unknown]>([
+    ["requirePermission", "nothing", names, () => face.requirePermission()],
+    ["requirePermission", "an array", names, () => face.requirePermission("a", "")],
+    ["requireAnyPermission", "nothing", names, () => face.requireAnyPermission()],
+    ["requireModule", "nothing", names, () => face.requireModule()],
+    ["requireUser(predicate)", '"ana"', "a function", () => face.requireUser("ana" as never)],
+    ["requireLocal.fresh", '"yes"', "true or false", () => face.requireLocal("a", { fresh: "yes" as never })],
+    [
+      "requireLocal.frehs",
+      "something else (not shown)",
+      "no such option, but any of fresh, orPermission",
+      () => face.requireLocal("a", { frehs: true } as LocalGuardOptions),
+    ],
+    ["source", "null", sources, () => face.requireLocal(null as never)],
+    ["source", "an object", sources, () => face.requireOrganization({ cookie: "a" } as never)],
+  ])("%s, %s, %s", (name, value, expected, make) => {
+    expect(toldOf(make)).toEqual([{ name, value, expected }]);
+  });
+
+  test("requireLocal.orPermission", () => {
+    expect(toldOf(() => face.requireLocal("a", { orPermission: "" }))).toMatchObject([
+      { name: "requireLocal.orPermission", expected: names },
+    ]);
   });
 });
 

@@ -225,6 +225,14 @@ test("it goes round as often as it must", async () => {
   }
 });
 
+test("it goes its way as well when nobody listens", async () => {
+  const { breaker, admitted, clock, fail } = createBreaker({ onTransition: undefined });
+  fail(THRESHOLD);
+  await clock.advance(RECOVERY_MS);
+  admitted().succeeded();
+  expect(breaker.state).toBe("closed");
+});
+
 test("wall time that jumps does not disturb it: it counts monotonic time", async () => {
   const clock = new ManualClock();
   let wall = 0;

@@ -77,6 +77,19 @@ describe("what the breaker is told", () => {
   });
 });
 
+test("nonsense of REST settles at once: nobody can blame it later, and a probe that it was gives its place free", async () => {
+  const { clock, breaker, start, turn } = create();
+  for (let call = 0; call < 3; call++) {
+    start(UNREACHABLE);
+    await turn();
+  }
+  await clock.advance(30_000);
+  const { error } = await rejected(start(failure("rest", "broken")), turn);
+  expect([breaker.state, breaker.refuses]).toEqual(["half-open", false]);
+  (error as UpstreamError).settle?.(true);
+  expect(breaker.state).toBe("half-open");
+});
+
 test("with the breaker open nothing is asked, and the error says for how long", async () => {
   const { clock, upstream, breaker, start, turn } = create();
   for (let call = 0; call < 3; call++) {

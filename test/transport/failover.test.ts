@@ -26,6 +26,12 @@ describe("with gRPC's breaker closed", () => {
     expect(upstreams.fallbacks).toEqual([reason]);
   });
 
+  test("REST answers as well when nobody wants to know of it", async () => {
+    const upstreams = twoUpstreams({ heard: false });
+    upstreams.grpc.behaviour = unreachable("grpc");
+    expect(await upstreams.start()).toBe("from-rest");
+  });
+
   test("a refusal is an answer: REST is not asked for a second opinion, and failures start again", async () => {
     const upstreams = twoUpstreams();
     upstreams.grpc.script.push(unreachable("grpc"));
@@ -127,6 +133,25 @@ test("a broken answer of REST never counts against it, however often", async () 
   expect([upstreams.breakers.rest.state, ...failuresOf(upstreams)]).toEqual(["closed", 0, 0]);
 });
 
+describe("without a REST side", () => {
+  test("what gRPC says is the answer: its user, its refusal, and a fault of our own", async () => {
+    const upstreams = twoUpstreams();
+    expect(await upstreams.startAlone()).toBe("from-grpc");
+    for (const error of [refused("grpc"), new TypeError("a bug")]) {
+      upstreams.grpc.behaviour = error;
+      await expect(upstreams.startAlone()).rejects.toBe(error);
+    }
+    expect(failuresOf(upstreams)).toEqual([0, 0]);
+  });
+
+  test("gRPC out of reach is an outage, with its one failure", async () => {
+    const upstreams = twoUpstreams();
+    const error = unreachable("grpc");
+    upstreams.grpc.behaviour = error;
+    await expect(upstreams.startAlone()).rejects.toMatchObject({ name: "UnavailableError", failures: [error] });
+  });
+});
+
 describe("with breakers open", () => {
   test("gRPC's: REST is asked at once, and gRPC not at all", async () => {
     const upstreams = twoUpstreams();
@@ -225,7 +250,15 @@ describe("the time", () => {
     const upstreams = twoUpstreams();
     expect(await upstreams.start({ deadlineMs: 57 })).toBe("from-rest");
     expect(callsOf(upstreams)).toEqual([0, 1]);
-    await expect(upstreams.start({ deadlineMs: 19 })).rejects.toBeInstanceOf(UnavailableError);
+    const error = await upstreams.start({ deadlineMs: 19 }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(UnavailableError);
+    expect(error).toMatchObject({
+      failures: [
+        { upstream: "grpc", failure: "unreachable", detail: "no time left", notAsked: true },
+        { upstream: "rest", failure: "unreachable", detail: "no time left", notAsked: true },
+      ],
+      retryable: false, // neither was asked
+    });
     expect(callsOf(upstreams)).toEqual([0, 1]);
     expect(failuresOf(upstreams)).toEqual([0, 0]);
   });

@@ -14,9 +14,10 @@ export const RECOVERY_MS = 30_000;
 /**
  * Failover over two upstreams in memory, each behind its breaker and its timeout as in the pipeline.
  *
- * @param timed `false` leaves the timeouts out, as if their timers fired late
+ * @param options.timed `false` leaves the timeouts out, as if their timers fired late
+ * @param options.heard `false`: nobody wants to know of fallbacks
  */
-export function twoUpstreams({ timed = true } = {}) {
+export function twoUpstreams({ timed = true, heard = true } = {}) {
   const clock = new ManualClock();
   const moves: string[] = [];
   const fallbacks: Fallback["reason"][] = [];
@@ -43,7 +44,7 @@ export function twoUpstreams({ timed = true } = {}) {
   const grpc = side("grpc", GRPC_MS);
   const rest = side("rest", REST_MS);
   const onFallback = ({ reason }: Fallback) => void fallbacks.push(reason);
-  const both = failover(grpc.route, rest.route, { clock, onFallback });
+  const both = failover(grpc.route, rest.route, { clock, ...(heard && { onFallback }) });
   const alone = failover(grpc.route, undefined, { clock, onFallback });
   const start = (call: { deadlineMs?: number; signal?: AbortSignal } = {}) =>
     ask(both, { clock, deadlineMs: GRPC_MS + REST_MS, ...call });

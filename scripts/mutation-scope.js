@@ -1,0 +1,105 @@
+const CACHE_SUITES = [
+  "bounds",
+  "corrupt-entries",
+  "fresh",
+  "frozen",
+  "invalidation",
+  "keyring",
+  "refresh-ahead",
+  "refusals",
+  "sealed-entries",
+  "shared-invalidation",
+  "single-flight",
+  "stale-if-error",
+  "store-failures",
+  "token-expiry",
+  "tombstones",
+  "ttl",
+];
+
+/** All of the cache's suites, those first that are the likeliest to notice. */
+function cacheSuites(...first) {
+  return suites("cache", ...new Set([...first, ...CACHE_SUITES]));
+}
+
+function suites(folder, ...names) {
+  return names.map((name) => `test/${folder}/${name}.test.ts`);
+}
+
+/** What is mutated, and which suites must notice it: what a file does is held by its own tests, not by chance through others'. */
+export const SCOPE = [
+  {
+    sources: ["src/runtime/circuit-breaker.ts"],
+    suites: suites("runtime", "circuit-breaker"),
+  },
+  {
+    sources: ["src/transport/breaker.ts", "src/transport/failover.ts", "src/transport/retry.ts"],
+    suites: suites("transport", "breaker", "failover", "probe", "retry", "retry-throttle", "pipeline"),
+  },
+  {
+    sources: ["src/http/bearer.ts"],
+    suites: [...suites("http", "bearer"), ...suites("properties", "bearer")],
+  },
+  {
+    sources: ["src/http/guards.ts", "src/http/guard-source.ts"],
+    suites: suites("http", "guards", "guard-sources", "options", "error-table"),
+  },
+  {
+    sources: ["src/http/problem.ts", "src/auth/challenge.ts"],
+    suites: [...suites("properties", "challenge"), ...suites("http", "error-table", "on-error")],
+  },
+  {
+    sources: ["src/cache/redis.ts"],
+    suites: suites("cache", "redis"),
+  },
+  {
+    sources: ["src/cache/keyring.ts", "src/cache/seal.ts"],
+    suites: [...suites("cache", "keyring", "sealed-entries"), ...suites("properties", "key-encoding")],
+  },
+  {
+    sources: ["src/cache/bounded-map.ts", "src/cache/process-tier.ts", "src/cache/tombstones.ts"],
+    suites: cacheSuites("tombstones", "bounds", "invalidation"),
+  },
+  {
+    sources: ["src/cache/flights.ts"],
+    suites: cacheSuites("single-flight", "fresh", "invalidation"),
+  },
+  {
+    sources: ["src/cache/refusals.ts"],
+    suites: cacheSuites("refusals", "bounds"),
+  },
+  {
+    sources: ["src/cache/shared-answers.ts"],
+    suites: cacheSuites("shared-invalidation", "corrupt-entries", "stale-if-error", "ttl", "refusals"),
+  },
+  {
+    sources: ["src/cache/shared-tier.ts"],
+    suites: [
+      ...cacheSuites("store-failures", "corrupt-entries", "keyring", "shared-invalidation"),
+      ...suites("auth", "client-close"),
+    ],
+  },
+  {
+    sources: ["src/cache/user-invalidations.ts"],
+    suites: cacheSuites("shared-invalidation", "invalidation"),
+  },
+  {
+    sources: ["src/cache/tiered-cache.ts"],
+    suites: [
+      ...cacheSuites("stale-if-error", "refresh-ahead", "fresh", "ttl", "token-expiry"),
+      ...suites("auth", "client-status"),
+    ],
+  },
+  {
+    sources: ["src/auth/cache-kinds.ts"],
+    suites: cacheSuites("corrupt-entries", "bounds", "frozen", "ttl"),
+  },
+  {
+    sources: ["src/auth/caches.ts"],
+    suites: [
+      ...suites("auth", "client-status", "client-close", "client-events", "client-ready"),
+      ...cacheSuites("store-failures"),
+      ...suites("cache", "redis"),
+    ],
+  },
+];

@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { createInterface } from "node:readline";
+
+/** A real Redis of one test or bench, on a free port of this machine. It keeps nothing on disk. */
+export interface RedisServer {
+  readonly url: string;
+  /** Starts it again, empty, at the same address. */
+  start(): Promise<void>;
+  /** Ends it without a goodbye, as a crash does. Harmless when it is not running. */
+  kill(): Promise<void>;
+  /** Stops its process: connections stay open, and nobody answers on them. */
+  pause(): void;
+  resume(): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface RedisServerOptions {
+  /** Clients must give it. Default: none. */
+  password?: string;
+}
+
+/** Somebody may take a free port before Redis does. */
+const PORTS_TO_TRY = 5;
+
+/** Whether this machine has a `redis-server`. */
+export const redisAvailable = spawnSync("redis-server", ["--version"]).status === 0;
+/** Whether what needs one fails without it, instead of being skipped. */
+export const redisRequired = process.env.PORTERO_REQUIRE_REDIS === "1";
+
+export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServer> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort();
+    try {
+      return createHandle(port, options, await launch(port, options));
+    } catch (error) {
+      if (attempt >= PORTS_TO_TRY) throw error;
+    }
+  }
+}
+
+function createHandle(port: number, options: RedisServerOptions, launched: ChildProcess): RedisServer {
+  let running: ChildProcess | undefined = launched;
+  const server: RedisServer = {
+    url: `redis://${options.password === undefined ? "" : `:${options.password}@`}127.0.0.1:${port}`,
+    async start() {
+      running ??= await launch(port, options);
+    },
+    async kill() {
+      const ending = running;
+      running = undefined;
+      if (!ending || ending.exitCode !== null || ending.signalCode !== null) return;
+      const exited = once(ending, "exit");
+      ending.kill("SIGKILL"); // ends a paused process too
+      await exited;
+    },
+    pause: () => void running?.kill("SIGSTOP"),
+    resume: () => void running?.kill("SIGCONT"),
+    [Symbol.asyncDispose]: () => server.kill(),
+  };
+  return server;
+}
+
+/** Resolves when it accepts connections. */
+function launch(port: number, { password }: RedisServerOptions): Promise<ChildProcess> {
+  const child = spawn(
+    "redis-server",
+    [
+      ["--port", String(port)],
+      ["--bind", "127.0.0.1"],
+      ["--save", ""],
+      ["--appendonly", "no"],
+      ["--dir", tmpdir()],
+      password === undefined ? [] : ["--requirepass", password],
+    ].flat(),
+    { stdio: ["ignore", "pipe", "ignore"] },
+  );
+  return new Promise((resolve, reject) => {
+    const lines = createInterface({ input: child.stdout });
+    lines.on("line", (line) => {
+      if (line.includes("Ready to accept connections")) resolve(child);
+    });
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`redis-server ended with ${code} before it was ready`)));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
