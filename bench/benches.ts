@@ -1,7 +1,29 @@
+import { capacity } from "./capacity.js";
+import { coldGrpc } from "./cold-grpc.js";
+import { growth } from "./growth.js";
 import { hit } from "./hit.js";
 import { hitHttp } from "./hit-http.js";
 import type { Bench } from "./kit/bench.js";
 import { koa } from "./koa.js";
+import { memory } from "./memory.js";
+import { outage } from "./outage.js";
+import { restFallback } from "./rest-fallback.js";
+import { sharedHit } from "./shared-hit.js";
+import { stampede } from "./stampede.js";
+import { start } from "./start.js";
 
 /** All of them, in the order in which they are run and shown. */
-export const benches: readonly Bench[] = [hitHttp, hit, koa];
+export const benches: readonly Bench[] = [
+  hitHttp,
+  hit,
+  koa,
+  sharedHit,
+  coldGrpc,
+  restFallback,
+  stampede,
+  outage,
+  memory,
+  growth,
+  start,
+  capacity,
+];

@@ -1,6 +1,8 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { benches } from "../benches.js";
 import { type Figure, isRight, meetsTarget } from "./bench.js";
+import { capacityPage } from "./capacity-page.js";
+import { listOf, tableOf } from "./markdown.js";
 import { formatNumber, formatSpread, formatTarget } from "./numbers.js";
 import { drawPlot } from "./plot.js";
 import type { BenchResult } from "./results.js";
@@ -8,7 +10,7 @@ import type { BenchResult } from "./results.js";
 const DOCS = new URL("../../docs/", import.meta.url);
 const PLOTS = new URL("performance/", DOCS);
 
-/** Writes docs/performance.md and its plots. Every word of it comes from a bench. */
+/** Writes docs/performance.md with its plots, and docs/capacity.md. Every word of it comes from a bench. */
 export async function writeReport(results: readonly BenchResult[]): Promise<void> {
   await rm(PLOTS, { recursive: true, force: true });
   await mkdir(PLOTS, { recursive: true });
@@ -23,6 +25,8 @@ export async function writeReport(results: readonly BenchResult[]): Promise<void
   }
   const page = [introduction(), overview(results), ...chapters].join("\n\n");
   await writeFile(new URL("performance.md", DOCS), `${page}\n`);
+  const capacity = capacityPage(results);
+  if (capacity !== undefined) await writeFile(new URL("capacity.md", DOCS), capacity);
 }
 
 function introduction(): string {
@@ -80,13 +84,4 @@ function figureTable(figures: readonly Figure[]): string {
     ["", ...columns],
     subjects.map((row) => [row, ...columns.map((column) => cell(row, column))]),
   );
-}
-
-function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), `|${head.map(() => "---").join("|")}|`, ...rows.map(line)].join("\n");
-}
-
-function listOf(items: readonly string[]): string {
-  return items.map((item) => `- ${item}`).join("\n");
 }

@@ -1,0 +1,65 @@
+import type { AskOptions, AskSample } from "./ask.js";
+import type { Context, Figure, Findings, Ratio } from "./bench.js";
+import { inTurn } from "./rounds.js";
+import { ratioOf, spreadOf } from "./spread.js";
+
+const ROUNDS = 7;
+
+/** A client, and the one that it is held against. Without a target the ratio is shown and no more. */
+export interface ClientComparison<K extends string> {
+  readonly of: K;
+  readonly with: K;
+  /** For the latency of a question that is alone, and the time per question where many are under way. */
+  readonly timeAtMost?: number;
+  readonly cpuAtMost?: number;
+}
+
+/** Lets clients ask in turn, each in a process of its own: one question at a time, then 32. */
+export async function compareClients<K extends string>(
+  clients: Readonly<Record<K, (options: AskOptions) => Promise<AskSample>>>,
+  comparisons: readonly ClientComparison<K>[],
+  context: Context,
+): Promise<Pick<Findings, "figures" | "ratios">> {
+  const figures: Figure[] = [];
+  const ratios: Ratio[] = [];
+  const kinds = Object.keys(clients) as K[];
+  const { seconds, warmUpSeconds, rounds } = context.quick
+    ? { seconds: 0.25, warmUpSeconds: 0.25, rounds: 1 }
+    : { seconds: 1.5, warmUpSeconds: 2, rounds: ROUNDS };
+  for (const { inFlight, time, of } of loads) {
+    const when = `${inFlight} in flight`;
+    const progress = (text: string) => context.progress(`${when}: ${text}`);
+    for (const kind of kinds) {
+      progress(`warming up ${kind}`);
+      await clients[kind]({ inFlight, seconds: warmUpSeconds });
+    }
+    const run = (kind: K) => [kind, () => clients[kind]({ inFlight, seconds })] as const;
+    const subjects = Object.fromEntries(kinds.map(run)) as Record<K, () => Promise<AskSample>>;
+    const samples = await inTurn(subjects, rounds, { progress });
+    const values = (kind: K, value: (sample: AskSample) => number) => samples[kind].map(value);
+    for (const subject of kinds) {
+      figures.push(
+        { subject, what: `${time}, µs, ${when}`, spread: spreadOf(values(subject, of)) },
+        { subject, what: `CPU of the client, µs, ${when}`, spread: spreadOf(values(subject, cpu)) },
+        { subject, what: `p99, µs, ${when}`, spread: spreadOf(values(subject, ({ p99 }) => p99)) },
+      );
+    }
+    for (const { of: ours, with: theirs, timeAtMost, cpuAtMost } of comparisons) {
+      const ratio = (what: string, value: (sample: AskSample) => number, atMost: number | undefined): Ratio => ({
+        what: `${what} of ${ours} / ${theirs}, ${when}`,
+        spread: ratioOf(values(ours, value), values(theirs, value)),
+        ...(atMost !== undefined && { target: { atMost } }),
+      });
+      ratios.push(ratio(time, of, timeAtMost), ratio("CPU", cpu, cpuAtMost));
+    }
+  }
+  return { figures, ratios };
+}
+
+const cpu = ({ cpuMicros }: AskSample) => cpuMicros;
+
+/** How much is under way at once, and what its time is: where many wait for each other, one's own latency says little. */
+const loads: readonly { inFlight: number; time: string; of: (sample: AskSample) => number }[] = [
+  { inFlight: 1, time: "latency", of: ({ p50 }) => p50 },
+  { inFlight: 32, time: "time for each", of: ({ micros }) => micros },
+];

@@ -1,0 +1,79 @@
+/** A fleet under a steady load, each request from any user, at any process. */
+export interface Fleet {
+  readonly processes: number;
+  /** Of all processes together. */
+  readonly requestsPerSecond: number;
+  /** Each user's part of the requests; together 1. */
+  readonly shares: readonly number[];
+  readonly ttlMs: number;
+  /** Well below `ttlMs`: the arithmetic holds up to half of it. */
+  readonly processTtlMs: number;
+}
+
+export interface FleetLoad {
+  /** Calls and operations per second. */
+  readonly upstreamAlone: number;
+  readonly upstreamShared: number;
+  readonly redisGets: number;
+  readonly redisSets: number;
+  readonly redisPings: number;
+  /** Entries that one process holds at a time and that still serve. */
+  readonly heldAlone: number;
+  readonly heldShared: number;
+}
+
+/** TTLs are up to 10 % shorter, at random. */
+export const JITTERED = 0.95;
+/** An entry is renewed by the first request after four fifths of its TTL. */
+export const REFRESHED = 0.8;
+/** A look into the shared tier asks for the entry, and for the mark that there are invalidated users at all. */
+export const GETS_PER_LOOK = 2;
+/** One each 200 ms, from every process. */
+export const PINGS_PER_SECOND = 5;
+
+/**
+ * What a fleet asks of its auth service and of its Redis. Of each user an entry lives for `life`, until the next request finds it old:
+ * it is asked for once per `life` plus the time between two requests of that user – in each process, or with a shared tier once in the
+ * whole fleet.
+ */
+export function loadOf({ processes, requestsPerSecond, shares, ttlMs, processTtlMs }: Fleet): FleetLoad {
+  const life = (REFRESHED * JITTERED * ttlMs) / 1000;
+  const late = ((1 - REFRESHED) * JITTERED * ttlMs) / 1000;
+  const local = (JITTERED * processTtlMs) / 1000;
+  let [upstreamAlone, upstreamShared, looks, heldAlone, heldShared] = [0, 0, 0, 0, 0];
+  for (const share of shares) {
+    const gap = 1 / (requestsPerSecond * share);
+    const gapHere = gap * processes;
+    upstreamAlone += processes / (life + gapHere);
+    const cycle = life + gap;
+    upstreamShared += 1 / cycle;
+    // In each process the entry is looked for once per its stay there; a renewal in the fleet cuts the stay that it meets by half.
+    const held = local / (local + gapHere);
+    heldShared += held;
+    heldAlone += life / (life + gapHere);
+    looks += (processes * (1 + (held * local) / (2 * cycle))) / (local + gapHere);
+    // Who renews it may find the old one in the shared tier first, and then looks twice.
+    looks += ((1 - held) * (1 - Math.exp(-late / gap))) / cycle;
+  }
+  return {
+    upstreamAlone,
+    upstreamShared,
+    redisGets: GETS_PER_LOOK * looks,
+    redisSets: upstreamShared,
+    redisPings: PINGS_PER_SECOND * processes,
+    heldAlone,
+    heldShared,
+  };
+}
+
+export type Distribution = "uniform" | "zipf";
+
+/**
+ * Each user's part of the requests. `uniform`: all come equally often, and of all distributions this one asks the service most. `zipf`:
+ * the second comes half as often as the first, the third a third.
+ */
+export function sharesOf({ users, distribution }: { users: number; distribution: Distribution }): number[] {
+  const weights = Array.from({ length: users }, (_, rank) => (distribution === "zipf" ? 1 / (rank + 1) : 1));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights.map((weight) => weight / sum);
+}
