@@ -47,7 +47,7 @@ export const memory: Bench = {
       ],
       ratios: [
         ratio("heap per token / 2 KB", perToken, TOKEN_BYTES),
-        ratio("growth of the resident set through the garbage / 64 MB", growth, FLOOD_BYTES),
+        ratio("growth of the resident set through the garbage, beyond that through users / 64 MB", growth, FLOOD_BYTES),
         ratio("what the garbage leaves in the heap / 64 MB", left, FLOOD_BYTES),
       ],
       counts: [

@@ -143,6 +143,17 @@ describe("half-open", () => {
     expect(seen()).toEqual({ ...PROBING, moves: [OPENED, HALF_OPENED] });
   });
 
+  test("it admits no second one to those who hear of it", async () => {
+    const heard: unknown[] = [];
+    const { breaker, clock, fail } = createBreaker({
+      onTransition: (_from, to) => to === "half-open" && heard.push(breaker.admit()),
+    });
+    fail(THRESHOLD);
+    await clock.advance(RECOVERY_MS);
+    expect(breaker.admit()?.probe).toBe(true);
+    expect(heard).toEqual([undefined]);
+  });
+
   test("a probe that succeeds closes it, with no failure left over", async () => {
     const { admitted, fail, seen } = await recovered();
     admitted().succeeded();
