@@ -31,6 +31,7 @@ for (const bench of chosen) {
     const result = await runBench(bench, values);
     print(result);
     results.push(result);
+    if (!values.quick) await writeReport(await mergeResults([result])); // what is measured stays, whatever comes after
   } catch (error) {
     console.error(error);
     crashed.push(bench.name);
@@ -38,7 +39,6 @@ for (const bench of chosen) {
 }
 
 const wrong = results.filter(({ counts }) => !counts.every(isRight)).map(({ name }) => name);
-if (!values.quick && results.length > 0) await writeReport(await mergeResults(results));
 const counts = results.reduce((sum, result) => sum + result.counts.length, 0);
 console.log(`\n${results.length} of ${chosen.length} benches ran, ${counts} counts checked`);
 if (crashed.length > 0) console.error(`crashed: ${crashed.join(", ")}`);

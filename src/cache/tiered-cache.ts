@@ -154,12 +154,13 @@ export class TieredCache<Q, V, P, R> {
       return { kind: "answer", answer: this.#kind.present(shared.value, "shared", end) };
     }
     this.counts.misses++;
-    if (lookup && trip.grounded) trip.cargo.lookup = { ...lookup, answer: undefined }; // it was found before that
+    dropOvertaken(trip);
     this.#flights.setOut(trip);
     const askedAt = clock.now();
     let triedAt = askedAt;
     const verdict = await this.#kind.ask(question, () => {
       triedAt = clock.now();
+      dropOvertaken(trip);
       this.#flights.tries(trip);
     });
     if (verdict.kind === "refusal") {
@@ -262,4 +263,9 @@ export class TieredCache<Q, V, P, R> {
   #jittered(ttlMs: number): number {
     return ttlMs * (1 - JITTER * this.#options.random());
   }
+}
+
+/** What the shared tier said before the trip was grounded does not come back with a later try. */
+function dropOvertaken({ grounded, cargo }: Trip<unknown, unknown, unknown>): void {
+  if (grounded && cargo.lookup) cargo.lookup = { ...cargo.lookup, answer: undefined };
 }

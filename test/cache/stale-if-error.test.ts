@@ -1,6 +1,9 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
+import { VerifyTokenResponseSchema } from "../../gen/auth/auth_service_pb.js";
 import type { CacheOptions } from "../../src/client.js";
-import { openClient, startService } from "../auth/open-client.js";
+import { openBareClient, openClient, startService } from "../auth/open-client.js";
 import { unsignedJwt } from "../auth/unsigned-jwt.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { until } from "../support/until.js";
@@ -227,4 +230,38 @@ test("What stood in is not kept as if it were an answer.", async () => {
   service.grpc.allow();
   expect((await client.verifyToken("token-ana")).source).toBe("grpc");
   await until(() => client.status().inFlight === 0);
+});
+
+test("What a refusal has overtaken does not stand in after a later try of the earlier call.", async () => {
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  let letGo: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const unavailable = new ConnectError("gone", Code.Unavailable);
+  const tries: (() => unknown)[] = [
+    () => ({ message: create(VerifyTokenResponseSchema, { userId: "ana", isActive: true }) }),
+    () => held.then(() => Promise.reject(unavailable)),
+    () => Promise.reject(new ConnectError("no", Code.Unauthenticated)),
+    () => Promise.reject(unavailable),
+  ];
+  const transport = { unary: async () => tries.shift()?.(), stream: () => Promise.reject(unavailable) };
+  const client = openBareClient({
+    clock,
+    random: () => 0.5,
+    grpc: { transport: transport as unknown as Transport, timeoutMs: 60_000 },
+    retry: { attempts: 2, initialDelayMs: 100 },
+    cache: { store, namespace: "shop", ttlMs: 1000, processTtlMs: 0, staleIfErrorMs: 60_000 },
+  });
+  await client.verifyToken("token-ana");
+  await clock.advance(1000);
+  const earlier = client.verifyToken("token-ana").catch((error: unknown) => error);
+  await until(() => tries.length === 2); // it has found the expired answer, and asks
+  await expect(client.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject({ code: "invalid_token" });
+  letGo();
+  await settle();
+  await clock.advance(50);
+  expect(await earlier).toMatchObject({ code: "auth_unavailable" });
+  expect(tries).toEqual([]);
 });
