@@ -1,5 +1,6 @@
+import { setMaxListeners } from "node:events";
 import type { Outcome } from "../cache/kind.js";
-import { AbortGroup, raceAbort, sleep } from "../runtime/abort.js";
+import { raceAbort, sleep } from "../runtime/abort.js";
 import { OverloadedError, UnavailableError } from "../transport/outcome.js";
 import { createRemoteAuthService } from "./auth-service.js";
 import { createCaches } from "./caches.js";
@@ -31,11 +32,11 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
   const config = readConfig(options);
   const { clock, deadlineMs } = config;
   const closing = new AbortController();
-  const calls = new AbortGroup();
+  setMaxListeners(0, closing.signal); // every call under way listens
   const events = new Events(config.logger);
   const lists = new StringLists();
   const pipeline = createPipeline(config, events, upstreams);
-  const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, calls });
+  const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, signal: closing.signal });
   const caches = createCaches(service, config, events, lists);
 
   /** Runs one question and turns everything that can go wrong into an `AuthError`. */
@@ -120,7 +121,6 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     async close() {
       if (closing.signal.aborted) return;
       closing.abort(new Error("The client is closed."));
-      calls.abort(closing.signal.reason);
       pipeline.close();
       await caches.close();
       events.clear();

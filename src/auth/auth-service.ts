@@ -1,7 +1,6 @@
 import { type ContextValues, createClient, type Transport } from "@connectrpc/connect";
 import { AuthService, type VerifyTokenResponse } from "../../gen/auth/auth_service_pb.js";
 import type { Verdict } from "../cache/kind.js";
-import type { AbortGroup } from "../runtime/abort.js";
 import type { Clock } from "../runtime/clock.js";
 import { answeredBy, createCallContext } from "../transport/call-context.js";
 import { UpstreamError } from "../transport/outcome.js";
@@ -33,14 +32,14 @@ export interface RemoteAuthServiceOptions {
   /** Time for one question, in milliseconds. */
   deadlineMs: number;
   /** Ends every question. */
-  calls: AbortGroup;
+  signal: AbortSignal;
   lists: StringLists;
 }
 
 /** Asks through the generated client, and makes the model of its messages: frozen, and with what can be shared shared. */
 export function createRemoteAuthService(transport: Transport, options: RemoteAuthServiceOptions): RemoteAuthService {
   const client = createClient(AuthService, transport);
-  const { clock, deadlineMs, calls, lists } = options;
+  const { clock, deadlineMs, signal, lists } = options;
 
   async function ask<M, V, R>(
     call: (options: { signal: AbortSignal; contextValues: ContextValues }) => Promise<M>,
@@ -49,15 +48,12 @@ export function createRemoteAuthService(transport: Transport, options: RemoteAut
     onTry: () => void,
   ): Promise<Verdict<V, R>> {
     const contextValues = createCallContext(clock.monotonic() + deadlineMs, onTry);
-    const member = calls.join();
     try {
-      const judgement = judge(await call({ signal: member.signal, contextValues }));
+      const judgement = judge(await call({ signal, contextValues }));
       return judgement.kind === "refusal" ? judgement : { ...judgement, source: answeredBy(contextValues) ?? "grpc" };
     } catch (error) {
       if (error instanceof UpstreamError && error.failure === "refused") return { kind: "refusal", reason: refusal };
       throw error;
-    } finally {
-      calls.leave(member);
     }
   }
 

@@ -34,32 +34,3 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal | undefined)
   });
   return raceAbort(slept, signal).finally(() => timer?.clear());
 }
-
-/**
- * Signals that abort together. Each is its own: thousands of listeners on one signal would make every further one slow, since Node
- * looks through all of them.
- */
-export class AbortGroup {
-  readonly #members = new Set<AbortController>();
-  #reason: unknown;
-  #aborted = false;
-
-  /** A signal of the group, until it {@link leave}s. Aborted at once when the group is. */
-  join(): AbortController {
-    const member = new AbortController();
-    if (this.#aborted) member.abort(this.#reason);
-    else this.#members.add(member);
-    return member;
-  }
-
-  leave(member: AbortController): void {
-    this.#members.delete(member);
-  }
-
-  abort(reason: unknown): void {
-    this.#aborted = true;
-    this.#reason = reason;
-    for (const member of this.#members) member.abort(reason);
-    this.#members.clear();
-  }
-}

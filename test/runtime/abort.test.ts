@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "@jest/globals";
-import { AbortGroup, raceAbort, raceTimeout, sleep } from "../../src/runtime/abort.js";
+import { raceAbort, raceTimeout, sleep } from "../../src/runtime/abort.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 
 const REASON = new Error("no longer needed");
@@ -84,28 +84,5 @@ describe("sleep", () => {
     await slept;
     await settle();
     expect(listeners(signal)).toBe(0);
-  });
-});
-
-describe("A group of signals", () => {
-  test("aborts together, for one reason", () => {
-    const group = new AbortGroup();
-    const [one, other] = [group.join(), group.join()];
-    group.abort("closed");
-    expect([one.signal.reason, other.signal.reason]).toEqual(["closed", "closed"]);
-  });
-
-  test("aborts whoever joins too late, at once", () => {
-    const group = new AbortGroup();
-    group.abort("closed");
-    expect(group.join().signal.reason).toBe("closed");
-  });
-
-  test("leaves alone who has left", () => {
-    const group = new AbortGroup();
-    const member = group.join();
-    group.leave(member);
-    group.abort("closed");
-    expect(member.signal.aborted).toBe(false);
   });
 });
