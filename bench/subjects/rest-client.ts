@@ -1,8 +1,7 @@
 // A client that asks the auth service over REST, in a process of its own: portero whose breaker of gRPC is open, or a bare got.
-import { Agent } from "node:http";
-import got from "got";
 import { createAuthClient } from "portero";
 import { type AskOptions, type AskSample, keepAsking } from "../kit/ask.js";
+import { bareRest } from "../kit/bare-rest.js";
 import { expose } from "../kit/process.js";
 import { distinctToken } from "../kit/tokens.js";
 
@@ -26,7 +25,7 @@ const TIMEOUT_MS = 20_000;
 const UNREACHABLE = "http://127.0.0.1:1";
 
 await expose<RestClientOptions, RestClientProcess>(async ({ kind, restUrl }) => {
-  const verify = kind === "portero" ? await portero(restUrl) : bare(restUrl);
+  const verify = kind === "portero" ? await portero(restUrl) : bareRest(restUrl, TIMEOUT_MS);
   let at = 0;
   const askNext = () => {
     at = (at + 1) % TOKENS.length;
@@ -47,11 +46,4 @@ async function portero(restUrl: string): Promise<(token: string) => Promise<unkn
   const breaker = client.status().grpc?.breaker;
   if (breaker !== "open") throw new Error(`the breaker of gRPC is ${breaker}`);
   return (token) => client.verifyToken(token);
-}
-
-function bare(restUrl: string): (token: string) => Promise<unknown> {
-  const url = `${restUrl}/auth/verify`;
-  const agent = { http: new Agent({ keepAlive: true }) };
-  return (token) =>
-    got.post(url, { json: { token }, agent, timeout: { request: TIMEOUT_MS }, retry: { limit: 0 } }).json();
 }

@@ -54,6 +54,19 @@ describe("raceTimeout", () => {
     await clock.advance(1);
     expect(await race).toBe("late");
   });
+
+  test("takes what has come in while the process itself was busy", async () => {
+    const clock = new ManualClock();
+    let arrive: (answer: string) => void = () => undefined;
+    const answer = new Promise<string>((resolve) => {
+      arrive = resolve;
+    });
+    const race = raceTimeout(answer, clock, 100, late).catch((error: Error) => error.message);
+    // Node runs the timers that are due before it reads the sockets: the answer is there, and nobody has looked yet.
+    clock.setTimeout(() => arrive("answer"), 100);
+    await clock.advance(100);
+    expect(await race).toBe("answer");
+  });
 });
 
 describe("sleep", () => {
