@@ -1,7 +1,7 @@
 import { createBoundedMap } from "../cache/bounded-map.js";
 
-/** Distinct strings, and distinct lists, that are kept to be shared. */
-const MAX_STRINGS = 20_000;
+/** Distinct strings that are kept to be shared, up to twice as many while the old ones are let go; and distinct lists. */
+const MAX_STRINGS = 10_000;
 const MAX_LISTS = 2_000;
 /** Up to here a scan is as fast as a look-up in a set. */
 const SCAN_LENGTH = 16;
@@ -11,7 +11,9 @@ const SCAN_LENGTH = 16;
  * them the same list.
  */
 export class StringLists {
-  readonly #strings = createBoundedMap<string>({ maxEntries: MAX_STRINGS });
+  #young = new Map<string, string>();
+  /** The generation before: what is still in use moves on, the rest is let go with it. */
+  #old: ReadonlyMap<string, string> = new Map();
   readonly #lists = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS });
 
   of(strings: readonly string[]): readonly string[] {
@@ -29,10 +31,15 @@ export class StringLists {
   }
 
   #interned(text: string): string {
-    const known = this.#strings.get(text);
+    const known = this.#young.get(text);
     if (known !== undefined) return known;
-    this.#strings.set(text, text);
-    return text;
+    if (this.#young.size >= MAX_STRINGS) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    const shared = this.#old.get(text) ?? text;
+    this.#young.set(shared, shared);
+    return shared;
   }
 }
 

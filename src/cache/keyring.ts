@@ -34,27 +34,36 @@ export function compoundId(...parts: readonly string[]): string {
 }
 
 export function createKeyring({ identity, secrets }: KeyringOptions): Keyring {
-  const name = (kind: string, id: string) => compoundId(identity, kind, id);
-  if (secrets.length === 0) {
-    return {
-      slots: (kind, id) => [
-        {
-          key: keyOf(kind, hash("sha256", name(kind, id), "base64url")),
-          seal: (text) => text,
-          open: (text) => text,
-        },
-      ],
-    };
-  }
-  const derived = secrets.map((secret) => ({ naming: derive(secret, "name"), sealing: derive(secret, "seal") }));
+  const cutters = secrets.length === 0 ? [cutPlain] : secrets.map(sealingCutter);
+  const slotsOf = (kind: string, id: string) => {
+    const name = compoundId(identity, kind, id);
+    return cutters.map((cut) => cut(kind, name));
+  };
+  const alone = new Map<string, readonly Slot[]>();
   return {
-    slots: (kind, id) =>
-      derived.map(({ naming, sealing }) => {
-        const key = keyOf(kind, createHmac("sha256", naming).update(name(kind, id)).digest("base64url"));
-        // A key of its own for each entry: what was sealed for one slot opens in no other.
-        const entryKey = () => createHmac("sha256", sealing).update(key).digest();
-        return { key, seal: (text) => seal(text, entryKey(), key), open: (text) => open(text, entryKey(), key) };
-      }),
+    slots(kind, id) {
+      if (id !== "") return slotsOf(kind, id);
+      const slots = alone.get(kind) ?? slotsOf(kind, id); // the only entry of its kind, wanted again and again
+      alone.set(kind, slots);
+      return slots;
+    },
+  };
+}
+
+/** Makes the slot of an entry from its kind and its whole name. */
+type Cutter = (kind: string, name: string) => Slot;
+
+function cutPlain(kind: string, name: string): Slot {
+  return { key: keyOf(kind, hash("sha256", name, "base64url")), seal: (text) => text, open: (text) => text };
+}
+
+function sealingCutter(secret: string): Cutter {
+  const [naming, sealing] = [derive(secret, "name"), derive(secret, "seal")];
+  return (kind, name) => {
+    const key = keyOf(kind, createHmac("sha256", naming).update(name).digest("base64url"));
+    // A key of its own for each entry: what was sealed for one slot opens in no other.
+    const entryKey = () => createHmac("sha256", sealing).update(key).digest();
+    return { key, seal: (text) => seal(text, entryKey(), key), open: (text) => open(text, entryKey(), key) };
   };
 }
 

@@ -22,7 +22,8 @@ export function connectRedis(url: string): RedisStore {
     store: {
       ready,
       get: async (key) => (await connecting).keyv.get(key),
-      getAll: async (keys) => (await connecting).keyv.getMany([...keys]),
+      // On the way of every request that only Redis can answer: past Keyv, whose own part is not needed here and takes half of the time.
+      getAll: async (keys) => (await connecting).adapter.getMany([...keys]),
       set: async (key, value, ttlMs) => (await connecting).keyv.set(key, value, ttlMs),
       delete: async (key) => (await connecting).keyv.delete(key),
     },
@@ -62,7 +63,7 @@ async function connect(url: string) {
     deserialize: (text) => ({ value: text as never }),
   });
   keyv.on("error", () => undefined);
-  return { client, keyv, connected, settled };
+  return { client, adapter, keyv, connected, settled };
 }
 
 /** Follows the client's attempts to connect: resolves when none is under way, either way. */

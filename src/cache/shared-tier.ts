@@ -176,9 +176,8 @@ export class SharedTier {
     if (!admission) throw new Error("the shared cache is being skipped");
     const errorsBefore = this.#errors;
     try {
-      const running = Promise.resolve().then(operation);
       const result = await raceTimeout(
-        running,
+        Promise.resolve(operation()), // a store may answer at once
         this.#options.clock,
         OPERATION_MS,
         () => new Error("the shared cache is slow"),
@@ -203,6 +202,7 @@ function open(slot: Slot, stored: unknown): SharedLookup {
 
 /** While a secret is rotated an entry may lie in two slots, and the later one counts. */
 function latestOf(found: readonly SharedLookup[]): SharedLookup {
+  if (found.length === 1) return found[0] as SharedLookup;
   const entries = found.flatMap(({ entry }) => (entry ? [entry] : []));
   const [entry] = entries.sort((one, other) => other.askedAt - one.askedAt);
   return { known: found.every(({ known }) => known), entry };
