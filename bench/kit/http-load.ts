@@ -27,48 +27,58 @@ export interface Comparison {
   readonly atLeast: number;
 }
 
-/** Puts servers of several kinds under the same load, in turn, on each version of Node. */
-export async function compareServers(
-  kinds: readonly ServerKind[],
-  comparisons: readonly Comparison[],
-  context: Context,
-): Promise<Findings> {
+/** What the servers are put under: the users in turn on every connection, or one on each. */
+export interface HttpLoad {
+  readonly users: "mixed" | "one each";
+  readonly kinds: readonly ServerKind[];
+  readonly comparisons: readonly Comparison[];
+}
+
+/** Puts servers of several kinds under the same loads, in turn, on each version of Node; in a quick run under the first load. */
+export async function compareServers(loads: readonly HttpLoad[], context: Context): Promise<Findings> {
   const figures: Figure[] = [];
   const ratios: Ratio[] = [];
   const counts: Count[] = [];
   for (const node of await nodes(context)) {
-    const { samples, hits, requests } = await loadServers(kinds, node, context);
-    const of = (kind: ServerKind, value: (sample: Sample) => number) => (samples[kind] ?? []).map(value);
-    for (const kind of kinds) {
-      const subject = `${kind}, ${node.name}`;
-      figures.push(
-        { subject, what: "requests/s", spread: spreadOf(of(kind, ({ perSecond }) => perSecond)) },
-        { subject, what: "CPU of the server, µs/request", spread: spreadOf(of(kind, ({ cpuMicros }) => cpuMicros)) },
-        { subject, what: "p99, ms", spread: spreadOf(of(kind, ({ p99 }) => p99)) },
-      );
-      const failed = of(kind, (sample) => sample.failed).reduce((sum, each) => sum + each, 0);
-      counts.push({ what: `requests that failed: ${subject}`, is: failed, target: { exactly: 0 } });
-    }
-    for (const comparison of comparisons) {
-      const [ours, theirs] = [of(comparison.of, throughput), of(comparison.with, throughput)];
-      ratios.push({
-        what: `requests/s of ${comparison.of} / ${comparison.with}, ${node.name}`,
-        spread: ratioOf(ours, theirs),
-        target: { atLeast: comparison.atLeast },
+    for (const load of context.quick ? loads.slice(0, 1) : loads) {
+      const where = load.users === "mixed" ? node.name : `${node.name}, a user for each connection`;
+      const { samples, asked } = await loadServers(load, node, context);
+      const of = (kind: ServerKind, value: (sample: Sample) => number) => (samples[kind] ?? []).map(value);
+      for (const kind of load.kinds) {
+        const subject = `${kind}, ${where}`;
+        figures.push(
+          { subject, what: "requests/s", spread: spreadOf(of(kind, throughput)) },
+          { subject, what: "CPU of the server, µs/request", spread: spreadOf(of(kind, cpu)) },
+          { subject, what: "p99, ms", spread: spreadOf(of(kind, ({ p99 }) => p99)) },
+        );
+        const failed = of(kind, (sample) => sample.failed).reduce((sum, each) => sum + each, 0);
+        counts.push({ what: `requests that failed: ${subject}`, is: failed, target: { exactly: 0 } });
+      }
+      for (const { of: ours, with: theirs, atLeast } of load.comparisons) {
+        ratios.push({
+          what: `requests/s of ${ours} / ${theirs}, ${where}`,
+          spread: ratioOf(of(ours, throughput), of(theirs, throughput)),
+          target: { atLeast },
+        });
+        ratios.push({
+          what: `CPU of ${ours} / ${theirs}, ${where}`,
+          spread: ratioOf(of(ours, cpu), of(theirs, cpu)),
+        });
+      }
+      counts.push({
+        what: `questions to the auth service about ${USERS} users: ${where}`,
+        is: asked,
+        target: { atMost: USERS },
       });
     }
-    counts.push({
-      what: `requests that portero did not answer from the process, of ${USERS} users: ${node.name}`,
-      is: requests - hits,
-      target: { atMost: USERS + CONNECTIONS },
-    });
   }
   return { figures, ratios, counts };
 }
 
 const throughput = ({ perSecond }: Sample) => perSecond;
+const cpu = ({ cpuMicros }: Sample) => cpuMicros;
 
-async function loadServers(kinds: readonly ServerKind[], { path: node, name }: NodeBinary, context: Context) {
+async function loadServers({ kinds, users }: HttpLoad, { path: node, name }: NodeBinary, context: Context) {
   const { tokens, publicKey, jwks } = await signTokens(USERS);
   const authorizations = tokens.map((token) => `Bearer ${token}`);
   const keys = createServer((_request, response) => response.end(JSON.stringify(jwks))).listen(0, "127.0.0.1");
@@ -79,10 +89,6 @@ async function loadServers(kinds: readonly ServerKind[], { path: node, name }: N
   const service = await processes.launch<AuthServiceProcess>(new URL("../subjects/auth-service.ts", import.meta.url));
   const { grpc: grpcUrl } = await service.call("urls");
   const loads = new Map<ServerKind, (seconds: number) => Promise<Sample>>();
-  let ours: { cache: () => Promise<{ hits: number }>; requests: number } = {
-    cache: async () => ({ hits: 0 }),
-    requests: 0,
-  };
   for (const kind of kinds) {
     const server = await processes.launch<HttpServerProcess>(
       new URL("../subjects/http-server.ts", import.meta.url),
@@ -90,22 +96,21 @@ async function loadServers(kinds: readonly ServerKind[], { path: node, name }: N
       { node, env: { NODE_ENV: "production" } },
     );
     const url = await server.call("url");
-    if (kind.startsWith("portero")) ours = { cache: () => server.call("cache"), requests: 0 };
     loads.set(kind, async (seconds) => {
       const before = await server.call("cpuMicros");
-      const result = await load({ url, authorizations, connections: CONNECTIONS, seconds });
-      if (kind.startsWith("portero")) ours.requests += result.requests;
+      const result = await load({ url, authorizations, users, connections: CONNECTIONS, seconds });
       return { ...result, cpuMicros: ((await server.call("cpuMicros")) - before) / result.requests };
     });
   }
-  const seconds = context.quick ? 1 : 4;
-  const rounds = context.quick ? 1 : ROUNDS;
+  const { seconds, warmUpSeconds, rounds } = context.quick
+    ? { seconds: 0.5, warmUpSeconds: 0.5, rounds: 1 }
+    : { seconds: 3, warmUpSeconds: 3, rounds: ROUNDS };
   for (const [kind, run] of loads) {
     context.progress(`${name}: warming up ${kind}`);
-    await run(context.quick ? 1 : 2);
+    await run(warmUpSeconds);
   }
   const subjects = Object.fromEntries([...loads].map(([kind, run]) => [kind, () => run(seconds)]));
-  const progress = (text: string) => context.progress(`${name}: ${text}`);
+  const progress = (text: string) => context.progress(`${name}, users ${users}: ${text}`);
   const samples = (await inTurn(subjects, rounds, { progress })) as Partial<Record<ServerKind, Sample[]>>;
-  return { samples, hits: (await ours.cache()).hits, requests: ours.requests };
+  return { samples, asked: (await service.call("takeTraffic")).grpc };
 }

@@ -9,7 +9,10 @@ export interface LoadOptions {
   readonly url: string;
   /** The requests' `Authorization` headers, in turn. */
   readonly authorizations: readonly string[];
+  /** `mixed`: every connection sends those of all users; `one each`: always the same. */
+  readonly users: "mixed" | "one each";
   readonly connections: number;
+  /** wrk knows whole seconds alone: rounded up. */
   readonly seconds: number;
 }
 
@@ -31,9 +34,19 @@ export function load(options: LoadOptions): Promise<LoadResult> {
   return generator === "wrk" ? loadWithWrk(options) : loadWithAutocannon(options);
 }
 
-async function loadWithAutocannon({ url, authorizations, connections, seconds }: LoadOptions): Promise<LoadResult> {
+async function loadWithAutocannon({
+  url,
+  authorizations,
+  users,
+  connections,
+  seconds,
+}: LoadOptions): Promise<LoadResult> {
   const requests = authorizations.map((authorization) => ({ headers: { authorization } }));
-  const result = await autocannon({ url, connections, duration: seconds, requests });
+  let made = 0;
+  const setupClient = (client: autocannon.Client) => {
+    if (users === "one each") client.setRequests([requests[made++ % requests.length]!]);
+  };
+  const result = await autocannon({ url, connections, duration: seconds, requests, setupClient });
   return {
     requests: result.requests.total,
     perSecond: result.requests.average,
@@ -43,13 +56,15 @@ async function loadWithAutocannon({ url, authorizations, connections, seconds }:
   };
 }
 
-/** One thread: the other core is the server's. */
-async function loadWithWrk({ url, authorizations, connections, seconds }: LoadOptions): Promise<LoadResult> {
+/** A thread of wrk does not know which connection it writes to: with one user each, so is the thread. */
+async function loadWithWrk({ url, authorizations, users, connections, seconds }: LoadOptions): Promise<LoadResult> {
   const folder = await mkdtemp(join(tmpdir(), "portero-bench-"));
   try {
     const script = join(folder, "load.lua");
-    await writeFile(script, luaScript(authorizations));
-    const flags = ["--threads", "1", "--connections", String(connections), "--duration", `${seconds}s`];
+    await writeFile(script, luaScript(authorizations, users));
+    const threads = users === "mixed" ? 1 : connections;
+    const duration = `${Math.ceil(seconds)}s`;
+    const flags = ["--threads", String(threads), "--connections", String(connections), "--duration", duration];
     const { stdout } = await promisify(execFile)("wrk", [...flags, "--script", script, url]);
     const { requests, micros, failed, p50, p99 } = JSON.parse(stdout.slice(stdout.lastIndexOf("\n{")));
     return { requests, perSecond: requests / (micros / 1e6), failed, p50: p50 / 1000, p99: p99 / 1000 };
@@ -58,18 +73,23 @@ async function loadWithWrk({ url, authorizations, connections, seconds }: LoadOp
   }
 }
 
-function luaScript(authorizations: readonly string[]): string {
+function luaScript(authorizations: readonly string[], users: LoadOptions["users"]): string {
   return `
+local threads = 0
+function setup(thread)
+  thread:set("at", threads)
+  threads = threads + 1
+end
 local authorizations = { ${authorizations.map((authorization) => JSON.stringify(authorization)).join(", ")} }
-local requests, at = {}, 0
+local requests = {}
 function init()
   for index, authorization in ipairs(authorizations) do
     requests[index] = wrk.format("GET", nil, { ["Authorization"] = authorization })
   end
 end
 function request()
-  at = at % #requests + 1
-  return requests[at]
+  ${users === "mixed" ? "at = at + 1" : ""}
+  return requests[at % #requests + 1]
 end
 function done(summary, latency)
   local errors = summary.errors

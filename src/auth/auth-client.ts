@@ -12,6 +12,7 @@ import { Events } from "./events.js";
 import { isLookupId, isTenantId } from "./lookup-id.js";
 import type { AuthClientOptions } from "./options.js";
 import { createPipeline, networkUpstreams, statusOf, type UpstreamFactories } from "./pipeline.js";
+import { createPeek } from "./presented-token.js";
 import { StringLists } from "./string-lists.js";
 import { isToken } from "./token-syntax.js";
 
@@ -72,7 +73,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
         return caches.token.get(token, call);
       }, call);
     },
-    peekToken: (token) => (closing.signal.aborted ? undefined : caches.token.peek(token)),
+    peekToken: createPeek(({ text, id }) => (closing.signal.aborted ? undefined : caches.token.peek(text, id))),
     async ready(signal) {
       const ended = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
       try {

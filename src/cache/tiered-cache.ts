@@ -73,12 +73,12 @@ export class TieredCache<Q, V, P, R> {
     this.#shared = shared && new SharedAnswers(kind, shared, users, options);
   }
 
-  /** What the process knows, at once. Starts a refresh in the background when the entry is getting old. */
-  peek(question: Q): P | undefined {
-    return this.#peek(this.#kind.id(question), question);
-  }
-
-  #peek(id: string, question: Q): P | undefined {
+  /**
+   * What the process knows, at once. Starts a refresh in the background when the entry is getting old.
+   *
+   * @param id the question's own, where the caller has it already
+   */
+  peek(question: Q, id = this.#kind.id(question)): P | undefined {
     const entry = this.#entry(id);
     const now = this.#options.clock.now();
     if (!entry || now >= entry.freshUntil || this.#isVoid(entry)) return undefined;
@@ -105,7 +105,7 @@ export class TieredCache<Q, V, P, R> {
     call.signal?.throwIfAborted();
     const id = this.#kind.id(question);
     if (!fresh) {
-      const answer = this.#peek(id, question);
+      const answer = this.peek(question, id);
       if (answer !== undefined) return { kind: "answer", answer };
       const reason = this.#peekRefusal(id);
       if (reason !== undefined) return { kind: "refusal", reason };

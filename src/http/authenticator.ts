@@ -2,9 +2,10 @@ import { getAuthClient } from "../auth/auth-client.js";
 import type { AuthClient } from "../auth/client.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
+import { PresentedToken, peekPresented } from "../auth/presented-token.js";
 import { SettingReader } from "../auth/setting-reader.js";
 import { isToken } from "../auth/token-syntax.js";
-import { bearerCredentials } from "./bearer.js";
+import { presentedBearer, rememberBearer } from "./presented-bearer.js";
 import type { RequestLike } from "./request.js";
 import { requestAuthOf } from "./request-auth.js";
 
@@ -33,10 +34,7 @@ export interface Authenticator<R> {
 }
 
 /** @throws ConfigError that names every option that cannot be used */
-export function createAuthenticator<R>(
-  options: AuthenticateOptions<R>,
-  defaultToken: (request: R, node: RequestLike) => string | undefined = (_request, node) => bearerCredentials(node),
-): Authenticator<R> {
+export function createAuthenticator<R>(options: AuthenticateOptions<R>): Authenticator<R> {
   const read = new SettingReader({}, []);
   const given = read.section<AuthenticateOptions<R> & { onError?: unknown }>("", options, [
     "client",
@@ -57,7 +55,7 @@ export function createAuthenticator<R>(
   read.optional("fresh", given.fresh, (fresh) => typeof fresh === "boolean", "true or false");
   read.optional("onError", given.onError, isFunction, "a function");
   read.throwIfAny();
-  const { client = getAuthClient(), token: tokenOf = defaultToken, realm = "api", fresh = false } = given;
+  const { client = getAuthClient(), token: ownSource, realm = "api", fresh = false } = given;
 
   return {
     client,
@@ -65,15 +63,24 @@ export function createAuthenticator<R>(
     authenticate(request, node) {
       const earlier = requestAuthOf(node);
       if (earlier?.auth && earlier.client === client && !fresh) return earlier.auth;
-      const token = tokenOf(request, node);
-      if (token === undefined || token === "") throw new AuthError("missing_token");
-      if (typeof token !== "string") throw new TypeError("the option `token` must return a string or undefined");
-      const known = fresh ? undefined : client.peekToken(token);
-      if (known) return known; // whatever is known has been looked at before: only a new one need be
-      if (!isToken(token)) throw new AuthError("invalid_request");
-      return client.verifyToken(token, { fresh });
+      const token = ownSource ? presentedBy(ownSource, request) : presentedBearer(node);
+      if (!token) throw new AuthError("missing_token");
+      const known = fresh ? undefined : peekPresented(client, token);
+      if (known) {
+        if (!ownSource) rememberBearer(node, token);
+        return known; // whatever is known has been looked at before: only a new one need be
+      }
+      if (!isToken(token.text)) throw new AuthError("invalid_request");
+      return client.verifyToken(token.text, { fresh });
     },
   };
+}
+
+function presentedBy<R>(source: (request: R) => string | undefined, request: R): PresentedToken | undefined {
+  const token: unknown = source(request);
+  if (token === undefined || token === "") return undefined;
+  if (typeof token !== "string") throw new TypeError("the option `token` must return a string or undefined");
+  return new PresentedToken(token);
 }
 
 /**

@@ -1,0 +1,111 @@
+import { once } from "node:events";
+import * as http from "node:http";
+import { text } from "node:stream/consumers";
+import { afterEach, describe, expect, jest, test } from "@jest/globals";
+import { presentedBearer, rememberBearer } from "../../src/http/presented-bearer.js";
+import type { RequestLike } from "../../src/http/request.js";
+import { faces } from "./faces.js";
+import { closeAll, closing, startAuth } from "./fixture.js";
+import { listen } from "./raw-request.js";
+
+afterEach(closeAll);
+
+const users = { "token-ana": { id: "ana" }, "token-eva": { id: "eva" } };
+
+/** A guarded app, and one connection to it that is kept from request to request. */
+async function keepConnection(face: (typeof faces)[number]) {
+  const { service, client } = await startAuth({ users });
+  const server = http.createServer(face.serve("/", face.requireAuth({ client })));
+  let connections = 0;
+  server.on("connection", () => connections++);
+  const port = await listen(server);
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  closing({ close: async () => agent.destroy() });
+  /** Who was let in, or the status. */
+  const ask = async (...authorization: string[]): Promise<string | number> => {
+    const request = http.get({ port, agent, headers: { authorization: authorization as never } });
+    const [response] = (await once(request, "response")) as [http.IncomingMessage];
+    const body = await text(response);
+    return response.statusCode === 200 ? JSON.parse(body).user.id : (response.statusCode ?? 0);
+  };
+  return { service, client, ask, connections: () => connections };
+}
+
+describe.each(faces)("on one connection, with $name,", (face) => {
+  test("everyone is who their own token says, in whatever order they come", async () => {
+    const { ask, service, connections } = await keepConnection(face);
+    const seen: unknown[] = [];
+    for (const token of ["token-ana", "token-ana", "token-eva", "token-ana", "token-eva", "token-eva", "token-anb"]) {
+      seen.push(await ask(`Bearer ${token}`));
+    }
+    seen.push(await ask("Bearer token-ana"), await ask("Basic token-ana"), await ask("bearer token-eva"));
+
+    expect(seen).toEqual(["ana", "ana", "eva", "ana", "eva", "eva", 401, "ana", 401, "eva"]);
+    expect(service.calls.VerifyToken).toBe(3);
+    expect(connections()).toBe(1);
+  });
+
+  test("a token that is invalidated and refused is let in no more", async () => {
+    const { ask, client, service } = await keepConnection(face);
+    expect([await ask("Bearer token-ana"), await ask("Bearer token-ana")]).toEqual(["ana", "ana"]);
+    service.refuse("token-ana");
+    await client.invalidateToken("token-ana");
+
+    expect([await ask("Bearer token-ana"), await ask("Bearer token-ana")]).toEqual([401, 401]);
+  });
+
+  test("a second Authorization header is refused, also behind the same first one", async () => {
+    const { ask } = await keepConnection(face);
+    expect([await ask("Bearer token-ana"), await ask("Bearer token-ana")]).toEqual(["ana", "ana"]);
+
+    expect(await ask("Bearer token-ana", "Bearer token-eva")).toBe(400);
+    expect(await ask("Bearer token-ana", "Bearer token-ana")).toBe(400);
+  });
+
+  test("a client whose peekToken was replaced is asked by that one", async () => {
+    const { ask, client } = await keepConnection(face);
+    expect([await ask("Bearer token-ana"), await ask("Bearer token-ana")]).toEqual(["ana", "ana"]);
+    const eva = await client.verifyToken("token-eva");
+    const peekToken = jest.spyOn(client, "peekToken").mockReturnValue(eva);
+
+    expect(await ask("Bearer token-ana")).toBe("eva");
+    expect(peekToken.mock.calls).toEqual([["token-ana"]]);
+  });
+});
+
+describe("What a connection keeps", () => {
+  const request = (authorization: string, socket: object | null, httpVersionMajor = 1): RequestLike =>
+    ({ headers: { authorization }, rawHeaders: ["Authorization", authorization], httpVersionMajor, socket }) as never;
+  const presented = (given: RequestLike) => {
+    const token = presentedBearer(given);
+    if (!token) throw new Error("no token");
+    return token;
+  };
+
+  test("is the token of the last known request, for the same header alone", () => {
+    const socket = {};
+    const first = presented(request("Bearer one", socket));
+    rememberBearer(request("Bearer one", socket), first);
+
+    expect(presented(request("Bearer one", socket))).toBe(first);
+    expect(presented(request("Bearer one", {}))).not.toBe(first);
+    expect(presented(request("Bearer two", socket)).text).toBe("two");
+    expect(presentedBearer(request("Basic one", socket))).toBeUndefined();
+    expect(presented(request("Bearer one", socket)).id).toBe(first.id);
+  });
+
+  test("is nothing where nobody was known", () => {
+    const socket = {};
+    expect(presented(request("Bearer one", socket))).not.toBe(presented(request("Bearer one", socket)));
+    expect(Reflect.ownKeys(socket)).toEqual([]);
+  });
+
+  test("is nothing on HTTP/2, and without a connection", () => {
+    const socket = {};
+    for (const given of [request("Bearer one", socket, 2), request("Bearer one", null), { headers: {} }]) {
+      const token = presentedBearer(given);
+      if (token) rememberBearer(given, token);
+    }
+    expect(Reflect.ownKeys(socket)).toEqual([]);
+  });
+});
