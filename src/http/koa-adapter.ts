@@ -1,5 +1,6 @@
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
+import { isPromise } from "../runtime/is-promise.js";
 import { type AuthenticateOptions, createAuthenticator } from "./authenticator.js";
 import type { Guard } from "./guards.js";
 import type { KoaContext } from "./koa-context.js";
@@ -21,35 +22,53 @@ export function koaAuthMiddleware<C extends KoaContext>(
 ): KoaMiddleware<C> {
   const { client, realm, authenticate } = createAuthenticator(options);
   const { onError } = options;
-  return async (ctx, next) => {
-    let auth: VerifiedToken | undefined;
-    try {
-      auth = await authenticate(ctx, ctx.req);
-    } catch (error) {
-      const isAnonymous = optional && error instanceof AuthError && error.code === "missing_token";
-      if (!isAnonymous) return answer(error, realm, onError, ctx);
-    }
+
+  function attach(auth: VerifiedToken | undefined, ctx: C, next: KoaNext): Promise<unknown> {
     const earlier = setRequestAuth(ctx.req, { client, auth, realm, onError });
     const attached = ctx.state as { user?: unknown; locals?: unknown };
-    if (auth) Object.assign(attached, { user: auth.user, locals: auth.locals });
-    else if (earlier?.auth && attached.user === earlier.auth.user) {
-      Object.assign(attached, { user: undefined, locals: undefined }); // what is attached and what the guards see must not differ
+    if (auth) {
+      attached.user = auth.user;
+      attached.locals = auth.locals;
+    } else if (earlier?.auth && attached.user === earlier.auth.user) {
+      attached.user = undefined; // anonymous now: what is attached and what the guards see must not differ
+      attached.locals = undefined;
     }
     return next();
+  }
+  async function fail(error: unknown, ctx: C, next: KoaNext): Promise<unknown> {
+    const isAnonymous = optional && error instanceof AuthError && error.code === "missing_token";
+    return isAnonymous ? attach(undefined, ctx, next) : answer(error, realm, onError, ctx);
+  }
+  return (ctx, next) => {
+    let auth: VerifiedToken | Promise<VerifiedToken>;
+    try {
+      auth = authenticate(ctx, ctx.req);
+    } catch (error) {
+      return fail(error, ctx, next);
+    }
+    if (!isPromise(auth)) return attach(auth, ctx, next); // in the same tick, and nothing made for it
+    return auth.then(
+      (verified) => attach(verified, ctx, next),
+      (error) => fail(error, ctx, next),
+    );
   };
 }
 
 /** Makes a middleware of a guard. */
 export function liftKoaGuard<C extends KoaContext>(name: string, guard: Guard<C>): KoaMiddleware<C> {
-  return async (ctx, next) => {
-    const state = requestAuthOf(ctx.req);
+  return (ctx, next) => {
+    const fail = async (error: unknown) => {
+      const state = requestAuthOf(ctx.req);
+      return answer(error, state?.realm ?? "api", state?.onError as KoaAuthOptions<C>["onError"], ctx);
+    };
+    let passed: undefined | Promise<undefined>;
     try {
       const auth = authOf(ctx.req, name);
-      await guard({ auth, client: state!.client, request: ctx });
+      passed = guard({ auth, client: requestAuthOf(ctx.req)!.client, request: ctx });
     } catch (error) {
-      return answer(error, state?.realm ?? "api", state?.onError as KoaAuthOptions<C>["onError"], ctx);
+      return fail(error);
     }
-    return next();
+    return passed ? passed.then(() => next(), fail) : next();
   };
 }
 
