@@ -2,7 +2,8 @@ import { raceAbort } from "../runtime/abort.js";
 import type { Clock } from "../runtime/clock.js";
 import { Flights } from "./flights.js";
 import type { Kind, Outcome } from "./kind.js";
-import { type ProcessEntry, type ProcessTier, storeIn } from "./process-tier.js";
+import { ProcessAnswers } from "./process-answers.js";
+import type { ProcessEntry, ProcessTier } from "./process-tier.js";
 import { Refusals } from "./refusals.js";
 import { type Dated, SharedAnswers, type Trip, type TripCargo } from "./shared-answers.js";
 import type { SharedTier } from "./shared-tier.js";
@@ -39,8 +40,6 @@ export interface CacheCounts {
 
 /** Entries that were stored together should not expire together: each lives up to this share shorter. */
 const JITTER = 0.1;
-/** From this share of its TTL on, an entry is refreshed while it still serves. */
-const REFRESH_AT = 0.8;
 
 /** How a question travels: past the shared tier, or content only with what is younger than an entry that is getting old. */
 interface Itinerary {
@@ -55,21 +54,19 @@ interface Itinerary {
 export class TieredCache<Q, V, P, R> {
   readonly counts: CacheCounts = { hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 };
   readonly #kind: Kind<Q, V, P, R>;
-  readonly #tiers: CacheTiers;
   readonly #options: CacheOptions;
   readonly #flights: Flights<Outcome<P, R>, TripCargo<Q, V>>;
   readonly #refusals: Refusals<R>;
+  readonly #process: ProcessAnswers<Q, V, P>;
   readonly #shared: SharedAnswers<Q, V> | undefined;
-  readonly #prefix: string;
 
   constructor(kind: Kind<Q, V, P, R>, tiers: CacheTiers, options: CacheOptions) {
     this.#kind = kind;
-    this.#tiers = tiers;
     this.#options = options;
-    this.#prefix = `${kind.name}:`;
     this.#flights = new Flights(tiers.users);
     this.#refusals = new Refusals(options.clock);
-    const { shared, users } = tiers;
+    const { process, shared, users } = tiers;
+    this.#process = new ProcessAnswers(kind, { tier: process, users, staleIfErrorMs: options.staleIfErrorMs });
     this.#shared = shared && new SharedAnswers(kind, shared, users, options);
   }
 
@@ -79,9 +76,9 @@ export class TieredCache<Q, V, P, R> {
    * @param id the question's own, where the caller has it already
    */
   peek(question: Q, id = this.#kind.id(question)): P | undefined {
-    const entry = this.#entry(id);
+    const entry = this.#process.find(id);
     const now = this.#options.clock.now();
-    if (!entry || now >= entry.freshUntil || this.#isVoid(entry)) return undefined;
+    if (!entry || now >= entry.freshUntil || this.#process.isVoid(entry)) return undefined;
     this.counts.hits++;
     if (now >= entry.refreshAt) this.#refresh(id, question, entry);
     return entry.hit;
@@ -124,7 +121,7 @@ export class TieredCache<Q, V, P, R> {
   async invalidate(question: Q): Promise<void> {
     const id = this.#kind.id(question);
     this.#flights.ground(id);
-    this.#forget(id);
+    this.#process.forget(id);
     this.#refusals.lift(id);
     await this.#shared?.invalidate(id);
   }
@@ -180,42 +177,23 @@ export class TieredCache<Q, V, P, R> {
   /** Not when an invalidation came in between, or a flight that asked later has landed. */
   #mayStore({ grounded, cargo: { question } }: Trip<Q, V, unknown>, { value, askedAt }: Dated<V>): boolean {
     const subject = this.#kind.subjectOf?.(question, value);
-    return !grounded && !this.#isVoid({ subject, askedAt });
+    return !grounded && !this.#process.isVoid({ subject, askedAt });
   }
 
   /** Keeps an answer in the process, for as long as it may. */
-  #keep(
-    { id, cargo: { question, end } }: Trip<Q, V, unknown>,
-    { value, askedAt, expiresAt }: Dated<V>,
-  ): ProcessEntry<V, P> | undefined {
-    const { processTtlMs, staleIfErrorMs, clock } = this.#options;
+  #keep({ id, cargo: { question, end } }: Trip<Q, V, unknown>, dated: Dated<V>): ProcessEntry<V, P> | undefined {
+    const { processTtlMs, clock } = this.#options;
     const now = clock.now();
-    const processEnd = this.#shared ? now + this.#jittered(processTtlMs) : Number.POSITIVE_INFINITY;
-    const freshUntil = Math.min(expiresAt, processEnd, end);
-    const refreshAt = askedAt + (expiresAt - askedAt) * REFRESH_AT;
+    const tierEnd = this.#shared ? now + this.#jittered(processTtlMs) : Number.POSITIVE_INFINITY;
     this.#refusals.lift(id);
-    if (freshUntil <= now) {
-      this.#forget(id);
-      return undefined;
-    }
-    const entry: ProcessEntry<V, P> = {
-      value,
-      hit: this.#kind.present(value, "process", end),
-      askedAt,
-      freshUntil,
-      staleUntil: Math.min(expiresAt + staleIfErrorMs, end),
-      refreshAt: refreshAt < end ? refreshAt : Number.POSITIVE_INFINITY, // the service would say the same again
-      subject: this.#kind.subjectOf?.(question, value),
-    };
-    storeIn(this.#tiers.process, this.#prefix + id, entry, this.#kind.bytesOf(value));
-    return entry;
+    return this.#process.keep(id, question, dated, { now, tierEnd, end });
   }
 
   #refused(trip: Trip<Q, V, Outcome<P, R>>, reason: R, askedAt: number, mayBeShared: boolean): void {
     const { id, grounded } = trip;
     if (grounded) return;
     this.#flights.overtake(trip);
-    const wasKept = this.#forget(id);
+    const wasKept = this.#process.forget(id);
     if (wasKept || mayBeShared) this.#shared?.drop(id);
     // Also where it is not to be repeated: the shared tier may still hold what it overrules.
     this.#refusals.remember(id, { reason, askedAt, ttlMs: this.#jittered(this.#kind.refusalTtlMs) });
@@ -238,26 +216,14 @@ export class TieredCache<Q, V, P, R> {
     const { clock, staleIfErrorMs } = this.#options;
     const now = clock.now();
     if (staleIfErrorMs <= 0 || now >= end) return undefined;
-    const entry = this.#entry(id);
+    const entry = this.#process.find(id);
     const kept = entry && { ...entry, expiresAt: entry.staleUntil - staleIfErrorMs };
     const dated = lookup?.known ? (grounded ? undefined : lookup.answer) : kept;
     if (!dated || now >= dated.expiresAt + staleIfErrorMs) return undefined;
     const subject = this.#kind.subjectOf?.(question, dated.value);
-    if (this.#isVoid({ subject, askedAt: dated.askedAt })) return undefined;
+    if (this.#process.isVoid({ subject, askedAt: dated.askedAt })) return undefined;
     this.counts.stale++;
     return this.#kind.present(dated.value, "stale", end);
-  }
-
-  #entry(id: string): ProcessEntry<V, P> | undefined {
-    return this.#tiers.process.get(this.#prefix + id) as ProcessEntry<V, P> | undefined;
-  }
-
-  #isVoid({ subject, askedAt }: Pick<ProcessEntry<V, P>, "subject" | "askedAt">): boolean {
-    return subject !== undefined && this.#tiers.users.cover(subject, askedAt);
-  }
-
-  #forget(id: string): boolean {
-    return this.#tiers.process.delete(this.#prefix + id);
   }
 
   #jittered(ttlMs: number): number {
