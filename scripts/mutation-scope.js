@@ -37,8 +37,8 @@ export const SCOPE = [
     suites: suites("transport", "breaker", "failover", "probe", "retry", "retry-throttle", "pipeline"),
   },
   {
-    sources: ["src/http/bearer.ts"],
-    suites: [...suites("http", "bearer"), ...suites("properties", "bearer")],
+    sources: ["src/http/bearer.ts", "src/http/presented-bearer.ts", "src/auth/token-syntax.ts"],
+    suites: [...suites("http", "bearer", "kept-connection"), ...suites("properties", "bearer")],
   },
   {
     sources: ["src/http/guards.ts", "src/http/guard-source.ts"],
@@ -84,7 +84,7 @@ export const SCOPE = [
     suites: cacheSuites("shared-invalidation", "invalidation"),
   },
   {
-    sources: ["src/cache/tiered-cache.ts"],
+    sources: ["src/cache/tiered-cache.ts", "src/cache/process-answers.ts"],
     suites: [
       ...cacheSuites("stale-if-error", "refresh-ahead", "fresh", "ttl", "token-expiry"),
       ...suites("auth", "client-status"),
