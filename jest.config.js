@@ -3,6 +3,8 @@ export default {
   testMatch: ["<rootDir>/test/**/*.test.ts"],
   // Real faults take real time: `npm run test:faults`, and `npm run reliability` for the page that they write.
   testPathIgnorePatterns: process.env.PORTERO_FAULTS ? [] : ["<rootDir>/test/faults/"],
+  // A stray build holds a second package.json of the same name.
+  modulePathIgnorePatterns: ["<rootDir>/build/"],
   testEnvironment: "<rootDir>/test/support/environment.js",
   extensionsToTreatAsEsm: [".ts"],
   moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },

@@ -6,6 +6,7 @@ import { ratioOf, type Spread, spreadOf } from "./kit/spread.js";
 import type { CacheHolderProcess } from "./subjects/cache-holder.js";
 
 const SIZES = [1000, 10_000, 100_000, 1_000_000];
+const QUICK_SIZES = [100, 1000];
 const LOCALS = [10, 1000, 10_000];
 const ROUNDS = 7;
 
@@ -29,7 +30,7 @@ export const growth: Bench = {
 };
 
 async function measureCaches(context: Context): Promise<Findings> {
-  const sizes = context.quick ? SIZES.slice(0, 2) : SIZES;
+  const sizes = context.quick ? QUICK_SIZES : SIZES;
   await using processes = new Processes();
   const holders = new Map<
     number,
@@ -37,7 +38,7 @@ async function measureCaches(context: Context): Promise<Findings> {
   >();
   for (const size of sizes) {
     context.progress(`filling a cache with ${size} entries`);
-    const holder = await launchHolder(processes, size);
+    const holder = await launchHolder(processes, size, context);
     const fixed = await holder.call("fillOne");
     const ours = await holder.call("fill", size);
     const bare = await holder.call("fillBare", size);
@@ -50,7 +51,7 @@ async function measureCaches(context: Context): Promise<Findings> {
       [`ours ${size}`, () => holder.call("hit", run)],
     ]),
   );
-  const samples = await inTurn(subjects, context.quick ? 2 : ROUNDS, context);
+  const samples = await inTurn(subjects, context.quick ? 1 : ROUNDS, context);
   const over = (size: number) => samples[`ours ${size}`]!.map((ours, round) => ours / samples[`bare ${size}`]![round]!);
   const [smallest, largest] = [sizes[0]!, sizes.at(-1)!];
   const once = (value: number): Spread => spreadOf([value]);
@@ -108,10 +109,10 @@ async function measureCaches(context: Context): Promise<Findings> {
   };
 }
 
-function launchHolder(processes: Processes, size: number) {
+function launchHolder(processes: Processes, size: number, { quick }: Context) {
   // A cache of a million users takes more than Node's heap may by itself.
   const flags = ["--expose-gc", "--no-warnings", "--max-old-space-size=8192"];
-  const limits = { maxEntries: size, maxBytes: size * 4096 };
+  const limits = { maxEntries: size, maxBytes: size * 4096, ...(quick && { warmUp: 100 }) };
   return processes.launch<CacheHolderProcess>(new URL("./subjects/cache-holder.ts", import.meta.url), limits, {
     flags,
   });
@@ -122,7 +123,7 @@ async function measureLocals(context: Context): Promise<Findings> {
     LOCALS.map(async (count) => [String(count), await measureGuard(count, context)] as const),
   );
   const subjects = Object.fromEntries(guards.map(([count, { nanos }]) => [count, nanos]));
-  const samples = await inTurn(subjects, context.quick ? 2 : ROUNDS, context);
+  const samples = await inTurn(subjects, context.quick ? 1 : ROUNDS, context);
   const [fewest, most] = [String(LOCALS[0]), String(LOCALS.at(-1))];
   return {
     figures: LOCALS.map((count) => ({

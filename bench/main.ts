@@ -31,7 +31,7 @@ for (const bench of chosen) {
     const result = await runBench(bench, values);
     print(result);
     results.push(result);
-    if (!values.quick) await writeReport(await mergeResults([result])); // what is measured stays, whatever comes after
+    if (!values.quick && result.figures.length > 0) await writeReport(await mergeResults([result])); // stays, whatever comes after
   } catch (error) {
     console.error(error);
     crashed.push(bench.name);

@@ -32,7 +32,7 @@ export const stampede: Bench = {
     await using service = await launch<AuthServiceProcess>(new URL("./subjects/auth-service.ts", import.meta.url), {
       delayMs: DELAY_MS,
     });
-    const size = context.quick ? 2000 : 10_000;
+    const size = context.quick ? 1000 : 10_000;
     const crowd = Array.from({ length: size }, (_, user) => distinctToken(user));
     const rounds: Round[] = [];
     for (let round = 1; round <= (context.quick ? 1 : ROUNDS); round++) {

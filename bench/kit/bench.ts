@@ -35,7 +35,13 @@ export interface Figure {
 export interface Ratio {
   readonly what: string;
   readonly spread: Spread;
-  readonly target?: { readonly atMost: number } | { readonly atLeast: number };
+  readonly target?: { readonly atMost: number } | { readonly atLeast: number } | Range;
+}
+
+/** Both ends are in it. */
+export interface Range {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** What must be so on any machine, however slow: a bench fails when it is not. */
@@ -62,6 +68,7 @@ export interface Axis {
 
 export function meetsTarget({ spread, target }: Ratio): boolean | undefined {
   if (!target) return undefined;
+  if ("from" in target) return spread.median >= target.from && spread.median <= target.to;
   return "atMost" in target ? spread.median <= target.atMost : spread.median >= target.atLeast;
 }
 

@@ -21,7 +21,7 @@ export async function drawPlot({ title, x, y, marks = "line", series }: Plot): P
     series: series.map(({ name, points }) => ({
       name,
       type: marks === "dots" ? ("scatter" as const) : ("line" as const),
-      symbolSize: marks === "dots" ? 3 : 6,
+      symbolSize: marks === "dots" ? 5 : 6,
       data: points.map((point) => [...point]),
     })),
   });

@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { benches } from "../benches.js";
-import { type Figure, isRight, meetsTarget } from "./bench.js";
+import { type Figure, isRight, meetsTarget, type Ratio } from "./bench.js";
 import { capacityPage } from "./capacity-page.js";
 import { listOf, tableOf } from "./markdown.js";
 import { formatNumber, formatSpread, formatTarget } from "./numbers.js";
@@ -23,37 +23,50 @@ export async function writeReport(results: readonly BenchResult[]): Promise<void
     }
     chapters.push(chapterOf(result));
   }
-  const page = [introduction(), overview(results), ...chapters].join("\n\n");
+  const page = [introduction(results), overview(results), ...chapters].join("\n\n");
   await writeFile(new URL("performance.md", DOCS), `${page}\n`);
   const capacity = capacityPage(results);
   if (capacity !== undefined) await writeFile(new URL("capacity.md", DOCS), capacity);
 }
 
-function introduction(): string {
+function introduction(results: readonly BenchResult[]): string {
+  const missing = benches.filter(({ name }) => !results.some((result) => result.name === name));
   return [
     "# Performance",
     "",
     "`npm run bench` wrote this page and writes it anew. The subjects of a bench are run in turn, in one go; figures are the median of",
-    "the rounds, in brackets the lowest and the highest; a ratio is taken round by round. Times depend on the machine: look at the ratios.",
+    "the rounds, in brackets the lowest and the highest; a ratio is taken round by round, and its median is held against the target.",
+    "Times depend on the machine: look at the ratios. Counts must be right on any machine, and a bench fails when one is not.",
+    ...(missing.length > 0 ? ["", `**Not measured yet:** ${missing.map(({ name }) => name).join(", ")}.`] : []),
   ].join("\n");
 }
 
 function overview(results: readonly BenchResult[]): string {
   const rows = benches.flatMap(({ name }) => {
     const result = results.find((each) => each.name === name);
-    return (result?.ratios ?? []).map((ratio) => {
-      const met = meetsTarget(ratio);
-      const verdict = met === undefined ? "" : met ? "met" : "**missed**";
-      return [`[${name}](#${name})`, ratio.what, formatSpread(ratio.spread), formatTarget(ratio.target), verdict];
-    });
+    if (!result) return [];
+    const bench = `[${name}](#${name})`;
+    const right = result.counts.filter(isRight).length;
+    const all = result.counts.length;
+    return [
+      ...result.ratios.map((ratio) => {
+        return [bench, ratio.what, formatSpread(ratio.spread), formatTarget(ratio.target), verdictOn(ratio)];
+      }),
+      [bench, "counts that are right", String(right), String(all), right === all ? "met" : "**wrong**"],
+    ];
   });
-  return tableOf(["bench", "ratio", "measured", "target", ""], rows);
+  return tableOf(["bench", "ratio", "measured", "target", "target is"], rows);
+}
+
+function verdictOn(ratio: Ratio): string {
+  const met = meetsTarget(ratio);
+  return met === undefined ? "–" : met ? "met" : "**missed**";
 }
 
 function chapterOf({ name, question, setup, figures, ratios, counts, plots, measured }: BenchResult): string {
   const verdicts = ratios.map(
     (ratio) =>
-      `${ratio.what}: **${formatSpread(ratio.spread)}**${ratio.target ? `, target ${formatTarget(ratio.target)}` : ""}`,
+      `${ratio.what}: **${formatSpread(ratio.spread)}**${ratio.target ? `, target ${formatTarget(ratio.target)}: ${verdictOn(ratio)}` : ""}`,
   );
   const checked = counts.map(
     (count) =>

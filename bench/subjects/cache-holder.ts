@@ -1,6 +1,7 @@
 // A process whose cache is filled and whose memory is measured: portero's, and beside it an LRU with the same keys and nothing else.
 import { hash } from "node:crypto";
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { getHeapStatistics } from "node:v8";
 import { LRUCache } from "lru-cache";
 import { type AuthClient, createAuthClient } from "portero";
 import { inMemoryService } from "../kit/in-memory-service.js";
@@ -8,7 +9,12 @@ import { nanosOf } from "../kit/micro.js";
 import { expose } from "../kit/process.js";
 import { distinctToken, garbageToken } from "../kit/tokens.js";
 
-export interface CacheHolderOptions {
+export interface CacheHolderOptions extends CacheLimits {
+  /** Users who are verified before anything is measured: what compiling takes is not the cache's. Default 3,000. */
+  readonly warmUp?: number;
+}
+
+interface CacheLimits {
   readonly maxEntries?: number;
   readonly maxBytes?: number;
 }
@@ -21,16 +27,17 @@ export interface Pour {
   readonly tokens: number;
 }
 
-/** What many new tokens did to a process. */
+/** What many new tokens did to a process. All sizes in bytes. */
 export interface PourReport {
   readonly letIn: number;
   readonly refused: number;
-  /** Tokens to which anything else happened. */
-  readonly others: number;
   /** The resident set on the way: [tokens, bytes]. */
   readonly rss: readonly (readonly [number, number])[];
-  /** What is left in memory when it is over. */
-  readonly bytes: number;
+  /** Before it came, the garbage collected: the resident set, and what of it is in use – the heap, and the buffers outside of it. */
+  readonly before: { readonly rss: number; readonly inUse: number };
+  readonly inUseAfter: number;
+  /** From here on Node would end for want of memory. */
+  readonly heapLimit: number;
 }
 
 const HOUR_MS = 3_600_000;
@@ -38,23 +45,22 @@ const HOUR_MS = 3_600_000;
 const AT_ONCE = 100;
 /** Tokens that come at the same moment: as many as may be under way, and wait. */
 const WAVE = 256 + 1024;
+/** So often the resident set is looked at: after so many answers. */
+const LOOK_EACH = 256;
+/** Until V8 has given back the pages that it collected. */
+const GIVEN_BACK_MS = 250;
 /** From here on users are numbered who are not in the cache. */
 const STRANGERS = 100_000_000;
 /** Tokens whose look-up is measured: of more, the tokens themselves would be the load on memory. */
 const PROBES = 10_000;
 
-await expose<CacheHolderOptions, CacheHolderProcess>(async (options) => {
-  await warmUp();
-  return methodsOf(options);
+await expose<CacheHolderOptions, CacheHolderProcess>(async ({ warmUp = 3000, ...limits }) => {
+  await using client = createClient({});
+  await fill(client, warmUp);
+  return methodsOf(limits);
 });
 
-/** What compiling takes is not the cache's. */
-async function warmUp(): Promise<void> {
-  await using client = createClient({});
-  await fill(client, 3000);
-}
-
-function methodsOf(limits: CacheHolderOptions) {
+function methodsOf(limits: CacheLimits) {
   let client: AuthClient;
   let bare: LRUCache<string, object>;
   let probes: string[] = [];
@@ -104,32 +110,41 @@ function methodsOf(limits: CacheHolderOptions) {
       }, run);
     },
     cache: () => client.status().cache,
-    rss: () => process.memoryUsage.rss(),
     /** Look-ups that found nothing, though everybody was let in. */
     lost: () => lost,
     async pour({ kind, tokens }: Pour): Promise<PourReport> {
+      const inUse = memory();
+      await sleep(GIVEN_BACK_MS);
+      const before = { rss: process.memoryUsage.rss(), inUse };
       const outcomes: Record<string, number> = {};
       const rss: [number, number][] = [];
+      let answered = 0;
+      const note = (outcome: string) => {
+        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+        if (++answered % LOOK_EACH === 0) rss.push([answered, process.memoryUsage.rss()]);
+      };
+      const letIn = () => note("let in");
+      const refused = ({ code }: { code: string }) => note(code);
       const tokenAt = kind === "garbage" ? garbageToken : (index: number) => distinctToken(STRANGERS + index);
       for (let start = 0; start < tokens; start += WAVE) {
-        const wave = Array.from({ length: Math.min(WAVE, tokens - start) }, async (_, index) => {
-          const outcome = await client.verifyToken(tokenAt(start + index)).then(
-            () => "let in",
-            ({ code }: { code: string }) => code,
-          );
-          outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-        });
-        await Promise.all(wave);
-        rss.push([start + wave.length, process.memoryUsage.rss()]);
+        const size = Math.min(WAVE, tokens - start);
+        await Promise.all(
+          Array.from({ length: size }, (_, index) => client.verifyToken(tokenAt(start + index)).then(letIn, refused)),
+        );
       }
-      const { "let in": letIn = 0, invalid_token: refused = 0, ...rest } = outcomes;
-      const others = Object.values(rest).reduce((sum, count) => sum + count, 0);
-      return { letIn, refused, others, rss, bytes: memory() };
+      return {
+        letIn: outcomes["let in"] ?? 0,
+        refused: outcomes.invalid_token ?? 0,
+        rss,
+        before,
+        inUseAfter: memory(),
+        heapLimit: getHeapStatistics().heap_size_limit,
+      };
     },
   };
 }
 
-function createClient(limits: CacheHolderOptions): AuthClient {
+function createClient(limits: CacheLimits): AuthClient {
   return createAuthClient({
     grpc: { transport: inMemoryService({ turn }), timeoutMs: 600_000 }, // a slow machine is no outage
     cache: { ttlMs: 24 * HOUR_MS, ...limits },
