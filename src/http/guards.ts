@@ -62,8 +62,8 @@ export function localGuard<R>(read: SourceReader<R>, options: LocalGuardOptions)
   const settings = new SettingReader({}, []);
   const { fresh = false, orPermission } = settings.section("requireLocal", options, ["fresh", "orPermission"]);
   settings.optional("requireLocal.fresh", fresh, (value) => typeof value === "boolean", "true or false");
+  settings.optional("requireLocal.orPermission", orPermission, isName, "a name");
   settings.throwIfAny();
-  if (orPermission !== undefined) assertNames("requireLocal.orPermission", [orPermission]);
   return ({ auth, client, request }) => {
     const named = read(request);
     if (orPermission !== undefined && listHas(auth.user.permissions, orPermission)) return undefined;
@@ -116,8 +116,11 @@ function refusalMeansNo(error: unknown): never {
 
 /** A guard of nothing would let everybody through. */
 function assertNames(guard: string, names: readonly unknown[]): void {
-  if (names.length > 0 && names.every((name) => typeof name === "string" && name !== "")) return;
-  throw new ConfigError([
-    { name: guard, value: show(names.length === 0 ? undefined : names), expected: "one or more names" },
-  ]);
+  if (names.length > 0 && names.every(isName)) return;
+  const value = show(names.length === 0 ? undefined : names);
+  throw new ConfigError([{ name: guard, value, expected: "one or more names" }]);
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === "string" && value !== "";
 }

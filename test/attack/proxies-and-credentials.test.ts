@@ -5,8 +5,8 @@ import request from "supertest";
 import { type AuthClient, requireAuth, requireLocal } from "../../src/index.js";
 import type { FakeAuthService } from "../../src/testing.js";
 import { openBareClient, openClient, startService } from "../auth/open-client.js";
-import { RecordingLogger } from "../auth/recording-logger.js";
 import { startRawGrpc } from "../support/raw-upstreams.js";
+import { RecordingLogger } from "../support/recording-logger.js";
 import { closedAfterEach } from "../transport/after-each.js";
 import * as reply from "../transport/grpc-replies.js";
 

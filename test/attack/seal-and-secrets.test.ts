@@ -3,9 +3,9 @@ import { readConfig } from "../../src/auth/config.js";
 import { createKeyring, type Slot, tokenId } from "../../src/cache/keyring.js";
 import { type AuthClientOptions, ConfigError, createAuthClient, optionsFromEnv } from "../../src/client.js";
 import { openClient, startService } from "../auth/open-client.js";
-import { RecordingLogger } from "../auth/recording-logger.js";
 import { MemoryStore } from "../cache/memory-store.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { RecordingLogger } from "../support/recording-logger.js";
 import { closedAfterEach } from "../transport/after-each.js";
 
 const opened = closedAfterEach();

@@ -3,9 +3,9 @@ import { describe, expect, test } from "@jest/globals";
 import { createKeyring } from "../../src/cache/keyring.js";
 import type { AuthClientOptions, CacheOptions } from "../../src/client.js";
 import { openBareClient, openClient, startService } from "../auth/open-client.js";
-import { RecordingLogger } from "../auth/recording-logger.js";
 import { unsignedJwt } from "../auth/unsigned-jwt.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { RecordingLogger } from "../support/recording-logger.js";
 import { fail, MemoryStore } from "./memory-store.js";
 
 const ANA = unsignedJwt({ sub: "ana", secretive: "s3cret-claim" });

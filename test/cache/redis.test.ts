@@ -6,7 +6,7 @@ import type { AuthClient, CacheOptions } from "../../src/client.js";
 import { type Clock, systemClock } from "../../src/runtime/clock.js";
 import type { FakeAuthService } from "../../src/testing.js";
 import { afterwards, openClient, startService } from "../auth/open-client.js";
-import { RecordingLogger } from "../auth/recording-logger.js";
+import { RecordingLogger } from "../support/recording-logger.js";
 import {
   describeWithRedis,
   type RedisServer,

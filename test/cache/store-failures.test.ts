@@ -3,8 +3,8 @@ import { describe, expect, test } from "@jest/globals";
 import { Keyv } from "keyv";
 import type { AuthClientEvents, SharedStore } from "../../src/client.js";
 import { openClient, startService } from "../auth/open-client.js";
-import { RecordingLogger } from "../auth/recording-logger.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { RecordingLogger } from "../support/recording-logger.js";
 import { until } from "../support/until.js";
 import { fail, hang, MemoryStore } from "./memory-store.js";
 

@@ -127,6 +127,22 @@ describe.each(faces)("in $name", (face) => {
     expect(new Set(answers)).toEqual(new Set(["403 insufficient_scope"]));
   });
 
+  test.each([
+    ["an empty string", "", '""'],
+    ["null", null, "null"],
+    ["a list", ["locals:all"], "an array"],
+  ])("requireLocal with %s as orPermission says so when it is made", (_what, orPermission, shown) => {
+    expect(() => face.requireLocal("localId", { orPermission: orPermission as string })).toThrow(
+      `requireLocal.orPermission: expected a name, got ${shown}`,
+    );
+  });
+
+  test("requireLocal says all that is wrong with its options at once", () => {
+    const make = () => face.requireLocal("localId", { fresh: "yes" as never, orPermission: "" });
+
+    expect(make).toThrow(/requireLocal\.fresh: .*\n.*requireLocal\.orPermission: /);
+  });
+
   test("guards in a row must all let the request through", async () => {
     const { ask } = await open(face, LOCAL, [face.requirePermission("products:read"), face.requireLocal("localId")]);
 

@@ -100,6 +100,7 @@ describe.each(faces)("in $name a ConfigError of a guard says where, what and wha
     ["requireAnyPermission", "nothing", names, () => face.requireAnyPermission()],
     ["requireModule", "nothing", names, () => face.requireModule()],
     ["requireUser(predicate)", '"ana"', "a function", () => face.requireUser("ana" as never)],
+    ["requireLocal.orPermission", '""', "a name", () => face.requireLocal("a", { orPermission: "" })],
     ["requireLocal.fresh", '"yes"', "true or false", () => face.requireLocal("a", { fresh: "yes" as never })],
     [
       "requireLocal.frehs",
@@ -111,12 +112,6 @@ describe.each(faces)("in $name a ConfigError of a guard says where, what and wha
     ["source", "an object", sources, () => face.requireOrganization({ cookie: "a" } as never)],
   ])("%s, %s, %s", (name, value, expected, make) => {
     expect(toldOf(make)).toEqual([{ name, value, expected }]);
-  });
-
-  test("requireLocal.orPermission", () => {
-    expect(toldOf(() => face.requireLocal("a", { orPermission: "" }))).toMatchObject([
-      { name: "requireLocal.orPermission", expected: names },
-    ]);
   });
 });
 

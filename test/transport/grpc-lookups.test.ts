@@ -2,10 +2,10 @@ import { describe, expect, test } from "@jest/globals";
 import { createAuthClient } from "../../src/client.js";
 import { startAuthService } from "../../src/testing.js";
 import { startRawGrpc } from "../support/raw-upstreams.js";
+import { RecordingLogger } from "../support/recording-logger.js";
 import { closedAfterEach } from "./after-each.js";
 import * as reply from "./grpc-replies.js";
 import { LOOKUP_STATUS_ROWS, PROXY_ROWS } from "./grpc-rows.js";
-import { RecordingLogger } from "./recording-logger.js";
 
 const opened = closedAfterEach();
 const ROWS = [...LOOKUP_STATUS_ROWS, ...PROXY_ROWS];

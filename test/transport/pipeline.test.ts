@@ -37,8 +37,8 @@ describe("an outage of gRPC, from its beginning to its end", () => {
     expect(after.value?.source).toBe("grpc");
     expect(moves).toEqual(["grpc: closed → open", "grpc: open → half-open", "grpc: half-open → closed"]);
     expect(logger.lines).toEqual([
-      { level: "warn", message: expect.stringMatching(/breaker of grpc is open/) },
-      { level: "info", message: expect.stringMatching(/breaker of grpc is closed/) },
+      expect.stringMatching(/^warn .*breaker of grpc is open/),
+      expect.stringMatching(/^info .*breaker of grpc is closed/),
     ]);
   });
 

@@ -1,4 +1,4 @@
-import type { Logger } from "../../src/client.js";
+import type { Logger } from "../../src/runtime/logger.js";
 
 /** Keeps every line, with its level before it. */
 export class RecordingLogger implements Logger {
@@ -14,5 +14,10 @@ export class RecordingLogger implements Logger {
 
   error(message: string): void {
     this.lines.push(`error ${message}`);
+  }
+
+  /** The lines of errors. */
+  get errors(): readonly string[] {
+    return this.lines.filter((line) => line.startsWith("error "));
   }
 }
