@@ -13,7 +13,10 @@ export type CredentialHeaders =
 /** Puts the service's own credentials on every call, to whichever upstream it goes. */
 export function withCredentials(inner: Transport, headers: CredentialHeaders, clock: Clock): Transport {
   if (typeof headers !== "function") {
-    return unaryTransport((call) => forward(inner, { ...call, header: merge(call.header, headers) }));
+    const own = Object.freeze(Object.fromEntries(merge(undefined, headers)));
+    return unaryTransport((call) =>
+      forward(inner, { ...call, header: call.header === undefined ? own : merge(call.header, own) }),
+    );
   }
   return unaryTransport(async (call) => {
     const fetched = raceAbort(Promise.resolve().then(headers), call.signal); // within the bound, so that no timer stays

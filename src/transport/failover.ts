@@ -43,8 +43,8 @@ export function failover(first: Route, second: Route | undefined, { clock, onFal
     };
     const secondIsOut = second.breaker.refuses;
     if (first.breaker.refuses) {
-      const failure = breakerOpen(first.upstream, first.breaker.retryAfterMs);
-      return settleBy(failure, fallBack("open"));
+      const { retryAfterMs } = first.breaker;
+      return orBoth(() => breakerOpen(first.upstream, retryAfterMs), fallBack("open"));
     }
     if (first.breaker.state === "half-open" && !secondIsOut) {
       return firstVerdict(attempt(first, call, first.timeoutMs), fallBack("open"));
@@ -67,14 +67,9 @@ export function failover(first: Route, second: Route | undefined, { clock, onFal
     if (timeoutMs < MIN_TRY_MS)
       throw new UpstreamError(route.upstream, "unreachable", "no time left", { notAsked: true });
     beginTry(call.context);
-    try {
-      const response = await forward(route.transport, { ...call, timeoutMs });
-      setAnsweredBy(call.context, route.upstream);
-      return response;
-    } catch (error) {
-      if (isRefusal(error)) setAnsweredBy(call.context, route.upstream);
-      throw error;
-    }
+    const response = await forward(route.transport, { ...call, timeoutMs });
+    setAnsweredBy(call.context, route.upstream);
+    return response;
   }
 }
 
@@ -90,6 +85,19 @@ function firstVerdict<T>(probe: Promise<T>, answer: Promise<T>): Promise<T> {
       if (couldNotTell(error)) settleBy(error, answer).catch(reject);
     });
   });
+}
+
+/**
+ * What the second upstream said while the first one could not be asked. That failure is made only when the second one could not tell
+ * either: an outage of the first one lasts for many calls, and an error costs more than the rest of a stage.
+ */
+async function orBoth<T>(failure: () => UpstreamError, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!couldNotTell(error)) throw error;
+    throw new UnavailableError([failure(), error]);
+  }
 }
 
 /** What the second upstream said after the first one's failure. A broken answer counts only when the second one could tell. */

@@ -1,4 +1,5 @@
-import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import type { DescMessage } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Interceptor, type Transport, type UnaryResponse } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { answerDefect, isLookup } from "./answer.js";
 import { hadItsTime } from "./call-context.js";
@@ -84,10 +85,13 @@ function leavingSilence(inner: Transport, session: ReplaceableSession, timeoutMs
 
 /** Turns what a Connect transport throws into the outcomes of the contract, and checks that an answer is one. */
 function classified(inner: Transport, isVerdict: (error: ConnectError) => boolean): Transport {
-  return unaryTransport(async (call) => {
-    const response = await forward(inner, call).catch((error: unknown) => {
+  return unaryTransport(async <I extends DescMessage, O extends DescMessage>(call: UnaryCall<I, O>) => {
+    let response: UnaryResponse<I, O>;
+    try {
+      response = await forward(inner, call);
+    } catch (error) {
       throw call.signal?.aborted && !isTimeout(error) ? error : toUpstreamError(error, call, isVerdict);
-    });
+    }
     const defect = answerDefect(call.method, response.message);
     if (defect) throw new UpstreamError("grpc", "broken", defect);
     return response;

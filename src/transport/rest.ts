@@ -1,4 +1,4 @@
-import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpAgent, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
@@ -40,10 +40,18 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     }),
   };
   const loadGot = lazyImport<{ default: Got }>(() => import("got"), "got");
+  let client: Got | undefined; // with the settings of every request, which are costly to read
 
   const transport = unaryTransport(async <I extends DescMessage, O extends DescMessage>(call: UnaryCall<I, O>) => {
-    const { default: got } = await loadGot();
-    const { statusCode, headers, rawBody } = await send(got, call);
+    client ??= (await loadGot()).default.extend({
+      agent: agents,
+      decompress: false,
+      followRedirect: false, // the token would travel
+      responseType: "buffer",
+      retry: { limit: 0 }, // ours knows the deadline
+      throwHttpErrors: false,
+    });
+    const { statusCode, headers, rawBody } = await send(client, call);
     if (statusCode !== 200) throw fromHttpStatus(call.method, statusCode, headers["retry-after"], options.now);
     const message = decode(call, rawBody) as MessageShape<O>;
     const { method } = call;
@@ -52,42 +60,37 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
 
   async function send<I extends DescMessage, O extends DescMessage>(got: Got, call: UnaryCall<I, O>) {
     const { method, path, json, headers } = toRestRequest(call.method, call.message, options.paths);
-    const ending = new AbortController(); // AbortSignal.any costs tens of microseconds
-    const onAbort = () => ending.abort(call.signal?.reason);
-    if (call.signal?.aborted) onAbort();
-    else call.signal?.addEventListener("abort", onAbort, { once: true });
     const answer = got(base + path, {
       method,
       ...(json && { json }),
       headers: {
-        ...Object.fromEntries(new Headers(call.header)),
+        ...(call.header && Object.fromEntries(new Headers(call.header))),
         accept: "application/json",
         "accept-encoding": "identity", // an answer is small, and a compressed one could be a bomb
         "user-agent": "portero",
         ...headers,
       },
-      agent: agents,
-      decompress: false,
-      followRedirect: false, // the token would travel
-      responseType: "buffer",
-      retry: { limit: 0 }, // ours knows the deadline
-      throwHttpErrors: false,
-      ...(call.timeoutMs !== undefined && Number.isFinite(call.timeoutMs) && { timeout: { request: call.timeoutMs } }),
-      signal: ending.signal,
+      signal: call.signal, // ends it at its timeout too: the stage around this one sees to that
     });
+    let incoming: IncomingMessage | undefined;
     let oversized = false;
+    answer.on("request", (request) => {
+      request.once("response", (response) => {
+        incoming = response;
+      });
+    });
     answer.on("downloadProgress", ({ transferred }) => {
-      oversized ||= transferred > options.maxAnswerBytes;
-      if (oversized) ending.abort();
+      if (oversized || transferred <= options.maxAnswerBytes) return;
+      oversized = true;
+      incoming?.destroy(new Error("too large")); // cheaper than an AbortController for each request
     });
     try {
-      return await answer;
+      const response = await answer;
+      if (!oversized) return response;
     } catch (error) {
-      if (oversized) throw new UpstreamError("rest", "broken", "answer too large");
-      throw call.signal?.aborted ? call.signal.reason : fromNetworkError(error);
-    } finally {
-      call.signal?.removeEventListener("abort", onAbort);
+      if (!oversized) throw call.signal?.aborted ? call.signal.reason : fromNetworkError(error);
     }
+    throw new UpstreamError("rest", "broken", "answer too large");
   }
 
   return {

@@ -26,9 +26,13 @@ export function unaryTransport(unary: UnaryHandler): Transport {
 }
 
 /** Hands a call on to the next stage. One that throws instead of rejecting rejects all the same. */
-export async function forward<I extends DescMessage, O extends DescMessage>(
+export function forward<I extends DescMessage, O extends DescMessage>(
   transport: Transport,
   call: UnaryCall<I, O>,
 ): Promise<UnaryResponse<I, O>> {
-  return transport.unary(call.method, call.signal, call.timeoutMs, call.header, call.message, call.context);
+  try {
+    return transport.unary(call.method, call.signal, call.timeoutMs, call.header, call.message, call.context);
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }

@@ -30,9 +30,16 @@ export function withTimeout(inner: Transport, upstream: Upstream, clock: Clock):
       const timer = timeoutMs === undefined ? undefined : clock.setTimeout(onTimeout, timeoutMs);
       if (signal?.aborted) return onAbort();
       signal?.addEventListener("abort", onAbort, { once: true });
-      forward(inner, { ...call, signal: controller.signal })
-        .then(resolve, reject)
-        .finally(finish);
+      forward(inner, { ...call, signal: controller.signal }).then(
+        (response) => {
+          finish();
+          resolve(response);
+        },
+        (error) => {
+          finish();
+          reject(error);
+        },
+      );
     });
   });
 }

@@ -84,6 +84,13 @@ export const SHAPE_ROWS: readonly RestRow[] = [
     reply: reply.json({ ...ANA, email: "a".repeat(MAX_ANSWER_BYTES) }),
     outcome: "broken",
   },
+  {
+    name: "an answer over maxAnswerBytes that ends with its connection",
+    reply: reply.raw(
+      `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${JSON.stringify(ANA)}${" ".repeat(2 * MAX_ANSWER_BYTES)}`,
+    ),
+    outcome: "broken",
+  },
   { name: "an answer without end", reply: reply.endless, outcome: "broken" },
   { name: "no HTTP", reply: reply.raw("SSH-2.0-OpenSSH_9.6\r\n"), outcome: "broken" },
   {
