@@ -8,16 +8,17 @@ interface Remembered {
   readonly token: PresentedToken;
 }
 
-const LAST: unique symbol = Symbol("portero.last");
-type Connection = { [LAST]?: Remembered };
+/** Beside the connections, not on them: who logs a socket does not log a token. */
+const last = new WeakMap<object, Remembered>();
 
 /**
  * {@link bearerCredentials}, and the same object again for the same header on the same connection, where the last one was remembered.
  */
 export function presentedBearer(request: RequestLike): PresentedToken | undefined {
-  const last = connectionOf(request)?.[LAST];
-  if (last && last.header === headerOf(request, "authorization") && !isRepeated(request, "authorization")) {
-    return last.token;
+  const connection = connectionOf(request);
+  const remembered = connection && last.get(connection);
+  if (remembered && remembered.header === headerOf(request, "authorization") && !isRepeated(request, "authorization")) {
+    return remembered.token;
   }
   const credentials = bearerCredentials(request);
   return credentials === undefined ? undefined : new PresentedToken(credentials);
@@ -26,12 +27,13 @@ export function presentedBearer(request: RequestLike): PresentedToken | undefine
 /** Keeps the token with the connection. For tokens that are known: others are not worth the memory. */
 export function rememberBearer(request: RequestLike, token: PresentedToken): void {
   const connection = connectionOf(request);
-  if (!connection || connection[LAST]?.token === token) return;
-  connection[LAST] = { header: headerOf(request, "authorization") as string, token };
+  const header = headerOf(request, "authorization");
+  if (!connection || header === undefined || last.get(connection)?.token === token) return;
+  last.set(connection, { header, token });
 }
 
 /** The socket of a request of HTTP/1. One of HTTP/2 is shared by requests at the same time, and a proxy guards it. */
-function connectionOf(request: RequestLike): Connection | undefined {
-  const { httpVersionMajor, socket } = request as { httpVersionMajor?: number; socket?: Connection | null };
-  return httpVersionMajor === 1 ? (socket ?? undefined) : undefined;
+function connectionOf(request: RequestLike): object | undefined {
+  const { httpVersionMajor, socket } = request as { httpVersionMajor?: number; socket?: unknown };
+  return httpVersionMajor === 1 && typeof socket === "object" && socket !== null ? socket : undefined;
 }
