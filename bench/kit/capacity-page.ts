@@ -37,14 +37,22 @@ export function capacityPage(results: readonly BenchResult[]): string | undefine
   ].join("\n\n")}\n`;
 }
 
-/** A bench's figure; `undefined` where it was not measured. */
+/** A bench's figure; `undefined` where the bench was not measured. */
 type Find = (bench: string, subject: string, what: string) => number | undefined;
 
 function finder(results: readonly BenchResult[]): Find {
-  return (bench, subject, what) =>
-    results
-      .find(({ name }) => name === bench)
-      ?.figures.find((figure) => figure.subject === subject && figure.what === what)?.spread.median;
+  return (bench, subject, what) => {
+    const figures = results.find(({ name }) => name === bench)?.figures ?? [];
+    const figure = figures.find((each) => each.subject === subject && each.what === what);
+    if (figures.length > 0 && !figure) throw new Error(`bench ${bench} has no figure "${what}" of "${subject}"`);
+    return figure?.spread.median;
+  };
+}
+
+/** The versions of Node that the servers ran on. */
+function nodesOf(results: readonly BenchResult[]): string[] {
+  const figures = results.find(({ name }) => name === "hit-http")?.figures ?? [];
+  return [...new Set(figures.flatMap(({ subject }) => /^portero, (Node \d+)$/.exec(subject)?.[1] ?? []))];
 }
 
 function oneProcess(results: readonly BenchResult[]): string[][] {
@@ -61,8 +69,8 @@ function oneProcess(results: readonly BenchResult[]): string[][] {
       find("growth", "1,000,000 entries", "bytes/entry"),
       (bytes) => mebibytes(bytes * 1e6),
     ],
-    ["a cached user", find("hit", "requireAuth()", "ns"), (nanos) => `${formatNumber(nanos)} ns`],
-    ...["Node 20", "Node 24"].map((node): (typeof rows)[number] => [
+    ["a cached user", find("hit", "requireAuth(), another user", "ns"), (nanos) => `${formatNumber(nanos)} ns`],
+    ...nodesOf(results).map((node): (typeof rows)[number] => [
       `requests of cached users, in Express 5, ${node}`,
       find("hit-http", `portero, ${node}`, "requests/s"),
       (value) => `${formatNumber(value)}/s`,
