@@ -35,7 +35,8 @@ export class FlightRules {
       if (other.began.at < ask.began.at - 10 * budgets(this.#settings).deadlineMs) continue;
       if (isAloft(other)) this.#checkSingleFlight(ask, other);
     }
-    const last = earlier.findLast(({ verdict }) => verdict);
+    // What was overtaken on its way is not kept: what overtook it counts.
+    const last = earlier.findLast((each) => each.verdict && !isOvertaken(each, earlier));
     if (!last?.verdict) return;
     if (last.verdict.result.kind === "refused") this.#checkRefusalKept(ask, last);
     else this.#checkAnswerKept(ask, last);
