@@ -40,10 +40,10 @@ export const hit: Bench = {
       passed++;
     };
     let at = 0;
-    let found = 0;
+    let notFound = 0;
     const floor = () => {
       at = (at + 1) % USERS;
-      if (lru.get(hash("sha256", tokens[at]!, "base64url"))) found++;
+      if (!lru.get(hash("sha256", tokens[at]!, "base64url"))) notFound++;
     };
     const ours = (requests: readonly IncomingMessage[]) => () => {
       at = (at + 1) % USERS;
@@ -81,7 +81,7 @@ export const hit: Bench = {
       counts: [
         { what: "questions to the service", is: asked, target: { exactly: USERS } },
         { what: "requests let in by 1,000 hits, at once", is: passed - before.passed, target: { exactly: 1000 } },
-        { what: "look-ups of the floor that found nothing", is: found > 0 ? 0 : 1, target: { exactly: 0 } },
+        { what: "look-ups of the floor that found nothing", is: notFound, target: { exactly: 0 } },
         { what: "hits of 1,000", is: client.status().cache.hits - before.hits, target: { exactly: 1000 } },
       ],
     };

@@ -68,6 +68,7 @@ export interface Axis {
 
 export function meetsTarget({ spread, target }: Ratio): boolean | undefined {
   if (!target) return undefined;
+  if (!Number.isFinite(spread.median)) return false;
   if ("from" in target) return spread.median >= target.from && spread.median <= target.to;
   return "atMost" in target ? spread.median <= target.atMost : spread.median >= target.atLeast;
 }

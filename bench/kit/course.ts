@@ -13,6 +13,8 @@ export interface CourseFacts<S> {
   readonly settled: number;
   /** Cached users who were not answered at once. */
   readonly missed: number;
+  /** Whether portero noticed: a breaker opened, or the shared cache was given up. */
+  readonly noticed: boolean;
   readonly beside: readonly S[];
 }
 
@@ -45,23 +47,36 @@ export class Course<S extends string> {
 
   findings({ ratios, counts }: { ratios: readonly Ratio[]; counts: readonly Count[] }): Findings {
     const cached = this.moments["cached users"];
-    const hits = (moments: readonly Moment[]) =>
-      moments.length === 0 ? Number.NaN : quantile(moments.map(tookMs), 0.5);
+    const { from, to, missed, noticed } = this.#facts;
+    const throughout = cached.filter(({ at }) => at > from && at < to);
+    const hits = (moments: readonly Moment[], share: number) =>
+      moments.length === 0 ? Number.NaN : quantile(moments.map(tookMs), share);
+    const comparedWithHealthy = (share: number) =>
+      spreadOf([hits(throughout, share) / hits(this.before(cached), share)]);
     return {
       figures: [...this.#facts.beside, "portero" as const].flatMap((name) => this.#figures(name)),
       ratios: [
         ...ratios,
         {
-          what: `${this.#title}, while it lasts: hit of a cached user / the same when healthy`,
-          spread: spreadOf([hits(this.during(cached)) / hits(this.before(cached))]),
+          what: `${this.#title}, from its beginning to its end: hits of cached users / the same when healthy`,
+          spread: comparedWithHealthy(0.5),
           target: { atMost: 1.1 },
+        },
+        {
+          what: `${this.#title}, from its beginning to its end: p99 of hits of cached users / the same when healthy`,
+          spread: comparedWithHealthy(0.99),
         },
       ],
       counts: [
         ...counts,
         {
           what: `${this.#title}: cached users who were not answered at once`,
-          is: this.#facts.missed,
+          is: missed,
+          target: { exactly: 0 },
+        },
+        {
+          what: `${this.#title}: faults that portero did not notice`,
+          is: noticed ? 0 : 1,
           target: { exactly: 0 },
         },
       ],

@@ -24,7 +24,8 @@ interface Sample extends LoadResult {
 export interface Comparison {
   readonly of: ServerKind;
   readonly with: ServerKind;
-  readonly atLeast: number;
+  /** Without a target the ratio is shown and no more. */
+  readonly atLeast?: number;
 }
 
 /** What the servers are put under: the users in turn on every connection, or one on each. */
@@ -58,7 +59,7 @@ export async function compareServers(loads: readonly HttpLoad[], context: Contex
         ratios.push({
           what: `requests/s of ${ours} / ${theirs}, ${where}`,
           spread: ratioOf(of(ours, throughput), of(theirs, throughput)),
-          target: { atLeast },
+          ...(atLeast !== undefined && { target: { atLeast } }),
         });
         ratios.push({
           what: `CPU of ${ours} / ${theirs}, ${where}`,

@@ -3,14 +3,14 @@ import type { Spread } from "./spread.js";
 
 /** Three digits that count, thousands apart. */
 export function formatNumber(value: number): string {
-  if (Number.isNaN(value)) return "not measured"; // the machine was too slow
+  if (!Number.isFinite(value)) return "not measured"; // the machine was too slow
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 1 ? 2 : 3;
   return value.toLocaleString("en-US", { maximumFractionDigits: digits });
 }
 
 /** The median, and in brackets from where to where the rounds went. */
 export function formatSpread({ median, min, max }: Spread): string {
-  if (min === max || Number.isNaN(median)) return formatNumber(median);
+  if (min === max || !Number.isFinite(median)) return formatNumber(median);
   return `${formatNumber(median)} (${formatNumber(min)} – ${formatNumber(max)})`;
 }
 

@@ -21,7 +21,7 @@ export interface BenchResult extends Findings {
 
 export async function readResults(): Promise<BenchResult[]> {
   const text = await readFile(FILE, "utf8").catch(() => "[]"); // nothing was measured yet
-  return JSON.parse(text) as BenchResult[];
+  return JSON.parse(text, (_key, value) => (value === null ? Number.NaN : value)) as BenchResult[]; // JSON has no NaN
 }
 
 /** Puts new results in the place of the old ones of the same benches, and returns all. */

@@ -63,6 +63,10 @@ export class World {
     const started = performance.now();
     let settled = from + SETTLED_MS;
     const opened = new Set<string>();
+    let cacheLost = false;
+    client.on("cache", ({ available }) => {
+      cacheLost ||= !available;
+    });
     client.on("breaker", ({ upstream, to: state }) => {
       if (state !== "open" || opened.has(upstream)) return; // a probe that failed opens it again
       opened.add(upstream);
@@ -86,7 +90,8 @@ export class World {
       { at: to, run: plan.relief },
     ];
     const moments = await recordTimeline({ requests, everyMs, lengthMs, events });
-    return new Course(title, moments, { from, settled, to, missed, beside: Object.keys(plan.beside) as S[] });
+    const noticed = opened.size > 0 || cacheLost;
+    return new Course(title, moments, { from, settled, to, missed, noticed, beside: Object.keys(plan.beside) as S[] });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -96,7 +96,7 @@ export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
   inRealm(realm: string): AuthError<C> {
     if (realm === (this.#options.realm ?? DEFAULT_REALM)) return this;
     const { cause } = this;
-    return new AuthError(this.code, { ...this.#options, message: this.message, cause, realm });
+    return create(this.code, { ...this.#options, message: this.message, cause, realm });
   }
 
   /** Also true for an error of the other module format's copy of this package. */
@@ -108,6 +108,11 @@ export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
   get [BRAND](): true {
     return true;
   }
+}
+
+/** Apart from the class: one that speaks of itself is called otherwise once it is bundled. */
+function create<C extends AuthErrorCode>(code: C, options: AuthErrorOptions): AuthError<C> {
+  return new AuthError(code, options);
 }
 
 /** Any {@link AuthError}, as a union to switch on: `switch (error.code)` narrows `error.status` with it. */

@@ -18,18 +18,20 @@ export class PresentedToken {
   }
 }
 
-/** On `peekToken` itself: whoever puts another function in its place is asked that one. */
-const PRESENTED: unique symbol = Symbol("portero.presented");
+type Peek = (token: PresentedToken) => VerifiedToken | undefined;
 
-type Peek<T> = (token: T) => VerifiedToken | undefined;
+/** By the very function that a client has: whoever puts another one in its place, or around it, is asked that one. */
+const peeks = new WeakMap<AuthClient["peekToken"], Peek>();
 
 /** A client's `peekToken`, made of one that takes presented tokens. */
-export function createPeek(peek: Peek<PresentedToken>): AuthClient["peekToken"] {
-  return Object.assign((token: string) => peek(new PresentedToken(token)), { [PRESENTED]: peek });
+export function createPeek(peek: Peek): AuthClient["peekToken"] {
+  const peekToken = (token: string) => peek(new PresentedToken(token));
+  peeks.set(peekToken, peek);
+  return peekToken;
 }
 
 /** `client.peekToken(token.text)`. */
 export function peekPresented(client: AuthClient, token: PresentedToken): VerifiedToken | undefined {
-  const peek = (client.peekToken as { [PRESENTED]?: Peek<PresentedToken> })[PRESENTED];
+  const peek = peeks.get(client.peekToken);
   return peek ? peek(token) : client.peekToken(token.text);
 }

@@ -5,7 +5,7 @@ import type { VerifiedToken } from "../auth/model.js";
 import { PresentedToken, peekPresented } from "../auth/presented-token.js";
 import { SettingReader } from "../auth/setting-reader.js";
 import { isToken } from "../auth/token-syntax.js";
-import { presentedBearer, rememberBearer } from "./presented-bearer.js";
+import { forgetBearer, presentedBearer, rememberBearer } from "./presented-bearer.js";
 import type { RequestLike } from "./request.js";
 import { requestAuthOf } from "./request-auth.js";
 
@@ -70,6 +70,7 @@ export function createAuthenticator<R>(options: AuthenticateOptions<R>): Authent
         if (!ownSource) rememberBearer(node, token);
         return known; // whatever is known has been looked at before: only a new one need be
       }
+      if (!ownSource) forgetBearer(node);
       if (!isToken(token.text)) throw new AuthError("invalid_request");
       return client.verifyToken(token.text, { fresh });
     },

@@ -33,7 +33,7 @@ export function koaAuthMiddleware<C extends KoaContext>(
       attached.user = undefined; // anonymous now: what is attached and what the guards see must not differ
       attached.locals = undefined;
     }
-    return next();
+    return goOn(next);
   }
   async function fail(error: unknown, ctx: C, next: KoaNext): Promise<unknown> {
     const isAnonymous = optional && error instanceof AuthError && error.code === "missing_token";
@@ -54,6 +54,15 @@ export function koaAuthMiddleware<C extends KoaContext>(
   };
 }
 
+/** A promise in any case, as from an async function; the one of `next` where it has one, as it has in Koa. */
+function goOn(next: KoaNext): Promise<unknown> {
+  try {
+    return Promise.resolve(next());
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
 /** Makes a middleware of a guard. */
 export function liftKoaGuard<C extends KoaContext>(name: string, guard: Guard<C>): KoaMiddleware<C> {
   return (ctx, next) => {
@@ -68,7 +77,7 @@ export function liftKoaGuard<C extends KoaContext>(name: string, guard: Guard<C>
     } catch (error) {
       return fail(error);
     }
-    return passed ? passed.then(() => next(), fail) : next();
+    return passed ? passed.then(() => next(), fail) : goOn(next);
   };
 }
 

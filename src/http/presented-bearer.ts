@@ -8,6 +8,8 @@ interface Remembered {
   readonly token: PresentedToken;
 }
 
+/** The scheme and a space; a header that is much longer than its token is not kept. */
+const MAX_AROUND = 16;
 /** Beside the connections, not on them: who logs a socket does not log a token. */
 const last = new WeakMap<object, Remembered>();
 
@@ -29,11 +31,23 @@ export function rememberBearer(request: RequestLike, token: PresentedToken): voi
   const connection = connectionOf(request);
   const header = headerOf(request, "authorization");
   if (!connection || header === undefined || last.get(connection)?.token === token) return;
-  last.set(connection, { header, token });
+  if (header.length <= token.text.length + MAX_AROUND) last.set(connection, { header, token });
 }
 
-/** The socket of a request of HTTP/1. One of HTTP/2 is shared by requests at the same time, and a proxy guards it. */
+/** Lets go of a token that is known no more. */
+export function forgetBearer(request: RequestLike): void {
+  const connection = connectionOf(request);
+  if (connection) last.delete(connection);
+}
+
+/**
+ * The socket of a request of HTTP/1 that can bring another one: not of an upgrade. One of HTTP/2 is shared by requests at the same time,
+ * and a proxy guards it.
+ */
 function connectionOf(request: RequestLike): object | undefined {
-  const { httpVersionMajor, socket } = request as { httpVersionMajor?: number; socket?: unknown };
-  return httpVersionMajor === 1 && typeof socket === "object" && socket !== null ? socket : undefined;
+  const { httpVersionMajor, socket, upgrade } = request as Partial<
+    Record<"httpVersionMajor" | "socket" | "upgrade", unknown>
+  >;
+  if (httpVersionMajor !== 1 || upgrade === true) return undefined;
+  return typeof socket === "object" && socket !== null ? socket : undefined;
 }

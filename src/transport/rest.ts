@@ -73,24 +73,29 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       signal: call.signal, // ends it at its timeout too: the stage around this one sees to that
     });
     let incoming: IncomingMessage | undefined;
-    let oversized = false;
+    let defect: string | undefined;
     answer.on("request", (request) => {
       request.once("response", (response) => {
         incoming = response;
       });
+      request.once("upgrade", (_response, socket) => {
+        defect ??= "HTTP 101";
+        socket.destroy(); // Node has let go of it, and tells nobody
+        request.emit("error", new Error(defect));
+      });
     });
     answer.on("downloadProgress", ({ transferred }) => {
-      if (oversized || transferred <= options.maxAnswerBytes) return;
-      oversized = true;
-      incoming?.destroy(new Error("too large")); // cheaper than an AbortController for each request
+      if (defect !== undefined || transferred <= options.maxAnswerBytes) return;
+      defect = "answer too large";
+      incoming?.destroy(new Error(defect)); // cheaper than an AbortController for each request
     });
     try {
       const response = await answer;
-      if (!oversized) return response;
+      if (defect === undefined) return response;
     } catch (error) {
-      if (!oversized) throw call.signal?.aborted ? call.signal.reason : fromNetworkError(error);
+      if (defect === undefined) throw call.signal?.aborted ? call.signal.reason : fromNetworkError(error);
     }
-    throw new UpstreamError("rest", "broken", "answer too large");
+    throw new UpstreamError("rest", "broken", defect);
   }
 
   return {

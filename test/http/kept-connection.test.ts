@@ -2,9 +2,10 @@ import { once } from "node:events";
 import * as http from "node:http";
 import { text } from "node:stream/consumers";
 import { inspect } from "node:util";
-import { afterEach, describe, expect, jest, test } from "@jest/globals";
-import { presentedBearer, rememberBearer } from "../../src/http/presented-bearer.js";
+import { afterEach, describe, expect, test } from "@jest/globals";
+import { forgetBearer, presentedBearer, rememberBearer } from "../../src/http/presented-bearer.js";
 import type { RequestLike } from "../../src/http/request.js";
+import type { AuthClient } from "../../src/index.js";
 import { faces } from "./faces.js";
 import { closeAll, closing, startAuth } from "./fixture.js";
 import { listen } from "./raw-request.js";
@@ -63,16 +64,26 @@ describe.each(faces)("on one connection, with $name,", (face) => {
     expect(await ask("Bearer token-ana", "Bearer token-ana")).toBe(400);
   });
 
-  test("a client whose peekToken was replaced is asked by that one", async () => {
+  test.each<[string, (peekToken: Peek, spy: Peek) => Peek]>([
+    ["another function", (_peekToken, spy) => spy],
+    ["a copy with its properties", (peekToken, spy) => Object.assign((token: string) => spy(token), peekToken)],
+    ["a proxy", (peekToken, spy) => new Proxy(peekToken, { apply: (_target, _this, [token]) => spy(token) })],
+  ])("a client with %s in the place of peekToken is asked by that one", async (_what, wrap) => {
     const { ask, client } = await keepConnection(face);
     expect([await ask("Bearer token-ana"), await ask("Bearer token-ana")]).toEqual(["ana", "ana"]);
     const eva = await client.verifyToken("token-eva");
-    const peekToken = jest.spyOn(client, "peekToken").mockReturnValue(eva);
+    const asked: string[] = [];
+    client.peekToken = wrap(client.peekToken, (token) => {
+      asked.push(token);
+      return eva;
+    });
 
     expect(await ask("Bearer token-ana")).toBe("eva");
-    expect(peekToken.mock.calls).toEqual([["token-ana"]]);
+    expect(asked).toEqual(["token-ana"]);
   });
 });
+
+type Peek = AuthClient["peekToken"];
 
 describe("What a connection keeps", () => {
   const request = (authorization: string, socket: object | null, httpVersionMajor = 1): RequestLike =>
@@ -104,9 +115,20 @@ describe("What a connection keeps", () => {
     ["on HTTP/2", request("Bearer one", {}, 2)],
     ["without a connection", request("Bearer one", null)],
     ["on what is no connection", request("Bearer one", "a socket" as never)],
+    ["of a request that ends HTTP on its connection", { ...request("Bearer one", {}), upgrade: true } as RequestLike],
+    ["of a header that is long for its token", request(`Bearer${" ".repeat(100)}one`, {})],
   ])("is nothing %s", (_where, given) => {
     rememberBearer(given, presented(given));
     expect(presented(given)).not.toBe(presented(given));
+  });
+
+  test("is let go of when it is known no more", () => {
+    const given = request("Bearer one", {});
+    const first = presented(given);
+    rememberBearer(given, first);
+    forgetBearer(given);
+
+    expect(presented(given)).not.toBe(first);
   });
 
   test("does not show when the connection is logged", () => {

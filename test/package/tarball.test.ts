@@ -96,8 +96,9 @@ describe("installed in an empty project", () => {
   test("every entry point exports the same names by import and by require()", async () => {
     const entries = JSON.parse(await node("entry-points.mjs"));
     expect(Object.keys(entries)).toHaveLength(5);
-    for (const { esm, cjs, files } of Object.values<Record<string, Record<string, string>>>(entries)) {
+    for (const { esm, cjs, files, misnamed } of Object.values<Record<string, Record<string, string>>>(entries)) {
       expect(cjs).toEqual(esm);
+      expect(misnamed).toEqual([]);
       expect(files?.esm).toContain("/dist/esm/");
       expect(files?.cjs).toContain("/dist/cjs/");
     }

@@ -92,6 +92,11 @@ export const SHAPE_ROWS: readonly RestRow[] = [
     outcome: "broken",
   },
   { name: "an answer without end", reply: reply.endless, outcome: "broken" },
+  {
+    name: "another protocol that nobody asked for",
+    reply: reply.raw("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\n"),
+    outcome: "broken",
+  },
   { name: "no HTTP", reply: reply.raw("SSH-2.0-OpenSSH_9.6\r\n"), outcome: "broken" },
   {
     name: "a response header with a control character",
