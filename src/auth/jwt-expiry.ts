@@ -3,12 +3,30 @@
  * verified; an opaque token, or an `exp` that is no finite number, has no end that we can see.
  */
 export function jwtExpiry(token: string): number | undefined {
-  const parts = token.split(".", 4);
-  const payload = parts[1];
-  if (parts.length !== 3 || !payload) return undefined;
+  const start = token.indexOf(".") + 1;
+  const end = token.indexOf(".", start);
+  if (start === 0 || end <= start || token.includes(".", end + 1)) return undefined;
+  const payload = Buffer.from(token.slice(start, end), "base64url").toString("utf8");
+  const exp = isPlain(payload) ? plainExp(payload) : parsedExp(payload);
+  return typeof exp === "number" && Number.isFinite(exp) ? exp * 1000 : undefined;
+}
+
+/** One object without another in it, nothing escaped: as almost all are. There `"exp":` is that key, and nothing else can look like it. */
+function isPlain(payload: string): boolean {
+  return payload.lastIndexOf("{") === 0 && !payload.includes("\\");
+}
+
+/** The same as {@link parsedExp}, without making everything else that stands in the payload. */
+function plainExp(payload: string): unknown {
+  const at = payload.lastIndexOf('"exp"');
+  if (at === -1) return undefined;
+  const seconds = /^"exp":(0|[1-9]\d{0,11})[,}]/.exec(payload.slice(at, at + 20))?.[1];
+  return seconds === undefined ? parsedExp(payload) : Number(seconds);
+}
+
+function parsedExp(payload: string): unknown {
   try {
-    const { exp } = JSON.parse(Buffer.from(payload, "base64url").toString("utf8")) as { exp?: unknown };
-    return typeof exp === "number" && Number.isFinite(exp) ? exp * 1000 : undefined;
+    return (JSON.parse(payload) as { exp?: unknown }).exp;
   } catch {
     return undefined; // three parts, but no JWT
   }
