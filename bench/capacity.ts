@@ -88,7 +88,7 @@ function comparisons(alone: FleetRun, shared: FleetRun) {
       computed: shared.computed.upstreamShared,
       measured: shared.upstreamPerSecond,
     },
-    { what: "GET/s", computed: shared.computed.redisGets, measured: shared.redis.getPerSecond },
+    { what: "MGET/s", computed: shared.computed.redisLooks, measured: shared.redis.mgetPerSecond },
     { what: "SET/s", computed: shared.computed.redisSets, measured: shared.redis.setPerSecond },
     { what: "PING/s", computed: shared.computed.redisPings, measured: shared.redis.pingPerSecond },
   ];

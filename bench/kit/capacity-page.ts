@@ -1,5 +1,5 @@
 import type { Figure } from "./bench.js";
-import { GETS_PER_LOOK, JITTERED, loadOf, PINGS_PER_SECOND, REFRESHED, sharesOf } from "./fleet-model.js";
+import { JITTERED, loadOf, PINGS_PER_SECOND, REFRESHED, sharesOf } from "./fleet-model.js";
 import { tableOf } from "./markdown.js";
 import { formatNumber } from "./numbers.js";
 import type { BenchResult } from "./results.js";
@@ -101,7 +101,7 @@ in the whole fleet, N·U/R in one process.
 | upstream calls, without a shared tier | N·U / (${LIFE} T + N·U/R) |
 | upstream calls, with it | U / c, where c = ${LIFE} T + U/R |
 | looks into Redis | N·U · (1 + h·p/2c) / (p + N·U/R) + U · (1 − h) · (1 − e^(−${LATE} T·R/U)) / c, where p = ${JITTERED} P is an entry's stay in the process and h = p / (p + N·U/R) the share of time in which the process holds it |
-| \`GET\` | ${GETS_PER_LOOK} · looks: the entry, and whether there is any invalidated user. While there is one (up to the longest TTL) the user's own mark makes it ${GETS_PER_LOOK + 1}; while a secret is rotated, all of it once per secret |
+| \`MGET\` | as many as looks: the entry and the mark that there are invalidated users, in one. While that mark is there (up to the longest TTL) a \`GET\` of the user's own mark comes with each |
 | \`SET\` | as many as upstream calls |
 | \`PING\` | ${PINGS_PER_SECOND} N |
 
@@ -137,7 +137,9 @@ function examples(results: readonly BenchResult[]): string {
     const entries = (held: number) => (heap === undefined ? "" : `, ${mebibytes(heap * held)}`);
     return [
       ...[example.processes, example.requestsPerSecond, users].map(formatNumber),
-      ...[load.upstreamAlone, load.upstreamShared, load.redisGets + load.redisSets + load.redisPings].map(formatNumber),
+      ...[load.upstreamAlone, load.upstreamShared, load.redisLooks + load.redisSets + load.redisPings].map(
+        formatNumber,
+      ),
       ...[load.heldAlone, load.heldShared].map((held) => `${formatNumber(held)}${entries(held)}`),
       inRedis === undefined ? "–" : mebibytes(inRedis * users),
     ];

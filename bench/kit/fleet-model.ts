@@ -14,7 +14,7 @@ export interface FleetLoad {
   /** Calls and operations per second. */
   readonly upstreamAlone: number;
   readonly upstreamShared: number;
-  readonly redisGets: number;
+  readonly redisLooks: number;
   readonly redisSets: number;
   readonly redisPings: number;
   /** Entries that one process holds at a time and that still serve. */
@@ -26,8 +26,6 @@ export interface FleetLoad {
 export const JITTERED = 0.95;
 /** An entry is renewed by the first request after four fifths of its TTL. */
 export const REFRESHED = 0.8;
-/** A look into the shared tier asks for the entry, and for the mark that there are invalidated users at all. */
-export const GETS_PER_LOOK = 2;
 /** One each 200 ms, from every process. */
 export const PINGS_PER_SECOND = 5;
 
@@ -58,7 +56,7 @@ export function loadOf({ processes, requestsPerSecond, shares, ttlMs, processTtl
   return {
     upstreamAlone,
     upstreamShared,
-    redisGets: GETS_PER_LOOK * looks,
+    redisLooks: looks,
     redisSets: upstreamShared,
     redisPings: PINGS_PER_SECOND * processes,
     heldAlone,
