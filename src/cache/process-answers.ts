@@ -54,14 +54,13 @@ export class ProcessAnswers<Q, V, P> {
       this.forget(id);
       return undefined;
     }
-    const refreshAt = askedAt + (expiresAt - askedAt) * REFRESH_AT;
     const entry: ProcessEntry<V, P> = {
       value,
       hit: this.#kind.present(value, "process", end),
       askedAt,
       freshUntil,
       staleUntil: Math.min(expiresAt + this.#options.staleIfErrorMs, end),
-      refreshAt: refreshAt < end ? refreshAt : Number.POSITIVE_INFINITY, // the service would say the same again
+      refreshAt: askedAt + (expiresAt - askedAt) * REFRESH_AT, // where `end` comes first, never
       subject: this.#kind.subjectOf?.(question, value),
     };
     storeIn(this.#options.tier, this.#prefix + id, entry, this.#kind.bytesOf(value));

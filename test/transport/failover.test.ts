@@ -162,6 +162,17 @@ describe("with breakers open", () => {
     expect(upstreams.fallbacks).toEqual(["open"]);
   });
 
+  test.each<[string, Error]>([
+    ["a refusal by REST", refused("rest")],
+    ["a fault of our own", new TypeError("a bug")],
+  ])("gRPC's: %s ends the matter as it is", async (_what, error) => {
+    const upstreams = twoUpstreams();
+    upstreams.openGrpc();
+    upstreams.rest.behaviour = error;
+    await expect(upstreams.start()).rejects.toBe(error);
+    expect(callsOf(upstreams)).toEqual([0, 1]);
+  });
+
   test("REST's: gRPC has all the time there is, and no fallback is announced that does not happen", async () => {
     const upstreams = twoUpstreams();
     upstreams.openRest();
