@@ -11,5 +11,6 @@ export {
   requirePermission,
   requireUser,
 } from "./http/koa.js";
-export type { KoaAuthOptions, KoaMiddleware, KoaNext } from "./http/koa-adapter.js";
+export type { KoaAuthOptions, KoaMiddleware } from "./http/koa-adapter.js";
 export type { KoaContext } from "./http/koa-context.js";
+export type { KoaNext } from "./http/koa-next.js";

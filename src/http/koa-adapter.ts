@@ -4,10 +4,10 @@ import { isPromise } from "../runtime/is-promise.js";
 import { type AuthenticateOptions, createAuthenticator } from "./authenticator.js";
 import type { Guard } from "./guards.js";
 import type { KoaContext } from "./koa-context.js";
+import { goOn, type KoaNext } from "./koa-next.js";
 import { toProblem } from "./problem.js";
 import { authOf, requestAuthOf, setRequestAuth } from "./request-auth.js";
 
-export type KoaNext = () => Promise<unknown>;
 export type KoaMiddleware<C = KoaContext> = (ctx: C, next: KoaNext) => Promise<unknown>;
 
 export interface KoaAuthOptions<C extends KoaContext = KoaContext> extends AuthenticateOptions<C> {
@@ -52,15 +52,6 @@ export function koaAuthMiddleware<C extends KoaContext>(
       (error) => fail(error, ctx, next),
     );
   };
-}
-
-/** A promise in any case, as from an async function; the one of `next` where it has one, as it has in Koa. */
-function goOn(next: KoaNext): Promise<unknown> {
-  try {
-    return Promise.resolve(next());
-  } catch (error) {
-    return Promise.reject(error);
-  }
 }
 
 /** Makes a middleware of a guard. */
