@@ -78,10 +78,9 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       request.once("response", (response) => {
         incoming = response;
       });
-      request.once("upgrade", (_response, socket) => {
+      request.once("upgrade", () => {
         defect ??= "HTTP 101";
-        socket.destroy(); // Node has let go of it, and tells nobody
-        request.emit("error", new Error(defect));
+        request.emit("error", new Error(defect)); // Node tells nobody; got destroys the request, and the connection with it
       });
     });
     answer.on("downloadProgress", ({ transferred }) => {

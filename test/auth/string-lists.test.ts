@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "@jest/globals";
 import { listHas, StringLists } from "../../src/auth/string-lists.js";
 
@@ -38,5 +40,51 @@ describe("Lists that are kept once", () => {
   test("are frozen, shared or not", () => {
     const lists = new StringLists();
     expect([lists.of(["a"]), lists.ofInterned(["a"]), lists.ofInterned([])].every(Object.isFrozen)).toBe(true);
+  });
+});
+
+describe("Strings that are kept once", () => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage: () => void = runInNewContext("gc");
+  const KIB = 1024;
+  /** A string of its own with this text, of 1 KiB. */
+  const textOf = (n: number) => Buffer.from(`permission-${n}`.padEnd(KIB, "*")).toString("latin1");
+  /** Bytes of the heap that what `fill` returns keeps alive. */
+  function heapOf(fill: () => unknown): number {
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    const kept = fill();
+    collectGarbage();
+    const bytes = process.memoryUsage().heapUsed - before;
+    expect(kept).toBeDefined();
+    return bytes;
+  }
+
+  test("are one for all lists", () => {
+    const bytes = heapOf(() => {
+      const lists = new StringLists();
+      return [lists, Array.from({ length: 2_000 }, (_, n) => lists.ofInterned([textOf(0), textOf(1), `user-${n}`]))];
+    });
+    expect(bytes).toBeLessThan(1_000 * KIB); // 4,000 KiB where each list has its own
+  });
+
+  test("are let go of, but for the latest 20,000", () => {
+    const bytes = heapOf(() => {
+      const lists = new StringLists();
+      for (let n = 0; n < 50_000; n++) lists.ofInterned([textOf(n)]);
+      return lists;
+    });
+    expect(bytes).toBeLessThan(30_000 * KIB);
+  });
+
+  test("stay one while they are in use, however many come and go", () => {
+    const bytes = heapOf(() => {
+      const lists = new StringLists();
+      return Array.from({ length: 8 }, (_, generation) => {
+        for (let n = 0; n < 6_000; n++) lists.ofInterned([`passer-by-${generation}-${n}`]);
+        return Array.from({ length: 5_000 }, (_, n) => lists.ofInterned([textOf(n)]));
+      });
+    });
+    expect(bytes).toBeLessThan(15_000 * KIB); // 40,000 KiB where each has its own
   });
 });

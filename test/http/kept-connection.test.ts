@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import * as http from "node:http";
+import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, test } from "@jest/globals";
@@ -14,12 +15,22 @@ afterEach(closeAll);
 
 const users = { "token-ana": { id: "ana" }, "token-eva": { id: "eva" } };
 
+/** A request as far as it matters here. */
+function requestOf(authorization: string, socket: object | null, httpVersionMajor = 1): RequestLike {
+  return {
+    headers: { authorization },
+    rawHeaders: ["Authorization", authorization],
+    httpVersionMajor,
+    socket,
+  } as never;
+}
+
 /** A guarded app, and one connection to it that is kept from request to request. */
 async function keepConnection(face: (typeof faces)[number]) {
   const { service, client } = await startAuth({ users });
   const server = http.createServer(face.serve("/", face.requireAuth({ client })));
-  let connections = 0;
-  server.on("connection", () => connections++);
+  const connections: Socket[] = [];
+  server.on("connection", (socket) => connections.push(socket));
   const port = await listen(server);
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   closing({ close: async () => agent.destroy() });
@@ -30,7 +41,7 @@ async function keepConnection(face: (typeof faces)[number]) {
     const body = await text(response);
     return response.statusCode === 200 ? JSON.parse(body).user.id : (response.statusCode ?? 0);
   };
-  return { service, client, ask, connections: () => connections };
+  return { service, client, ask, connections };
 }
 
 describe.each(faces)("on one connection, with $name,", (face) => {
@@ -44,16 +55,24 @@ describe.each(faces)("on one connection, with $name,", (face) => {
 
     expect(seen).toEqual(["ana", "ana", "eva", "ana", "eva", "eva", 401, "ana", 401, "eva"]);
     expect(service.calls.VerifyToken).toBe(3);
-    expect(connections()).toBe(1);
+    expect(connections).toHaveLength(1);
   });
 
   test("a token that is invalidated and refused is let in no more", async () => {
-    const { ask, client, service } = await keepConnection(face);
+    const { ask, client, service, connections } = await keepConnection(face);
+    const kept = () => {
+      const presented = () => presentedBearer(requestOf("Bearer token-ana", connections[0]!));
+      const first = presented();
+      return presented() === first;
+    };
     expect([await ask("Bearer token-ana"), await ask("Bearer token-ana")]).toEqual(["ana", "ana"]);
+    expect(kept()).toBe(true);
     service.refuse("token-ana");
     await client.invalidateToken("token-ana");
 
     expect([await ask("Bearer token-ana"), await ask("Bearer token-ana")]).toEqual([401, 401]);
+    expect(connections).toHaveLength(1);
+    expect(kept()).toBe(false);
   });
 
   test("a second Authorization header is refused, also behind the same first one", async () => {
@@ -86,8 +105,6 @@ describe.each(faces)("on one connection, with $name,", (face) => {
 type Peek = AuthClient["peekToken"];
 
 describe("What a connection keeps", () => {
-  const request = (authorization: string, socket: object | null, httpVersionMajor = 1): RequestLike =>
-    ({ headers: { authorization }, rawHeaders: ["Authorization", authorization], httpVersionMajor, socket }) as never;
   const presented = (given: RequestLike) => {
     const token = presentedBearer(given);
     if (!token) throw new Error("no token");
@@ -96,34 +113,34 @@ describe("What a connection keeps", () => {
 
   test("is the token of the last known request, for the same header alone", () => {
     const socket = {};
-    const first = presented(request("Bearer one", socket));
-    rememberBearer(request("Bearer one", socket), first);
+    const first = presented(requestOf("Bearer one", socket));
+    rememberBearer(requestOf("Bearer one", socket), first);
 
-    expect(presented(request("Bearer one", socket))).toBe(first);
-    expect(presented(request("Bearer one", {}))).not.toBe(first);
-    expect(presented(request("Bearer two", socket)).text).toBe("two");
-    expect(presentedBearer(request("Basic one", socket))).toBeUndefined();
-    expect(presented(request("Bearer one", socket)).id).toBe(first.id);
+    expect(presented(requestOf("Bearer one", socket))).toBe(first);
+    expect(presented(requestOf("Bearer one", {}))).not.toBe(first);
+    expect(presented(requestOf("Bearer two", socket)).text).toBe("two");
+    expect(presentedBearer(requestOf("Basic one", socket))).toBeUndefined();
+    expect(presented(requestOf("Bearer one", socket)).id).toBe(first.id);
   });
 
   test("is nothing where nobody was known", () => {
     const socket = {};
-    expect(presented(request("Bearer one", socket))).not.toBe(presented(request("Bearer one", socket)));
+    expect(presented(requestOf("Bearer one", socket))).not.toBe(presented(requestOf("Bearer one", socket)));
   });
 
   test.each<[string, RequestLike]>([
-    ["on HTTP/2", request("Bearer one", {}, 2)],
-    ["without a connection", request("Bearer one", null)],
-    ["on what is no connection", request("Bearer one", "a socket" as never)],
-    ["of a request that ends HTTP on its connection", { ...request("Bearer one", {}), upgrade: true } as RequestLike],
-    ["of a header that is long for its token", request(`Bearer${" ".repeat(100)}one`, {})],
+    ["on HTTP/2", requestOf("Bearer one", {}, 2)],
+    ["without a connection", requestOf("Bearer one", null)],
+    ["on what is no connection", requestOf("Bearer one", "a socket" as never)],
+    ["of a request that ends HTTP on its connection", { ...requestOf("Bearer one", {}), upgrade: true } as RequestLike],
+    ["of a header that is long for its token", requestOf(`Bearer${" ".repeat(100)}one`, {})],
   ])("is nothing %s", (_where, given) => {
     rememberBearer(given, presented(given));
     expect(presented(given)).not.toBe(presented(given));
   });
 
   test("is let go of when it is known no more", () => {
-    const given = request("Bearer one", {});
+    const given = requestOf("Bearer one", {});
     const first = presented(given);
     rememberBearer(given, first);
     forgetBearer(given);
@@ -133,7 +150,7 @@ describe("What a connection keeps", () => {
 
   test("does not show when the connection is logged", () => {
     const socket = {};
-    const given = request("Bearer one-secret", socket);
+    const given = requestOf("Bearer one-secret", socket);
     rememberBearer(given, presented(given));
 
     expect(presented(given)).toBe(presented(given));

@@ -13,7 +13,20 @@ function expected(payload: string): number | undefined {
 
 /** Texts and keys that could be taken for the one that counts. */
 const lookalike = fc.oneof(
-  fc.constantFrom("exp", '"exp"', '"exp":1,', '"exp":1}', "{", "}", "\\", '\\"exp\\":1,', "e\\u0078p", ":", ","),
+  fc.constantFrom(
+    "exp",
+    '"exp"',
+    '"exp":1,',
+    '"exp":1}',
+    "{",
+    "}",
+    "\\",
+    '\\"exp\\":1,',
+    "e\\u0078p",
+    'x"exp',
+    ":",
+    ",",
+  ),
   fc.string({ maxLength: 8 }),
 );
 const leaf = fc.oneof(lookalike, fc.integer(), fc.double(), fc.constantFrom(null, true, 4102444800, 1.5, 1e300, -1, 0));
@@ -75,6 +88,15 @@ describe("The end of a JWT", () => {
     ["null", tokenOf("null")],
   ])("is none in %s", (_what, token) => {
     expect(jwtExpiry(token)).toBeUndefined();
+  });
+
+  test.each([
+    ["another claim that ends like it", '{"exp":4102444800,"not\\"exp":1}'],
+    ["an escape in its name", '{"\\u0065xp":4102444800}'],
+    ["an object before it", '{"exp":1,"of":{"exp":2},"exp":4102444800}'],
+    ["an object behind it", '{"exp":4102444800,"of":{"exp":1}}'],
+  ])("is the token's own, with %s", (_what, payload) => {
+    expect(jwtExpiry(tokenOf(payload))).toBe(4_102_444_800_000);
   });
 
   test("is there in a token of the usual form", () => {

@@ -179,3 +179,14 @@ describe("the status of a look-up", () => {
     expect(logger.lines).toEqual([]);
   });
 });
+
+test("a connection that turns to another protocol is closed, not left behind", async () => {
+  const closed = new Promise<void>((resolve) => {
+    const switches: reply.RestReply = (response) => {
+      response.socket?.once("close", () => resolve());
+      response.socket?.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n");
+    };
+    void start(switches).then(({ client }) => client.getUserPermissions(REF).catch(() => undefined));
+  });
+  await closed;
+});
