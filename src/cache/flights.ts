@@ -63,7 +63,7 @@ export class Flights<T, C> {
     const others = this.#live.get(id);
     if (others) others.push(flight);
     else this.#live.set(id, [flight]);
-    flight.landed = fly(flight).finally(() => this.#arrive(flight));
+    flight.landed = this.#land(flight, fly);
     flight.landed.catch(() => undefined); // it is detached: everyone aboard may have left
     return flight;
   }
@@ -88,6 +88,14 @@ export class Flights<T, C> {
   overtake(flight: Flight<T, C>): void {
     const { id, askedAs } = flight as LiveFlight<T, C>;
     for (const other of this.#live.get(id) ?? []) other.overtakenBy = Math.max(other.overtakenBy, askedAs);
+  }
+
+  async #land(flight: LiveFlight<T, C>, fly: (flight: Flight<T, C>) => Promise<T>): Promise<T> {
+    try {
+      return await fly(flight);
+    } finally {
+      this.#arrive(flight);
+    }
   }
 
   #arrive(flight: LiveFlight<T, C>): void {

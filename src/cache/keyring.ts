@@ -1,4 +1,4 @@
-import { createHmac, hash, hkdfSync } from "node:crypto";
+import { createHmac, createSecretKey, hash, hkdfSync, type KeyObject } from "node:crypto";
 import { open, seal } from "./seal.js";
 
 /** Where one entry lives in the shared tier, and how its content is protected there. */
@@ -50,6 +50,12 @@ export function createKeyring({ identity, secrets }: KeyringOptions): Keyring {
   };
 }
 
+/**
+ * Entries whose digests begin with the same so many characters are sealed with the same key: 4096 keys. One is good for 2^32 entries with
+ * random IVs (NIST SP 800-38D, 8.3), and making one for each entry would cost more than to open it.
+ */
+const SHARE_LENGTH = 2;
+
 /** Makes the slot of an entry from its kind and its whole name. */
 type Cutter = (kind: string, name: string) => Slot;
 
@@ -58,11 +64,17 @@ function cutPlain(kind: string, name: string): Slot {
 }
 
 function sealingCutter(secret: string): Cutter {
-  const [naming, sealing] = [derive(secret, "name"), derive(secret, "seal")];
+  const naming = derive(secret, "name");
+  const sealing = new Map<string, KeyObject>();
+  const sealingKey = (share: string) => {
+    const key = sealing.get(share) ?? derive(secret, `seal ${share}`);
+    sealing.set(share, key);
+    return key;
+  };
   return (kind, name) => {
-    const key = keyOf(kind, createHmac("sha256", naming).update(name).digest("base64url"));
-    // A key of its own for each entry: what was sealed for one slot opens in no other.
-    const entryKey = () => createHmac("sha256", sealing).update(key).digest();
+    const digest = createHmac("sha256", naming).update(name).digest("base64url");
+    const key = keyOf(kind, digest);
+    const entryKey = () => sealingKey(digest.slice(0, SHARE_LENGTH));
     return { key, seal: (text) => seal(text, entryKey(), key), open: (text) => open(text, entryKey(), key) };
   };
 }
@@ -71,6 +83,6 @@ function keyOf(kind: string, digest: string): string {
   return `portero:1:${kind}:${digest}`;
 }
 
-function derive(secret: string, purpose: string): Buffer {
-  return Buffer.from(hkdfSync("sha256", secret, "", `portero shared cache ${purpose} v1`, 32));
+function derive(secret: string, purpose: string): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync("sha256", secret, "", `portero shared cache ${purpose} v1`, 32)));
 }

@@ -22,7 +22,16 @@ export function raceTimeout<T>(promise: Promise<T>, clock: Clock, ms: number, la
     let timer = clock.setTimeout(() => {
       timer = clock.setTimeout(() => reject(late()), 0);
     }, ms);
-    promise.then(resolve, reject).finally(() => timer.clear());
+    promise.then(
+      (value) => {
+        timer.clear();
+        resolve(value);
+      },
+      (error) => {
+        timer.clear();
+        reject(error);
+      },
+    );
   });
 }
 

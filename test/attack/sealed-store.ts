@@ -1,5 +1,4 @@
-import KeyvRedis, { createClient } from "@keyv/redis";
-import { Keyv } from "keyv";
+import { createClient } from "@keyv/redis";
 import type { CacheOptions } from "../../src/auth/options.js";
 import { MemoryStore } from "../cache/memory-store.js";
 import type { ManualClock } from "../support/manual-clock.js";
@@ -39,19 +38,13 @@ export async function openRedis(afterwards: Afterwards): Promise<OpenStore> {
   client.on("error", () => undefined);
   await client.connect();
   afterwards(() => client.destroy());
-  const keyv = new Keyv(new KeyvRedis(client as never) as never, {
-    useKeyPrefix: false,
-    serialize: ({ value }) => value as string,
-    deserialize: (text) => ({ value: text as never }),
-  });
   const all = async () => (await client.keys("*")).sort();
-  const ownKey = (key: string) => key.slice(key.indexOf("portero:")); // Keyv puts its namespace before it
   return {
     cache: { redisUrl: server.url },
-    keys: async (kind) => (await all()).map(ownKey).filter((key) => key.split(":")[2] === kind),
-    read: async (key) => String(await keyv.get(key)),
-    write: async (key, text) => void (await keyv.set(key, text)),
-    delete: async (key) => void (await keyv.delete(key)),
+    keys: async (kind) => (await all()).filter((key) => key.split(":")[2] === kind),
+    read: async (key) => String(await client.get(key)),
+    write: async (key, text) => void (await client.set(key, text)),
+    delete: async (key) => void (await client.del(key)),
     dump: async () => JSON.stringify(await Promise.all((await all()).map(async (key) => [key, await client.get(key)]))),
   };
 }

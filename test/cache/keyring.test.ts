@@ -236,8 +236,21 @@ test("Keys and seals are made as every process of a fleet makes them, whatever i
   expect(slot.key).toBe(`portero:1:locals:${name}`);
 
   const sealed = Buffer.from(slot.seal("señas"), "base64url");
-  const decipher = createDecipheriv("aes-256-gcm", mac(derive("seal"), slot.key), sealed.subarray(0, 12));
+  const decipher = createDecipheriv("aes-256-gcm", derive(`seal ${name.slice(0, 2)}`), sealed.subarray(0, 12));
   decipher.setAAD(Buffer.from(slot.key)).setAuthTag(sealed.subarray(12, 28));
   expect(Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]).toString("utf8")).toBe("señas");
   expect(slot.open(sealed.toString("base64url"))).toBe("señas");
+});
+
+test("What was sealed for one slot opens in no other, also in none that shares its key", () => {
+  const { slots } = createKeyring({ identity: "catalog", secrets: [NEW] });
+  const [slot] = slots("token", "ana");
+  const shareOf = ({ key }: { key: string }) => key.slice(0, "portero:1:token:".length + 2);
+  const others = Array.from({ length: 40_000 }, (_, n) => slots("token", `ben-${n}`)[0]!);
+  const sameShare = others.filter((other) => shareOf(other) === shareOf(slot!));
+  expect(sameShare.length).toBeGreaterThan(0);
+  const stored = slot!.seal("ana's");
+
+  expect(slot!.open(stored)).toBe("ana's");
+  for (const other of [...sameShare, ...others.slice(0, 10)]) expect(other.open(stored)).toBeUndefined();
 });
