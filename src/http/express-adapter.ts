@@ -6,7 +6,7 @@ import { createAuthenticator } from "./authenticator.js";
 import { type AuthOptions, answer } from "./express-answer.js";
 import type { ExpressRequest, Handler, Next } from "./express-request.js";
 import type { Guard } from "./guards.js";
-import { authOf, requestAuthOf, setRequestAuth } from "./request-auth.js";
+import { attachAuth, authOf, requestAuthOf } from "./request-auth.js";
 
 /** Authenticates every request; with `optional`, lets those without credentials through as anonymous. */
 export function authMiddleware<R extends IncomingMessage>(
@@ -17,14 +17,7 @@ export function authMiddleware<R extends IncomingMessage>(
   const { onError } = options;
 
   function attach(auth: VerifiedToken | undefined, req: ExpressRequest, next: Next): void {
-    const earlier = setRequestAuth(req, { client, auth, realm, onError });
-    if (auth) {
-      req.user = auth.user;
-      req.locals = auth.locals;
-    } else if (earlier?.auth && req.user === earlier.auth.user) {
-      req.user = undefined; // anonymous now: what is attached and what the guards see must not differ
-      req.locals = undefined;
-    }
+    attachAuth(req, req, { client, auth, realm, onError });
     next();
   }
   function fail(error: unknown, req: R, res: ServerResponse, next: Next): void {

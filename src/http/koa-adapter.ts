@@ -6,7 +6,7 @@ import type { Guard } from "./guards.js";
 import type { KoaContext } from "./koa-context.js";
 import { goOn, type KoaNext } from "./koa-next.js";
 import { toProblem } from "./problem.js";
-import { authOf, requestAuthOf, setRequestAuth } from "./request-auth.js";
+import { attachAuth, authOf, requestAuthOf } from "./request-auth.js";
 
 export type KoaMiddleware<C = KoaContext> = (ctx: C, next: KoaNext) => Promise<unknown>;
 
@@ -24,15 +24,7 @@ export function koaAuthMiddleware<C extends KoaContext>(
   const { onError } = options;
 
   function attach(auth: VerifiedToken | undefined, ctx: C, next: KoaNext): Promise<unknown> {
-    const earlier = setRequestAuth(ctx.req, { client, auth, realm, onError });
-    const attached = ctx.state as { user?: unknown; locals?: unknown };
-    if (auth) {
-      attached.user = auth.user;
-      attached.locals = auth.locals;
-    } else if (earlier?.auth && attached.user === earlier.auth.user) {
-      attached.user = undefined; // anonymous now: what is attached and what the guards see must not differ
-      attached.locals = undefined;
-    }
+    attachAuth(ctx.req, ctx.state, { client, auth, realm, onError });
     return goOn(next);
   }
   async function fail(error: unknown, ctx: C, next: KoaNext): Promise<unknown> {

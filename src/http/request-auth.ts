@@ -19,11 +19,23 @@ export function requestAuthOf(request: object): RequestAuth | undefined {
   return (request as { [KEY]?: RequestAuth })[KEY];
 }
 
-/** Returns what was there before. */
-export function setRequestAuth(request: object, auth: RequestAuth): RequestAuth | undefined {
+/** Where handlers find it: the request of Express, the state of Koa. */
+interface Attached {
+  user?: unknown;
+  locals?: unknown;
+}
+
+/** Attaches it to the request, and the user and the locals to where handlers look for them. */
+export function attachAuth(request: object, attached: Attached, state: RequestAuth): void {
   const earlier = requestAuthOf(request);
-  (request as { [KEY]?: RequestAuth })[KEY] = auth;
-  return earlier;
+  (request as { [KEY]?: RequestAuth })[KEY] = state;
+  if (state.auth) {
+    attached.user = state.auth.user;
+    attached.locals = state.auth.locals;
+  } else if (earlier?.auth && attached.user === earlier.auth.user) {
+    attached.user = undefined; // anonymous now: what is attached and what the guards see must not differ
+    attached.locals = undefined;
+  }
 }
 
 /** Whom the request was let through for. */
