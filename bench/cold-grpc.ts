@@ -1,9 +1,9 @@
-import type { AskOptions, AskSample } from "./kit/ask.js";
+import { type AskingProcess, launchAskers } from "./kit/askers.js";
 import type { Bench } from "./kit/bench.js";
 import { compareClients } from "./kit/compare-clients.js";
 import { Processes } from "./kit/process.js";
 import type { AuthServiceProcess } from "./subjects/auth-service.js";
-import type { GrpcClientKind, GrpcClientOptions, GrpcClientProcess } from "./subjects/grpc-client.js";
+import type { GrpcClientKind, GrpcClientOptions } from "./subjects/grpc-client.js";
 
 const KINDS = ["bare connect-node", "portero", "@grpc/grpc-js"] as const satisfies GrpcClientKind[];
 const TARGET = 1.15;
@@ -18,20 +18,10 @@ export const coldGrpc: Bench = {
     await using processes = new Processes();
     const service = await processes.launch<AuthServiceProcess>(new URL("./subjects/auth-service.ts", import.meta.url));
     const { grpc: grpcUrl } = await service.call("urls");
-    let asked = 0;
-    const clientOf = async (kind: GrpcClientKind) => {
-      const client = await processes.launch<GrpcClientProcess>(new URL("./subjects/grpc-client.ts", import.meta.url), {
-        kind,
-        grpcUrl,
-      } satisfies GrpcClientOptions);
-      return async (options: AskOptions) => {
-        const sample = await client.call("ask", options);
-        asked += sample.asked;
-        return sample;
-      };
-    };
-    const clients = {} as Record<GrpcClientKind, (options: AskOptions) => Promise<AskSample>>;
-    for (const kind of KINDS) clients[kind] = await clientOf(kind);
+    const subject = new URL("./subjects/grpc-client.ts", import.meta.url);
+    const { clients, asked } = await launchAskers(KINDS, (kind) =>
+      processes.launch<AskingProcess>(subject, { kind, grpcUrl } satisfies GrpcClientOptions),
+    );
     const { figures, ratios } = await compareClients(
       clients,
       [
@@ -45,7 +35,7 @@ export const coldGrpc: Bench = {
       figures,
       ratios,
       counts: [
-        { what: "verifications without a call, or with two", is: Math.abs(asked - calls), target: { exactly: 0 } },
+        { what: "verifications without a call, or with two", is: Math.abs(asked() - calls), target: { exactly: 0 } },
       ],
     };
   },

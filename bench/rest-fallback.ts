@@ -1,9 +1,9 @@
-import type { AskOptions, AskSample } from "./kit/ask.js";
+import { type AskingProcess, launchAskers } from "./kit/askers.js";
 import type { Bench } from "./kit/bench.js";
 import { compareClients } from "./kit/compare-clients.js";
 import { Processes } from "./kit/process.js";
 import type { AuthServiceProcess } from "./subjects/auth-service.js";
-import type { RestClientKind, RestClientOptions, RestClientProcess } from "./subjects/rest-client.js";
+import type { RestClientKind, RestClientOptions } from "./subjects/rest-client.js";
 
 const KINDS = ["bare got", "portero"] as const satisfies RestClientKind[];
 const TARGET = 1.15;
@@ -18,21 +18,11 @@ export const restFallback: Bench = {
     await using processes = new Processes();
     const service = await processes.launch<AuthServiceProcess>(new URL("./subjects/auth-service.ts", import.meta.url));
     const { rest: restUrl } = await service.call("urls");
-    let asked = 0;
-    const clientOf = async (kind: RestClientKind) => {
-      const client = await processes.launch<RestClientProcess>(new URL("./subjects/rest-client.ts", import.meta.url), {
-        kind,
-        restUrl,
-      } satisfies RestClientOptions);
-      await service.call("takeTraffic"); // what opened the breaker
-      return async (options: AskOptions) => {
-        const sample = await client.call("ask", options);
-        asked += sample.asked;
-        return sample;
-      };
-    };
-    const clients = {} as Record<RestClientKind, (options: AskOptions) => Promise<AskSample>>;
-    for (const kind of KINDS) clients[kind] = await clientOf(kind);
+    const subject = new URL("./subjects/rest-client.ts", import.meta.url);
+    const { clients, asked } = await launchAskers(KINDS, (kind) =>
+      processes.launch<AskingProcess>(subject, { kind, restUrl } satisfies RestClientOptions),
+    );
+    await service.call("takeTraffic"); // what opened the breaker
     const { figures, ratios } = await compareClients(
       clients,
       [{ of: "portero", with: "bare got", timeAtMost: TARGET, cpuAtMost: TARGET }],
@@ -43,7 +33,7 @@ export const restFallback: Bench = {
       figures,
       ratios,
       counts: [
-        { what: "verifications without a request, or with two", is: Math.abs(asked - rest), target: { exactly: 0 } },
+        { what: "verifications without a request, or with two", is: Math.abs(asked() - rest), target: { exactly: 0 } },
         { what: "calls over gRPC", is: grpc, target: { exactly: 0 } },
       ],
     };

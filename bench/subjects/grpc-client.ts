@@ -6,7 +6,8 @@ import { credentials, loadPackageDefinition, type ServiceClientConstructor } fro
 import { loadSync } from "@grpc/proto-loader";
 import { createAuthClient } from "portero";
 import { AuthService } from "portero/proto";
-import { type AskOptions, type AskSample, keepAsking } from "../kit/ask.js";
+import { keepAsking } from "../kit/ask.js";
+import type { AskingProcess } from "../kit/askers.js";
 import { expose } from "../kit/process.js";
 import { distinctToken } from "../kit/tokens.js";
 
@@ -17,10 +18,6 @@ export interface GrpcClientOptions {
   readonly grpcUrl: string;
 }
 
-export type GrpcClientProcess = {
-  ask(options: AskOptions): Promise<AskSample>;
-};
-
 /** More than portero remembers: when a token's turn comes again, it has been forgotten. */
 const TOKENS = Array.from({ length: 4000 }, (_, user) => distinctToken(user));
 const REMEMBERED = 1000;
@@ -28,7 +25,7 @@ const REMEMBERED = 1000;
 const TIMEOUT_MS = 10_000;
 const PROTO = fileURLToPath(new URL("../../proto/auth/auth_service.proto", import.meta.url));
 
-await expose<GrpcClientOptions, GrpcClientProcess>((options) => {
+await expose<GrpcClientOptions, AskingProcess>((options) => {
   const verify = verifierOf(options);
   let at = 0;
   const askNext = () => {

@@ -1,6 +1,7 @@
 // A client that asks the auth service over REST, in a process of its own: portero whose breaker of gRPC is open, or a bare got.
 import { createAuthClient } from "portero";
-import { type AskOptions, type AskSample, keepAsking } from "../kit/ask.js";
+import { keepAsking } from "../kit/ask.js";
+import type { AskingProcess } from "../kit/askers.js";
 import { bareRest } from "../kit/bare-rest.js";
 import { expose } from "../kit/process.js";
 import { distinctToken } from "../kit/tokens.js";
@@ -12,10 +13,6 @@ export interface RestClientOptions {
   readonly restUrl: string;
 }
 
-export type RestClientProcess = {
-  ask(options: AskOptions): Promise<AskSample>;
-};
-
 /** More than portero remembers: when a token's turn comes again, it has been forgotten. */
 const TOKENS = Array.from({ length: 4000 }, (_, user) => distinctToken(user));
 const REMEMBERED = 1000;
@@ -24,7 +21,7 @@ const TIMEOUT_MS = 20_000;
 /** Where nobody listens. */
 const UNREACHABLE = "http://127.0.0.1:1";
 
-await expose<RestClientOptions, RestClientProcess>(async ({ kind, restUrl }) => {
+await expose<RestClientOptions, AskingProcess>(async ({ kind, restUrl }) => {
   const verify = kind === "portero" ? await portero(restUrl) : bareRest(restUrl, TIMEOUT_MS);
   let at = 0;
   const askNext = () => {
