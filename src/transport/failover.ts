@@ -100,14 +100,17 @@ async function orBoth<T>(failure: () => UpstreamError, answer: Promise<T>): Prom
   }
 }
 
-/** What the second upstream said after the first one's failure. A broken answer counts only when the second one could tell. */
+/**
+ * What the second upstream said after the first one's failure. A broken answer counts only when the second one answered: a token that it
+ * refused is a stranger's, who would only have to find one that makes the first one throw.
+ */
 async function settleBy<T>(failure: UpstreamError, answer: Promise<T>): Promise<T> {
   try {
     const response = await answer;
     failure.settle?.(true);
     return response;
   } catch (error) {
-    failure.settle?.(isRefusal(error));
+    failure.settle?.(false);
     if (!couldNotTell(error)) throw error;
     throw new UnavailableError([failure, error]);
   }
@@ -117,10 +120,6 @@ function giveUp(error: unknown): never {
   if (!couldNotTell(error)) throw error;
   error.settle?.(false); // nobody was there to contradict it
   throw new UnavailableError([error]);
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof UpstreamError && error.failure === "refused";
 }
 
 function couldNotTell(error: unknown): error is UpstreamError {

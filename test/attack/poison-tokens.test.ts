@@ -31,6 +31,11 @@ async function attack(client: AuthClient, attempts = ATTEMPTS): Promise<string[]
   return [...codes];
 }
 
+/** The stranger has an account, and asks with its token every time anew. */
+async function ownGoodToken(client: AuthClient): Promise<void> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) await client.verifyToken("token-own", { fresh: true });
+}
+
 /** Whom others ask for now, and over which way. */
 async function ana(client: AuthClient): Promise<string> {
   const { user, source } = await client.verifyToken("token-ana", { fresh: true });
@@ -121,21 +126,16 @@ describe("Strangers' tokens that make one side fail take the way to the service 
     const codes = await poisoned(service, () => attack(client), ...ills);
 
     expect(codes).toEqual(["invalid_token"]);
-    expect(breakers(client)[1]).toBe("closed 0");
-    expect(await ana(client)).toBe("ana by rest");
+    expect(breakers(client)).toEqual(["closed 0", "closed 0"]);
+    await service.rest.stop(); // who had been driven there would stand before a closed door now
+    expect(await ana(client)).toBe("ana by grpc");
   });
 
   test("gRPC throws at the stranger's own good token, and REST answers it", async () => {
     const service = await startService(directory);
     const client = openClient(service);
 
-    await poisoned(
-      service,
-      async () => {
-        for (let attempt = 0; attempt < ATTEMPTS; attempt++) await client.verifyToken("token-own", { fresh: true });
-      },
-      failing(service.grpc, Code.Unknown),
-    );
+    await poisoned(service, () => ownGoodToken(client), failing(service.grpc, Code.Unknown));
 
     expect(breakers(client)[1]).toBe("closed 0");
     expect(await ana(client)).toBe("ana by rest");
@@ -145,7 +145,7 @@ describe("Strangers' tokens that make one side fail take the way to the service 
     const service = await startService(directory);
     const clock = new ManualClock();
     const client = openClient(service, { clock });
-    await poisoned(service, () => attack(client), failing(service.grpc, Code.Unknown));
+    await poisoned(service, () => ownGoodToken(client), failing(service.grpc, Code.Unknown));
     expect(breakers(client)[0]).toBe("open 0");
 
     await clock.advance(RECOVERY_MS);
@@ -174,24 +174,30 @@ describe("With gRPC down, when REST is all that is left,", () => {
 });
 
 describe("A half-open breaker", () => {
-  test("is not opened again by a stranger's token that took the probe, and the next one closes it", async () => {
-    const service = await startService(directory);
-    const clock = new ManualClock();
-    const client = openClient(service, { clock });
-    service.grpc.fail();
-    for (let call = 0; call < 5; call++) await ana(client);
-    await clock.advance(RECOVERY_MS);
-    service.grpc.allow();
+  test.each([
+    ["fails at", (rest: Side) => rest.fail(500)],
+    ["refuses", (rest: Side) => rest.refuse()],
+  ])(
+    "is not opened again by a stranger's token that took the probe and REST %s, and the next one closes it",
+    async (_how, fall) => {
+      const service = await startService(directory);
+      const clock = new ManualClock();
+      const client = openClient(service, { clock });
+      service.grpc.fail();
+      for (let call = 0; call < 5; call++) await ana(client);
+      await clock.advance(RECOVERY_MS);
+      service.grpc.allow();
 
-    const ills = [failing(service.grpc, Code.Unknown), failing(service.rest, 500)];
-    await poisoned(service, () => attack(client), ...ills);
-    await clock.advance(0);
+      const ills = [failing(service.grpc, Code.Unknown), () => fall(service.rest)];
+      await poisoned(service, () => attack(client), ...ills);
+      await clock.advance(0);
 
-    expect(breakers(client)).toEqual(["half-open 0", "closed 0"]);
-    await ana(client);
-    await clock.advance(0);
-    expect(await ana(client)).toBe("ana by grpc");
-  });
+      expect(breakers(client)).toEqual(["half-open 0", "closed 0"]);
+      await ana(client);
+      await clock.advance(0);
+      expect(await ana(client)).toBe("ana by grpc");
+    },
+  );
 });
 
 describe("An upstream that stands alone", () => {

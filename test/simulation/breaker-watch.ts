@@ -2,7 +2,7 @@ import type { AuthClient } from "../../src/auth/client.js";
 import type { Upstream } from "../../src/transport/outcome.js";
 import { BreakerModel, type Ticket, type Transition } from "./breaker-model.js";
 import type { Chronicle } from "./chronicle.js";
-import { isVerdict, type Round, type Try, type TryResult } from "./records.js";
+import { isKnown, type Round, type Try, type TryResult } from "./records.js";
 import { budgets, HAIR_MS, type Settings } from "./settings.js";
 import type { VirtualClock } from "./virtual-clock.js";
 
@@ -89,11 +89,11 @@ export class BreakerWatch {
         if (result.healthy) this.#tell(attempt, "succeed");
         else if (attempt.upstream === "rest" || !this.models.rest) this.#tell(attempt, "saysNothing");
         else if (!round.rest) this.#unheard.add(attempt);
-        else if (round.rest.ended) this.#tell(attempt, isVerdict(round.rest.result) ? "fail" : "saysNothing");
+        else if (round.rest.ended) this.#tell(attempt, isKnown(round.rest.result) ? "fail" : "saysNothing");
     }
     const { grpc } = round;
     if (attempt.upstream === "rest" && grpc?.result?.kind === "broken" && this.#tickets.has(grpc)) {
-      this.#tell(grpc, isVerdict(result) ? "fail" : "saysNothing");
+      this.#tell(grpc, isKnown(result) ? "fail" : "saysNothing");
     }
   }
 

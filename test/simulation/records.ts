@@ -117,3 +117,8 @@ export function triesOf({ rounds }: Ask): Try[] {
 export function isVerdict(result: TryResult | undefined): result is TryResult & { kind: "answer" | "refused" } {
   return result?.kind === "answer" || result?.kind === "refused";
 }
+
+/** Whether the service knows whose token it is: also one who is not active any more. */
+export function isKnown(result: TryResult | undefined): boolean {
+  return result?.kind === "answer" || (result?.kind === "refused" && result.reason === "inactive_user");
+}

@@ -84,7 +84,7 @@ describe("with gRPC's breaker closed", () => {
 describe("a broken answer of gRPC", () => {
   test.each([
     ["answers", "answer", 1],
-    ["refuses", refused("rest"), 1],
+    ["refuses", refused("rest"), 0],
     ["is out of reach", unreachable("rest"), 0],
     ["is broken as well", broken("rest"), 0],
   ] as const)("when REST %s", async (_name, behaviour, failures) => {
