@@ -92,7 +92,10 @@ function connectShared({ cache, clock, logger }: Config, events: Events): { shar
   return { shared, redis };
 }
 
-/** The longest that an entry which speaks of a user can be used. */
+/** Processes that share a tier may have longer TTLs than this one, up to a day. */
+const LEAST_TOMBSTONE_MS = 24 * 3_600_000;
+
+/** The longest that an entry which speaks of a user can be used, by any process that may have it. */
 function longestLife({ ttlMs, localsTtlMs, permissionsTtlMs, staleIfErrorMs }: CacheConfig): number {
-  return Math.max(ttlMs, localsTtlMs, permissionsTtlMs) + staleIfErrorMs;
+  return Math.max(Math.max(ttlMs, localsTtlMs, permissionsTtlMs) + staleIfErrorMs, LEAST_TOMBSTONE_MS);
 }

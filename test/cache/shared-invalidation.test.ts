@@ -7,6 +7,7 @@ import { until } from "../support/until.js";
 import { fail, hang, MemoryStore } from "./memory-store.js";
 
 const anaRef = { userId: "ana", organizationId: "org-1" };
+const benRef = { userId: "ben", organizationId: "org-1" };
 const byToken = (client: AuthClient) => client.invalidateToken("token-ana");
 const byUser = (client: AuthClient) => client.invalidateUser(anaRef);
 const untold = {
@@ -85,11 +86,27 @@ describe("On a shared tier", () => {
     expect(service.calls.GetUserLocals).toBe(2);
   });
 
-  test("and longer by the time that an entry may stand in for an outage", async () => {
+  test("also where another process, whose own entries live less long, invalidates that user or another", async () => {
+    const { service, clock, store, open, client } = await onOneStore();
+    const ttls = { ttlMs: 60_000, localsTtlMs: 60_000, permissionsTtlMs: 60_000 };
+    const other = openClient(service, { clock, cache: { store, ...ttls } });
+    for (const ref of [anaRef, benRef]) await client.getUserLocals(ref);
+    await clock.advance(1);
+    await client.invalidateUser(anaRef);
+    await other.invalidateUser(benRef);
+    await clock.advance(60_001);
+    for (const ref of [anaRef, benRef]) await open().getUserLocals(ref);
+    expect(service.calls.GetUserLocals).toBe(4);
+  });
+
+  test.each([
+    ["a day, which covers processes with longer TTLs", 3_600_000, 0, 86_400_000],
+    ["longer where an entry can live longer, and stand in for an outage", 86_400_000, 60_000, 86_460_000],
+  ])("and is kept for %s", async (_how, localsTtlMs, staleIfErrorMs, keptMs) => {
     const { clock, service, store } = await onOneStore();
-    await openClient(service, { clock, cache: { store, staleIfErrorMs: 60_000 } }).invalidateUser(anaRef);
+    await openClient(service, { clock, cache: { store, localsTtlMs, staleIfErrorMs } }).invalidateUser(anaRef);
     const keys = [...store.keys("user-invalidated"), ...store.keys("any-user-invalidated")];
-    expect(keys.map((key) => store.ttlMs(key))).toEqual([3_660_000, 3_660_000]);
+    expect(keys.map((key) => store.ttlMs(key))).toEqual([keptMs, keptMs]);
   });
 
   test("nobody looks for invalidations where an answer speaks of no user", async () => {
@@ -144,6 +161,23 @@ describe.each([
     expect(client.peekToken("token-ana")).toBeUndefined();
     store.before = () => undefined;
     expect((await open().verifyToken("token-ana")).source).toBe("shared"); // nobody could tell the others
+    expect((await client.verifyToken("token-ana")).source).toBe("grpc");
+  });
+
+  test("that could not be told is not undone here by others that could not be told either", async () => {
+    const { clock, store, client } = await onOneStore();
+    await client.verifyToken("token-ana");
+    await settle();
+    await clock.advance(1);
+    store.before = (operation) => operation !== "get" && fail();
+    await expect(invalidate(client)).rejects.toMatchObject(untold);
+    for (let n = 0; n < 10_001; n++) {
+      await client.invalidateToken(`token-${n}`).catch(() => undefined);
+      await client.invalidateUser({ userId: `user-${n}`, organizationId: "org-1" }).catch(() => undefined);
+    }
+    store.before = () => undefined;
+    await clock.advance(1000);
+    expect(store.keys("token")).toHaveLength(1);
     expect((await client.verifyToken("token-ana")).source).toBe("grpc");
   });
 

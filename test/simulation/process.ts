@@ -10,7 +10,7 @@ import { BreakerWatch } from "./breaker-watch.js";
 import { CallWatch, OWN_CREDENTIAL } from "./call-watch.js";
 import { Journal } from "./journal.js";
 import type { Random } from "./random.js";
-import type { Settings } from "./settings.js";
+import { ownSettings, type Settings } from "./settings.js";
 import { simulatedUpstream } from "./upstream.js";
 import type { Witness } from "./use.js";
 import { OwnedClock } from "./virtual-clock.js";
@@ -46,7 +46,8 @@ export class SimulatedProcess implements Witness {
   readonly #world: World;
 
   constructor({ name, world, service, secrets, random, onAuthenticated }: ProcessOptions) {
-    const { settings, chronicle, clock } = world;
+    const { chronicle, clock } = world;
+    const settings = ownSettings(world.settings, world.random);
     this.name = name;
     this.service = service;
     this.settings = settings;

@@ -149,6 +149,20 @@ export function budgets({ grpcMs, restMs, deadlineMs }: Settings) {
   return { grpcMs: share(grpcMs), restMs: share(restMs), deadlineMs: whole };
 }
 
+/** The settings of one process: others on the same store may remember for longer, or for less long. */
+export function ownSettings(settings: Settings, random: Random): Settings {
+  if (settings.store === "none" || !random.chance(0.2)) return settings;
+  const { cache } = settings;
+  const own = (ttlMs: number) => Math.ceil(ttlMs * random.pick([0.01, 0.5, 1, 3]));
+  const ttls = {
+    ttlMs: own(cache.ttlMs),
+    localsTtlMs: own(cache.localsTtlMs),
+    permissionsTtlMs: own(cache.permissionsTtlMs),
+    organizationTtlMs: own(cache.organizationTtlMs),
+  };
+  return { ...settings, cache: { ...cache, ...ttls } };
+}
+
 /** The settings of a seed, and the source of all that happens in it. */
 export function settingsOf(seed: number): { settings: Settings; random: Random } {
   const random = new Random(seed);
