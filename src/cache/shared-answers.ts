@@ -1,8 +1,8 @@
 import type { Clock } from "../runtime/clock.js";
-import { createBoundedMap } from "./bounded-map.js";
 import type { Flight } from "./flights.js";
 import type { Kind } from "./kind.js";
 import type { EntryName, SharedEntry, SharedLookup, SharedTier } from "./shared-tier.js";
+import { Tombstones } from "./tombstones.js";
 import { ANY_USER_INVALIDATED, type UserInvalidations } from "./user-invalidations.js";
 
 /** An answer, and when it was asked for. */
@@ -32,8 +32,6 @@ export interface SharedAnswerLookup<V> {
 const UNKNOWN = { known: false, answer: undefined };
 const NOTHING = { known: true, answer: undefined };
 
-/** Answers whose invalidation is remembered one by one. */
-const MAX_INVALIDATED = 10_000;
 /** An entry from further in the future, in milliseconds, was written by somebody whose clock, or purpose, is not ours. */
 const MAX_SKEW_MS = 60_000;
 
@@ -44,8 +42,8 @@ export class SharedAnswers<Q, V> {
   readonly #users: UserInvalidations;
   readonly #clock: Clock;
   readonly #staleIfErrorMs: number;
-  /** When an answer was invalidated here: should the tier not have been told, this process does not take it back. */
-  readonly #invalidated = createBoundedMap<number>({ maxEntries: MAX_INVALIDATED });
+  /** What should not lie in the tier any more, by question. Should the tier not have been told, this process does not take it back. */
+  readonly #withdrawn = new Tombstones();
 
   constructor(
     kind: Pick<Kind<Q, V, unknown, unknown>, "name" | "ttlMs" | "subjectOf" | "encode" | "decode">,
@@ -78,8 +76,8 @@ export class SharedAnswers<Q, V> {
       if (mayBeInvalidated && !(await this.#users.learn(subject))) return NOTHING; // it cannot be ruled out
       if (this.#users.cover(subject, answer.askedAt)) return NOTHING;
     }
-    const voidBefore = Math.max(this.#invalidated.peek(trip.id) ?? 0, refusedAt);
-    return trip.grounded || answer.askedAt <= voidBefore ? NOTHING : { known: true, answer };
+    const isVoid = answer.askedAt <= refusedAt || this.#withdrawn.covers(trip.id, answer.askedAt);
+    return trip.grounded || isVoid ? NOTHING : { known: true, answer };
   }
 
   /** Writes behind: nobody waits for it. */
@@ -90,14 +88,18 @@ export class SharedAnswers<Q, V> {
     this.#tier.write(this.#nameOf(id), { askedAt, expiresAt, value: this.#kind.encode(value) }, keptMs);
   }
 
-  /** Deletes a refused answer; should that fail, the remembered refusal stands against it. */
-  drop(id: string): void {
-    void this.#tier.remove(this.#nameOf(id)).catch(() => undefined);
+  /**
+   * Deletes a refused answer. Should that fail, it is remembered as such: refusals are forgotten when others need their room.
+   *
+   * @param refusedAt when the service was asked, wall time in milliseconds
+   */
+  drop(id: string, refusedAt: number): void {
+    void this.#tier.remove(this.#nameOf(id)).catch(() => this.#withdrawn.record(id, refusedAt));
   }
 
   /** Rejects when the tier could not be told. */
   async invalidate(id: string): Promise<void> {
-    this.#invalidated.set(id, this.#clock.now());
+    this.#withdrawn.record(id, this.#clock.now());
     await this.#tier.remove(this.#nameOf(id));
   }
 

@@ -194,7 +194,7 @@ export class TieredCache<Q, V, P, R> {
     if (grounded) return;
     this.#flights.overtake(trip);
     const wasKept = this.#process.forget(id);
-    if (wasKept || mayBeShared) this.#shared?.drop(id);
+    if (wasKept || mayBeShared) this.#shared?.drop(id, askedAt);
     // Also where it is not to be repeated: the shared tier may still hold what it overrules.
     this.#refusals.remember(id, { reason, askedAt, ttlMs: this.#jittered(this.#kind.refusalTtlMs) });
   }

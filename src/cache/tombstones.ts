@@ -1,10 +1,10 @@
 import { createBoundedMap } from "./bounded-map.js";
 
-/** So many users are remembered one by one. */
+/** So many are remembered one by one. */
 const MAX_SUBJECTS = 10_000;
 
 /**
- * Which users were invalidated, and when: what was asked about them before then is not to be used any more.
+ * Who was invalidated – users, or single answers – and when: what was asked about them before then is not to be used any more.
  *
  * Bounded. What is forgotten for want of room raises a floor under everybody: too much is asked again, never too little.
  */
@@ -22,7 +22,7 @@ export class Tombstones {
     this.#at.set(subject, Math.max(at, this.#at.peek(subject) ?? at));
   }
 
-  /** Whether what was asked about the user at that time is void. */
+  /** Whether what was asked about the subject at that time is void. */
   covers(subject: string, askedAt: number): boolean {
     if (askedAt <= this.#floor) return true;
     if (this.#at.size === 0) return false; // the usual case, on every request

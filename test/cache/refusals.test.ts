@@ -1,5 +1,6 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
+import type { AuthClient } from "../../src/client.js";
 import { openBareClient, openClient, startService } from "../auth/open-client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { fail, MemoryStore } from "./memory-store.js";
@@ -204,23 +205,39 @@ test("A flood of garbage evicts no good entry.", async () => {
 });
 
 test("A flood of garbage does not fill the memory: what is refused is forgotten at last, oldest first.", async () => {
-  let calls = 0;
-  const transport: Transport = {
-    unary: () => {
-      calls++;
-      return Promise.reject(new ConnectError("no", Code.Unauthenticated));
-    },
-    stream: () => Promise.reject(new ConnectError("no", Code.Unimplemented)),
-  };
+  const { transport, calls } = refusingService();
   const client = openBareClient({ grpc: { transport } });
-  const garbage = Array.from({ length: 12_000 }, (_, n) => `garbage-${n}`);
-  for (const token of garbage) await client.verifyToken(token).catch(() => undefined);
-  expect(calls).toBe(12_000);
-  await client.verifyToken("garbage-11999").catch(() => undefined);
-  expect(calls).toBe(12_000);
+  await floodWithGarbage(client);
+  expect(calls()).toBe(FLOOD);
+  await client.verifyToken(`garbage-${FLOOD - 1}`).catch(() => undefined);
+  expect(calls()).toBe(FLOOD);
   await client.verifyToken("garbage-0").catch(() => undefined);
-  expect(calls).toBe(12_001);
+  expect(calls()).toBe(FLOOD + 1);
 });
+
+test.each(["fails", "is skipped"])(
+  "What a refusal overruled stays overruled after a flood of garbage, also when its deletion %s.",
+  async (how) => {
+    const service = await startService({ users: { "token-ana": { id: "ana" } } });
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const shared = { store, namespace: "shop" };
+    await openClient(service, { clock, cache: shared }).verifyToken("token-ana");
+    await settle();
+    const { transport } = refusingService();
+    const client = openBareClient({ grpc: { transport }, clock, cache: shared });
+    store.before = (operation) => (operation === "delete" || how === "is skipped") && fail();
+    for (let time = 0; time < 3; time++) {
+      await expect(client.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject(refused);
+      await settle();
+    }
+    store.before = () => undefined;
+    await clock.advance(1000); // a store that was skipped is asked again
+    await floodWithGarbage(client);
+    expect(store.keys("token")).toHaveLength(1);
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject(refused);
+  },
+);
 
 test("That nobody could tell is never remembered.", async () => {
   const service = await startService({ users: { "token-ana": { id: "ana" } } });
@@ -235,3 +252,23 @@ test("That nobody could tell is never remembered.", async () => {
   expect(service.grpc.calls.VerifyToken).toBe(2);
   expect(client.status().cache.refusals).toBe(0);
 });
+
+/** More than are remembered. */
+const FLOOD = 12_000;
+
+async function floodWithGarbage(client: AuthClient): Promise<void> {
+  for (let n = 0; n < FLOOD; n++) await client.verifyToken(`garbage-${n}`).catch(() => undefined);
+}
+
+/** An auth service in memory that knows nobody. */
+function refusingService(): { transport: Transport; calls: () => number } {
+  let calls = 0;
+  const transport: Transport = {
+    unary: () => {
+      calls++;
+      return Promise.reject(new ConnectError("no", Code.Unauthenticated));
+    },
+    stream: () => Promise.reject(new ConnectError("no", Code.Unimplemented)),
+  };
+  return { transport, calls: () => calls };
+}
