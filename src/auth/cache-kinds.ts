@@ -4,7 +4,7 @@ import type { LookupRefusal, RemoteAuthService, TokenAnswer, TokenRefusal } from
 import type { CacheConfig } from "./cache-config.js";
 import { jwtExpiry } from "./jwt-expiry.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
-import type { StringLists } from "./string-lists.js";
+import { isStrings, packed, type StringLists } from "./string-lists.js";
 
 /** How each of the four answers is cached. */
 export interface CacheKinds {
@@ -26,22 +26,27 @@ export function createCacheKinds(service: RemoteAuthService, config: CacheConfig
       ttlMs: config.ttlMs,
       refusalTtlMs: config.refusalTtlMs,
       id: tokenId,
+      hasDigestIds: true,
       ask: service.verifyToken,
       present: ({ user, locals }, source, end) =>
         Object.freeze(Number.isFinite(end) ? { user, locals, expiresAt: end, source } : { user, locals, source }),
       endOf: jwtExpiry,
       subjectOf: (_token, { user }) => subjectOf({ userId: user.id, organizationId: user.organizationId }),
-      encode: (value) => value,
+      encode: ({ user, locals }) => ({ user: { ...user, permissions: packed(user.permissions) }, locals }),
       decode: (stored) => decodeToken(stored, lists),
       bytesOf: ({ user, locals }) =>
         bytesOfTexts([user.id, user.organizationId, user.email]) +
         bytesOfTexts(user.permissions) +
         bytesOfTexts(locals),
     },
-    locals: userListKind("locals", config.localsTtlMs, service.getUserLocals, (texts) => lists.ofInterned(texts)),
-    permissions: userListKind("permissions", config.permissionsTtlMs, service.getUserPermissions, (texts) =>
-      lists.of(texts),
-    ),
+    locals: userListKind("locals", config.localsTtlMs, service.getUserLocals, {
+      encode: (locals) => locals,
+      decode: (stored) => (isStrings(stored) ? lists.ofInterned(stored) : undefined),
+    }),
+    permissions: userListKind("permissions", config.permissionsTtlMs, service.getUserPermissions, {
+      encode: packed,
+      decode: (stored) => lists.unpack(stored),
+    }),
     organization: {
       name: "organization",
       ttlMs: config.organizationTtlMs,
@@ -49,7 +54,7 @@ export function createCacheKinds(service: RemoteAuthService, config: CacheConfig
       id: (organizationId) => organizationId,
       ask: service.getOrganization,
       present: (value) => value,
-      encode: (value) => value,
+      encode: (value) => ({ ...value, modules: packed(value.modules) }),
       decode: (stored) => decodeOrganization(stored, lists),
       bytesOf: ({ id, name, plan, modules }) => bytesOfTexts([id, name, plan]) + bytesOfTexts(modules),
     },
@@ -60,7 +65,7 @@ function userListKind(
   name: string,
   ttlMs: number,
   ask: CacheKinds["locals"]["ask"],
-  share: (texts: readonly string[]) => readonly string[],
+  form: Pick<CacheKinds["locals"], "encode" | "decode">,
 ): CacheKinds["locals"] {
   return {
     name,
@@ -70,19 +75,19 @@ function userListKind(
     ask,
     present: (value) => value,
     subjectOf,
-    encode: (value) => value,
-    decode: (stored) => (isTexts(stored) ? share(stored) : undefined),
+    ...form,
     bytesOf: bytesOfTexts,
   };
 }
 
 function decodeToken(stored: unknown, lists: StringLists): TokenAnswer | undefined {
   const { user, locals } = fieldsOf(stored);
-  const { id, organizationId, email, permissions } = fieldsOf(user);
+  const { id, organizationId, email, permissions: packedPermissions } = fieldsOf(user);
   if (!isText(id) || id === "" || !isText(organizationId) || !isText(email)) return undefined;
-  if (!isTexts(permissions) || !isTexts(locals)) return undefined;
+  const permissions = lists.unpack(packedPermissions);
+  if (!permissions || !isStrings(locals)) return undefined;
   return {
-    user: Object.freeze({ id, organizationId, email, permissions: lists.of(permissions) }),
+    user: Object.freeze({ id, organizationId, email, permissions }),
     locals: lists.ofInterned(locals),
   };
 }
@@ -90,8 +95,9 @@ function decodeToken(stored: unknown, lists: StringLists): TokenAnswer | undefin
 function decodeOrganization(stored: unknown, lists: StringLists): Organization | undefined {
   const { id, name, plan, isActive, modules } = fieldsOf(stored);
   if (!isText(id) || id === "" || !isText(name) || !isText(plan)) return undefined;
-  if (typeof isActive !== "boolean" || !isTexts(modules)) return undefined;
-  return Object.freeze({ id, name, plan, isActive, modules: lists.of(modules) });
+  const list = lists.unpack(modules);
+  if (typeof isActive !== "boolean" || !list) return undefined;
+  return Object.freeze({ id, name, plan, isActive, modules: list });
 }
 
 function fieldsOf(stored: unknown): Readonly<Record<string, unknown>> {
@@ -100,10 +106,6 @@ function fieldsOf(stored: unknown): Readonly<Record<string, unknown>> {
 
 function isText(value: unknown): value is string {
   return typeof value === "string";
-}
-
-function isTexts(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every(isText);
 }
 
 /** A pointer and a string header for each, and the characters. Strings that are shared are counted again: rather too much. */

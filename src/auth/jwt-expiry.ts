@@ -6,7 +6,8 @@ export function jwtExpiry(token: string): number | undefined {
   const start = token.indexOf(".") + 1;
   const end = token.indexOf(".", start);
   if (start === 0 || end <= start || token.includes(".", end + 1)) return undefined;
-  const payload = Buffer.from(token.slice(start, end), "base64url").toString("utf8");
+  // As single bytes: what matters is ASCII, in UTF-8 too.
+  const payload = Buffer.from(token.slice(start, end), "base64url").toString("latin1");
   const exp = isPlain(payload) ? plainExp(payload) : parsedExp(payload);
   return typeof exp === "number" && Number.isFinite(exp) ? exp * 1000 : undefined;
 }

@@ -15,6 +15,7 @@ export class StringLists {
   /** The generation before: what is still in use moves on, the rest is let go with it. */
   #old: ReadonlyMap<string, string> = new Map();
   readonly #lists = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS });
+  readonly #unpacked = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS });
 
   of(strings: readonly string[]): readonly string[] {
     const key = JSON.stringify(strings);
@@ -22,6 +23,16 @@ export class StringLists {
     if (known) return known;
     const list = Object.freeze(strings.map((text) => this.#interned(text)));
     this.#lists.set(key, list);
+    return list;
+  }
+
+  /** The list that {@link packed} made this of; `undefined` for anything else. */
+  unpack(stored: unknown): readonly string[] | undefined {
+    if (typeof stored !== "string") return isStrings(stored) ? this.of(stored) : undefined;
+    const known = this.#unpacked.get(stored);
+    if (known) return known;
+    const list = this.of(stored.split(SEPARATOR));
+    this.#unpacked.set(stored, list);
     return list;
   }
 
@@ -41,6 +52,21 @@ export class StringLists {
     this.#young.set(shared, shared);
     return shared;
   }
+}
+
+const SEPARATOR = " ";
+
+/**
+ * A list's form in the shared cache: one text, so that whoever has seen the list before need not make its strings again. The names of
+ * permissions and modules hold no spaces; a list where one does stays as it is.
+ */
+export function packed(list: readonly string[]): string | readonly string[] {
+  const isPlain = list.length > 0 && !list.some((text) => text.includes(SEPARATOR));
+  return isPlain ? list.join(SEPARATOR) : list;
+}
+
+export function isStrings(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 const sets = new WeakMap<readonly string[], ReadonlySet<string>>();

@@ -99,8 +99,8 @@ export class Flights<T, C> {
   }
 
   #arrive(flight: LiveFlight<T, C>): void {
-    const others = this.#live.get(flight.id)?.filter((other) => other !== flight) ?? [];
-    if (others.length > 0) this.#live.set(flight.id, others);
-    else this.#live.delete(flight.id);
+    const flights = this.#live.get(flight.id) as LiveFlight<T, C>[];
+    if (flights.length === 1) this.#live.delete(flight.id);
+    else flights.splice(flights.indexOf(flight), 1);
   }
 }

@@ -1,6 +1,14 @@
 import { createHmac, createSecretKey, hash, hkdfSync, type KeyObject } from "node:crypto";
 import { open, seal } from "./seal.js";
 
+/** What an entry of the shared tier is called by those who write and read it. */
+export interface EntryName {
+  readonly kind: string;
+  readonly id: string;
+  /** The id is a digest already: it tells nothing, and is as long as any other. */
+  readonly isDigest?: boolean | undefined;
+}
+
 /** Where one entry lives in the shared tier, and how its content is protected there. */
 export interface Slot {
   readonly key: string;
@@ -13,7 +21,7 @@ export interface Slot {
 /** Names the entries of the shared tier. */
 export interface Keyring {
   /** The slots of an entry: the first is written, all are read. */
-  slots(kind: string, id: string): readonly Slot[];
+  slots(name: EntryName): readonly Slot[];
 }
 
 export interface KeyringOptions {
@@ -34,17 +42,15 @@ export function compoundId(...parts: readonly string[]): string {
 }
 
 export function createKeyring({ identity, secrets }: KeyringOptions): Keyring {
-  const cutters = secrets.length === 0 ? [cutPlain] : secrets.map(sealingCutter);
-  const slotsOf = (kind: string, id: string) => {
-    const name = compoundId(identity, kind, id);
-    return cutters.map((cut) => cut(kind, name));
-  };
+  const cutters =
+    secrets.length === 0 ? [plainCutter(identity)] : secrets.map((secret) => sealingCutter(identity, secret));
+  const slotsOf = (name: EntryName) => cutters.map((cut) => cut(name));
   const alone = new Map<string, readonly Slot[]>();
   return {
-    slots(kind, id) {
-      if (id !== "") return slotsOf(kind, id);
-      const slots = alone.get(kind) ?? slotsOf(kind, id); // the only entry of its kind, wanted again and again
-      alone.set(kind, slots);
+    slots(name) {
+      if (name.id !== "") return slotsOf(name);
+      const slots = alone.get(name.kind) ?? slotsOf(name); // the only entry of its kind, wanted again and again
+      alone.set(name.kind, slots);
       return slots;
     },
   };
@@ -56,27 +62,75 @@ export function createKeyring({ identity, secrets }: KeyringOptions): Keyring {
  */
 const SHARE_LENGTH = 2;
 
-/** Makes the slot of an entry from its kind and its whole name. */
-type Cutter = (kind: string, name: string) => Slot;
+/** Makes the slot of an entry. */
+type Cutter = (name: EntryName) => Slot;
 
-function cutPlain(kind: string, name: string): Slot {
-  return { key: keyOf(kind, hash("sha256", name, "base64url")), seal: (text) => text, open: (text) => text };
+function plainCutter(identity: string): Cutter {
+  const whose = hash("sha256", identity, "base64url");
+  const nameOf = namesOf(identity);
+  return (name) => {
+    const digest = name.isDigest ? `${whose}:${name.id}` : hash("sha256", nameOf(name), "base64url");
+    return new PlainSlot(keyOf(name.kind, digest));
+  };
 }
 
-function sealingCutter(secret: string): Cutter {
+/** The whole name of an entry, `compoundId(identity, kind, id)`, of which all entries of a kind have the beginning in common. */
+function namesOf(identity: string): (name: EntryName) => string {
+  const beginnings = new Map<string, string>();
+  return ({ kind, id, isDigest }) => {
+    const beginning = beginnings.get(kind) ?? compoundId(identity, kind).slice(0, -1);
+    beginnings.set(kind, beginning);
+    return isDigest ? `${beginning},"${id}"]` : `${beginning},${JSON.stringify(id)}]`;
+  };
+}
+
+class PlainSlot implements Slot {
+  readonly key: string;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+
+  seal(text: string): string {
+    return text;
+  }
+
+  open(stored: string): string {
+    return stored;
+  }
+}
+
+function sealingCutter(identity: string, secret: string): Cutter {
   const naming = derive(secret, "name");
-  const sealing = new Map<string, KeyObject>();
-  const sealingKey = (share: string) => {
-    const key = sealing.get(share) ?? derive(secret, `seal ${share}`);
-    sealing.set(share, key);
+  const keys = new Map<string, KeyObject>();
+  const keyFor = (share: string) => {
+    const key = keys.get(share) ?? derive(secret, `seal ${share}`);
+    keys.set(share, key);
     return key;
   };
-  return (kind, name) => {
-    const digest = createHmac("sha256", naming).update(name).digest("base64url");
-    const key = keyOf(kind, digest);
-    const entryKey = () => sealingKey(digest.slice(0, SHARE_LENGTH));
-    return { key, seal: (text) => seal(text, entryKey(), key), open: (text) => open(text, entryKey(), key) };
+  const nameOf = namesOf(identity);
+  return (name) => {
+    const digest = createHmac("sha256", naming).update(nameOf(name)).digest("base64url");
+    return new SealedSlot(keyOf(name.kind, digest), keyFor(digest.slice(0, SHARE_LENGTH)));
   };
+}
+
+class SealedSlot implements Slot {
+  readonly key: string;
+  readonly #secret: KeyObject;
+
+  constructor(key: string, secret: KeyObject) {
+    this.key = key;
+    this.#secret = secret;
+  }
+
+  seal(text: string): string {
+    return seal(text, this.#secret, this.key);
+  }
+
+  open(stored: string): string | undefined {
+    return open(stored, this.#secret, this.key);
+  }
 }
 
 function keyOf(kind: string, digest: string): string {

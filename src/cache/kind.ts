@@ -20,6 +20,8 @@ export interface Kind<Q, V, P, R> {
   /** How long a no is remembered in this process, in milliseconds; 0 = not at all. */
   readonly refusalTtlMs: number;
   id(question: Q): string;
+  /** Its ids are digests of the questions, in base64url. One kind alone can have such ids. */
+  readonly hasDigestIds?: boolean;
   /** Asks the service, and tells `onTry` whenever the question leaves for an upstream. Rejects when it could not tell. */
   ask(question: Q, onTry: () => void): Promise<Verdict<V, R>>;
   /** Makes what callers get, `end` being the question's own or infinite. Frozen: it is shared between them. */

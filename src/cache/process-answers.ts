@@ -1,6 +1,6 @@
 import type { Kind } from "./kind.js";
 import { type ProcessEntry, type ProcessTier, storeIn } from "./process-tier.js";
-import type { Dated } from "./shared-answers.js";
+import type { Dated } from "./trip.js";
 import type { UserInvalidations } from "./user-invalidations.js";
 
 /** From this share of its TTL on, an entry is refreshed while it still serves. */
@@ -24,22 +24,22 @@ export interface Stay {
 
 /** One kind of answer in the process tier. */
 export class ProcessAnswers<Q, V, P> {
-  readonly #kind: Pick<Kind<Q, V, P, unknown>, "name" | "present" | "subjectOf" | "bytesOf">;
+  readonly #kind: Pick<Kind<Q, V, P, unknown>, "name" | "hasDigestIds" | "present" | "subjectOf" | "bytesOf">;
   readonly #options: ProcessAnswersOptions;
   readonly #prefix: string;
 
   constructor(
-    kind: Pick<Kind<Q, V, P, unknown>, "name" | "present" | "subjectOf" | "bytesOf">,
+    kind: Pick<Kind<Q, V, P, unknown>, "name" | "hasDigestIds" | "present" | "subjectOf" | "bytesOf">,
     options: ProcessAnswersOptions,
   ) {
     this.#kind = kind;
     this.#options = options;
-    this.#prefix = `${kind.name}:`;
+    this.#prefix = kind.hasDigestIds ? "" : `${kind.name}:`; // no digest has a colon in it
   }
 
   /** What is held, fresh or not. Counts as a use. */
   find(id: string): ProcessEntry<V, P> | undefined {
-    return this.#options.tier.get(this.#prefix + id) as ProcessEntry<V, P> | undefined;
+    return this.#options.tier.get(this.#keyOf(id)) as ProcessEntry<V, P> | undefined;
   }
 
   /** Keeps an answer for as long as it may; `undefined` where that is over already. */
@@ -63,17 +63,22 @@ export class ProcessAnswers<Q, V, P> {
       refreshAt: askedAt + (expiresAt - askedAt) * REFRESH_AT, // where `end` comes first, never
       subject: this.#kind.subjectOf?.(question, value),
     };
-    storeIn(this.#options.tier, this.#prefix + id, entry, this.#kind.bytesOf(value));
+    storeIn(this.#options.tier, this.#keyOf(id), entry, this.#kind.bytesOf(value));
     return entry;
   }
 
   /** Whether anything was held. */
   forget(id: string): boolean {
-    return this.#options.tier.delete(this.#prefix + id);
+    return this.#options.tier.delete(this.#keyOf(id));
   }
 
   /** Whether an answer must not be used any more, because its user was invalidated after it was asked for. */
   isVoid({ subject, askedAt }: Pick<ProcessEntry<V, P>, "subject" | "askedAt">): boolean {
     return subject !== undefined && this.#options.users.cover(subject, askedAt);
+  }
+
+  /** Among the answers of all kinds. */
+  #keyOf(id: string): string {
+    return this.#prefix === "" ? id : this.#prefix + id;
   }
 }

@@ -16,6 +16,13 @@ const loadKeyvRedis = lazyImport(() => import("@keyv/redis"), "@keyv/redis");
  */
 export function connectRedis(url: string): RedisStore {
   const connecting = connect(url);
+  let client: Awaited<typeof connecting>["client"] | undefined;
+  connecting.then(
+    (connection) => {
+      client = connection.client;
+    },
+    () => undefined,
+  );
   const ready = connecting.then(({ connected }) => connected);
   ready.catch(() => undefined); // every operation meets the failure, and counts as a miss
   return {
@@ -23,16 +30,16 @@ export function connectRedis(url: string): RedisStore {
       ready,
       get: async (key) => (await connecting).keyv.get(key),
       // On the way of every request that only Redis can answer: past Keyv and its adapter, whose part is not needed here and takes half of the time.
-      getAll: async (keys) => (await connecting).client.mGet([...keys]),
+      getAll: (keys) =>
+        client?.mGet(keys as string[]) ?? connecting.then((connection) => connection.client.mGet(keys as string[])),
       set: async (key, value, ttlMs) => (await connecting).keyv.set(key, value, ttlMs),
       delete: async (key) => (await connecting).keyv.delete(key),
     },
     close: async () => {
       const connection = await connecting.catch(() => undefined);
       if (!connection) return; // there never was one
-      const { client, settled } = connection;
-      await settled(); // a client that is destroyed while it connects leaves its ping timer running for ever
-      if (client.isOpen) client.destroy();
+      await connection.settled(); // a client that is destroyed while it connects leaves its ping timer running for ever
+      if (connection.client.isOpen) connection.client.destroy();
     },
   };
 }

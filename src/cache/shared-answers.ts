@@ -1,33 +1,10 @@
 import type { Clock } from "../runtime/clock.js";
-import type { Flight } from "./flights.js";
+import type { EntryName } from "./keyring.js";
 import type { Kind } from "./kind.js";
-import type { EntryName, SharedEntry, SharedLookup, SharedTier } from "./shared-tier.js";
+import type { SharedEntry, SharedLookup, SharedTier } from "./shared-tier.js";
 import { Tombstones } from "./tombstones.js";
+import type { Dated, SharedAnswerLookup, Trip } from "./trip.js";
 import { ANY_USER_INVALIDATED, type UserInvalidations } from "./user-invalidations.js";
-
-/** An answer, and when it was asked for. */
-export interface Dated<V> {
-  readonly value: V;
-  readonly askedAt: number;
-  readonly expiresAt: number;
-}
-
-/** One question on its way through the tiers. */
-export type Trip<Q, V, T> = Flight<T, TripCargo<Q, V>>;
-
-export interface TripCargo<Q, V> {
-  readonly question: Q;
-  /** After which no answer may be used, by the question's own word. */
-  readonly end: number;
-  /** What the shared tier said on the way. */
-  lookup?: SharedAnswerLookup<V> | undefined;
-}
-
-/** `known`: the tier could be asked. */
-export interface SharedAnswerLookup<V> {
-  readonly known: boolean;
-  readonly answer: Dated<V> | undefined;
-}
 
 const UNKNOWN = { known: false, answer: undefined };
 const NOTHING = { known: true, answer: undefined };
@@ -37,7 +14,10 @@ const MAX_SKEW_MS = 60_000;
 
 /** One kind of answer in the shared tier: what may be believed of it, and what goes there. */
 export class SharedAnswers<Q, V> {
-  readonly #kind: Pick<Kind<Q, V, unknown, unknown>, "name" | "ttlMs" | "subjectOf" | "encode" | "decode">;
+  readonly #kind: Pick<
+    Kind<Q, V, unknown, unknown>,
+    "name" | "hasDigestIds" | "ttlMs" | "subjectOf" | "encode" | "decode"
+  >;
   readonly #tier: SharedTier;
   readonly #users: UserInvalidations;
   readonly #clock: Clock;
@@ -46,7 +26,7 @@ export class SharedAnswers<Q, V> {
   readonly #withdrawn = new Tombstones();
 
   constructor(
-    kind: Pick<Kind<Q, V, unknown, unknown>, "name" | "ttlMs" | "subjectOf" | "encode" | "decode">,
+    kind: Pick<Kind<Q, V, unknown, unknown>, "name" | "hasDigestIds" | "ttlMs" | "subjectOf" | "encode" | "decode">,
     tier: SharedTier,
     users: UserInvalidations,
     { clock, staleIfErrorMs }: { clock: Clock; staleIfErrorMs: number },
@@ -104,7 +84,7 @@ export class SharedAnswers<Q, V> {
   }
 
   #nameOf(id: string): EntryName {
-    return { kind: this.#kind.name, id };
+    return { kind: this.#kind.name, id, isDigest: this.#kind.hasDigestIds };
   }
 
   #decode(entry: SharedEntry): Dated<V> | undefined {

@@ -1,7 +1,7 @@
-import { raceTimeout } from "../runtime/abort.js";
 import { type BreakerState, CircuitBreaker } from "../runtime/circuit-breaker.js";
 import type { Clock } from "../runtime/clock.js";
-import type { Keyring, Slot } from "./keyring.js";
+import { TimeLimit } from "../runtime/time-limit.js";
+import type { EntryName, Keyring, Slot } from "./keyring.js";
 
 /** Where the shared tier keeps its entries: what Keyv offers, and nothing more. */
 export interface SharedStore {
@@ -14,12 +14,6 @@ export interface SharedStore {
   on?(event: "error", listener: (error: unknown) => void): unknown;
   /** Settles when the first attempt to connect has ended, either way. What fails before then is no sign of a dead store. */
   readonly ready?: Promise<unknown>;
-}
-
-/** What an entry is called by those who write and read it. */
-export interface EntryName {
-  readonly kind: string;
-  readonly id: string;
 }
 
 /** One entry, as it lies in the shared tier. */
@@ -63,6 +57,7 @@ export class SharedTier {
   readonly #breaker: CircuitBreaker;
   /** A store that is full still reads and deletes. */
   readonly #writeBreaker: CircuitBreaker;
+  readonly #limit: TimeLimit;
   readonly #writing = new Map<string, Promise<unknown>>();
   #errors = 0;
   #starting: boolean;
@@ -81,6 +76,7 @@ export class SharedTier {
       if (from === "closed" || to === "closed") options.onTransition?.(to === "closed");
     });
     this.#writeBreaker = breaker();
+    this.#limit = new TimeLimit(options.clock, OPERATION_MS, () => new Error("the shared cache is slow"));
     options.store.on?.("error", () => this.#errors++);
     this.#starting = options.store.ready !== undefined;
     const started = () => {
@@ -99,15 +95,13 @@ export class SharedTier {
   }
 
   /** Looks for entries, in one go where the store can do that. */
-  async read<const N extends readonly EntryName[]>(...names: N): Promise<{ [I in keyof N]: SharedLookup }> {
-    const slots = names.map(({ kind, id }) => this.#options.keyring.slots(kind, id));
-    const found = await this.#readSlots(slots.flat());
-    let at = 0;
-    const lookups = slots.map(({ length }) => {
-      at += length;
-      return latestOf(found.slice(at - length, at));
-    });
-    return lookups as { [I in keyof N]: SharedLookup };
+  read<const N extends readonly EntryName[]>(...names: N): Promise<{ [I in keyof N]: SharedLookup }> {
+    const slots = names.flatMap((name) => this.#options.keyring.slots(name));
+    const each = slots.length / names.length;
+    const found = this.#readSlots(slots);
+    const lookups =
+      each === 1 ? found : found.then((all) => names.map((_, at) => latestOf(all.slice(at * each, (at + 1) * each))));
+    return lookups as Promise<{ [I in keyof N]: SharedLookup }>;
   }
 
   /** Writes behind: nobody waits for it, nobody learns that it failed. */
@@ -121,8 +115,8 @@ export class SharedTier {
   }
 
   /** Deletes, and rejects when the store could not be told. */
-  async remove({ kind, id }: EntryName): Promise<void> {
-    const slots = this.#options.keyring.slots(kind, id);
+  async remove(name: EntryName): Promise<void> {
+    const slots = this.#options.keyring.slots(name);
     await Promise.all(
       slots.map(async ({ key }) => {
         await this.#writing.get(key)?.catch(() => undefined); // a write on its way must not arrive after the deletion
@@ -134,28 +128,28 @@ export class SharedTier {
   /** Waits for what is being written; bounded, as every write is. */
   async flush(): Promise<void> {
     await Promise.allSettled(this.#writing.values());
+    this.#limit.rest();
   }
 
-  async #readSlots(slots: readonly Slot[]): Promise<readonly SharedLookup[]> {
+  #readSlots(slots: readonly Slot[]): Promise<readonly SharedLookup[]> {
     const { store } = this.#options;
-    const one = async (slot: Slot) => {
-      try {
-        return open(slot, await this.#operate(() => store.get(slot.key)));
-      } catch {
-        return UNKNOWN;
-      }
-    };
-    if (!store.getAll || slots.length === 1) return Promise.all(slots.map(one));
-    try {
-      const stored = await this.#operate(async () => store.getAll?.(slots.map(({ key }) => key)));
-      return slots.map((slot, index) => open(slot, stored?.[index]));
-    } catch {
-      return slots.map(() => UNKNOWN);
-    }
+    if (!store.getAll || slots.length === 1) return Promise.all(slots.map((slot) => this.#readSlot(slot)));
+    const keys = slots.map(({ key }) => key);
+    return this.#operate(async () => store.getAll?.(keys)).then(
+      (stored) => slots.map((slot, at) => open(slot, stored?.[at])),
+      () => slots.map(() => UNKNOWN),
+    );
   }
 
-  #write({ kind, id }: EntryName, { askedAt, expiresAt, value }: SharedEntry, ttlMs: number): Promise<void> {
-    const [slot] = this.#options.keyring.slots(kind, id);
+  #readSlot(slot: Slot): Promise<SharedLookup> {
+    return this.#operate(() => this.#options.store.get(slot.key)).then(
+      (stored) => open(slot, stored),
+      () => UNKNOWN,
+    );
+  }
+
+  #write(name: EntryName, { askedAt, expiresAt, value }: SharedEntry, ttlMs: number): Promise<void> {
+    const [slot] = this.#options.keyring.slots(name);
     if (!slot) return Promise.resolve();
     const text = slot.seal(JSON.stringify({ askedAt, expiresAt, value }));
     const set = async () => {
@@ -171,25 +165,29 @@ export class SharedTier {
     return writing;
   }
 
-  async #operate<T>(operation: () => Promise<T>, breaker = this.#breaker): Promise<T> {
+  #operate<T>(operation: () => Promise<T>, breaker = this.#breaker): Promise<T> {
     const admission = this.#breaker.refuses ? undefined : breaker.admit();
-    if (!admission) throw new Error("the shared cache is being skipped");
+    if (!admission) return Promise.reject(new Error("the shared cache is being skipped"));
     const errorsBefore = this.#errors;
-    try {
-      const result = await raceTimeout(
-        Promise.resolve(operation()), // a store may answer at once
-        this.#options.clock,
-        OPERATION_MS,
-        () => new Error("the shared cache is slow"),
-      );
-      if (this.#errors !== errorsBefore) throw new Error("the shared cache reported an error");
-      admission.succeeded();
-      return result;
-    } catch (error) {
+    const fail = (error: unknown): never => {
       if (this.#starting) admission.inconclusive();
       else admission.failed();
       throw error;
-    }
+    };
+    return this.#limit.race(begin(operation)).then((result) => {
+      if (this.#errors !== errorsBefore) fail(new Error("the shared cache reported an error"));
+      admission.succeeded();
+      return result;
+    }, fail);
+  }
+}
+
+/** A store may answer, or fail, at once. */
+function begin<T>(operation: () => Promise<T>): Promise<T> {
+  try {
+    return Promise.resolve(operation());
+  } catch (error) {
+    return Promise.reject(error);
   }
 }
 
@@ -202,7 +200,6 @@ function open(slot: Slot, stored: unknown): SharedLookup {
 
 /** While a secret is rotated an entry may lie in two slots, and the later one counts. */
 function latestOf(found: readonly SharedLookup[]): SharedLookup {
-  if (found.length === 1) return found[0] as SharedLookup;
   const entries = found.flatMap(({ entry }) => (entry ? [entry] : []));
   const [entry] = entries.sort((one, other) => other.askedAt - one.askedAt);
   return { known: found.every(({ known }) => known), entry };

@@ -5,8 +5,9 @@ import type { Kind, Outcome } from "./kind.js";
 import { ProcessAnswers } from "./process-answers.js";
 import type { ProcessEntry, ProcessTier } from "./process-tier.js";
 import { Refusals } from "./refusals.js";
-import { type Dated, SharedAnswers, type Trip, type TripCargo } from "./shared-answers.js";
+import { SharedAnswers } from "./shared-answers.js";
 import type { SharedTier } from "./shared-tier.js";
+import { type Dated, type Trip, TripCargo } from "./trip.js";
 import type { UserInvalidations } from "./user-invalidations.js";
 
 export interface CacheTiers {
@@ -131,8 +132,8 @@ export class TieredCache<Q, V, P, R> {
   }
 
   #depart(id: string, question: Q, itinerary: Itinerary): Trip<Q, V, Outcome<P, R>> {
-    const end = this.#kind.endOf?.(question) ?? Number.POSITIVE_INFINITY;
-    return this.#flights.depart(id, { question, end }, (trip) => this.#fly(trip, itinerary));
+    const cargo = new TripCargo<Q, V>(question, this.#kind.endOf);
+    return this.#flights.depart(id, cargo, (trip) => this.#fly(trip, itinerary));
   }
 
   async #fly(
@@ -140,22 +141,22 @@ export class TieredCache<Q, V, P, R> {
     { fresh = false, youngerThan = Number.NEGATIVE_INFINITY }: Itinerary,
   ): Promise<Outcome<P, R>> {
     const { clock } = this.#options;
-    const { question, end } = trip.cargo;
+    const { cargo } = trip;
     const lookup = fresh ? undefined : await this.#shared?.find(trip, this.#refusals.askedAt(trip.id));
-    trip.cargo.lookup = lookup;
+    cargo.lookup = lookup;
     const shared = lookup?.answer;
-    if (shared && shared.askedAt > youngerThan && clock.now() < Math.min(shared.expiresAt, end)) {
+    if (shared && shared.askedAt > youngerThan && clock.now() < Math.min(shared.expiresAt, cargo.end)) {
       this.counts.sharedHits++;
       const entry = this.#mayStore(trip, shared) ? this.#keep(trip, shared) : undefined;
-      if (entry && clock.now() >= entry.refreshAt) this.#refresh(trip.id, question, entry);
-      return { kind: "answer", answer: this.#kind.present(shared.value, "shared", end) };
+      if (entry && clock.now() >= entry.refreshAt) this.#refresh(trip.id, cargo.question, entry);
+      return { kind: "answer", answer: this.#kind.present(shared.value, "shared", cargo.end) };
     }
     this.counts.misses++;
     dropOvertaken(trip);
     this.#flights.setOut(trip);
     const askedAt = clock.now();
     let triedAt = askedAt;
-    const verdict = await this.#kind.ask(question, () => {
+    const verdict = await this.#kind.ask(cargo.question, () => {
       triedAt = clock.now();
       dropOvertaken(trip);
       this.#flights.tries(trip);
@@ -171,7 +172,7 @@ export class TieredCache<Q, V, P, R> {
       this.#keep(trip, dated);
       this.#shared?.put(trip, dated);
     }
-    return { kind: "answer", answer: this.#kind.present(verdict.value, verdict.source, end) };
+    return { kind: "answer", answer: this.#kind.present(verdict.value, verdict.source, cargo.end) };
   }
 
   /** Not when an invalidation came in between, or a flight that asked later has landed. */
@@ -232,6 +233,6 @@ export class TieredCache<Q, V, P, R> {
 }
 
 /** What the shared tier said before the trip was grounded does not come back with a later try. */
-function dropOvertaken({ grounded, cargo }: Trip<unknown, unknown, unknown>): void {
+function dropOvertaken<Q, V>({ grounded, cargo }: Trip<Q, V, unknown>): void {
   if (grounded && cargo.lookup) cargo.lookup = { ...cargo.lookup, answer: undefined };
 }

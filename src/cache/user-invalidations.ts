@@ -1,6 +1,7 @@
 import type { Clock } from "../runtime/clock.js";
 import type { Epochs } from "./flights.js";
-import type { EntryName, SharedTier } from "./shared-tier.js";
+import type { EntryName } from "./keyring.js";
+import type { SharedTier } from "./shared-tier.js";
 import { Tombstones } from "./tombstones.js";
 
 const KIND = "user-invalidated";

@@ -31,6 +31,42 @@ type State =
   | { readonly name: "open"; readonly until: number }
   | { readonly name: "half-open"; probing: boolean };
 
+type Tell = (admitted: State, result: "succeeded" | "failed" | "inconclusive") => void;
+
+/** Leave for one call, under the state that it was given in. */
+class OneCall implements Admission {
+  readonly #admitted: State;
+  #tell: Tell | undefined;
+
+  constructor(admitted: State, tell: Tell) {
+    this.#admitted = admitted;
+    this.#tell = tell;
+  }
+
+  get probe(): boolean {
+    return this.#admitted.name === "half-open";
+  }
+
+  succeeded(): void {
+    this.#end("succeeded");
+  }
+
+  failed(): void {
+    this.#end("failed");
+  }
+
+  inconclusive(): void {
+    this.#end("inconclusive");
+  }
+
+  /** The first result counts. */
+  #end(result: Parameters<Tell>[1]): void {
+    const tell = this.#tell;
+    this.#tell = undefined;
+    tell?.(this.#admitted, result);
+  }
+}
+
 /**
  * A circuit breaker: closed → open after `failureThreshold` failures in a row within `windowMs`; open → half-open after `recoveryMs`;
  * half-open admits one probe at a time, which closes it or opens it again.
@@ -73,32 +109,25 @@ export class CircuitBreaker {
     // The probe's place is taken before anybody hears of it: a listener may ask at once.
     if (this.#state.name === "open") this.#moveTo({ name: "half-open", probing: true });
     else if (this.#state.name === "half-open") this.#state.probing = true;
-    return this.#admission(this.#state);
+    return new OneCall(this.#state, this.#tell);
   }
 
-  #admission(admitted: State): Admission {
-    let told = false;
-    const tell = (verdict: (state: State) => void) => () => {
-      if (told) return;
-      told = true;
-      // Identity is enough: each transition makes a new state, so a result that began under another one is late.
-      if (this.#state === admitted) verdict(admitted);
-    };
-    return {
-      probe: admitted.name === "half-open",
-      succeeded: tell((state) => {
-        if (state.name === "closed") state.failures.length = 0;
+  readonly #tell: Tell = (admitted, result) => {
+    // Identity is enough: each transition makes a new state, so a result that began under another one is late.
+    if (this.#state !== admitted) return;
+    switch (result) {
+      case "succeeded":
+        if (admitted.name === "closed") admitted.failures.length = 0;
         else this.#moveTo({ name: "closed", failures: [] });
-      }),
-      failed: tell((state) => {
-        if (state.name === "closed") this.#countFailure(state.failures);
+        break;
+      case "failed":
+        if (admitted.name === "closed") this.#countFailure(admitted.failures);
         else this.#open();
-      }),
-      inconclusive: tell((state) => {
-        if (state.name === "half-open") state.probing = false;
-      }),
-    };
-  }
+        break;
+      case "inconclusive":
+        if (admitted.name === "half-open") admitted.probing = false;
+    }
+  };
 
   #countFailure(failures: number[]): void {
     const recent = this.#recent(failures);

@@ -13,7 +13,7 @@ const SECRET = "the secret of this service, which only it knows";
 const TEXT = JSON.stringify({ askedAt: 1, expiresAt: 2, value: { user: { id: "ana" }, locals: ["madrid"] } });
 
 function slotOf(secret = SECRET, { identity = "shop", kind = "token", id = tokenId("token-ana") } = {}): Slot {
-  return createKeyring({ identity, secrets: [secret] }).slots(kind, id)[0] as Slot;
+  return createKeyring({ identity, secrets: [secret] }).slots({ kind, id })[0] as Slot;
 }
 
 describe("A sealed entry", () => {

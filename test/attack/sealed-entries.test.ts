@@ -226,7 +226,7 @@ function attacks(open: typeof openMemory): void {
       createHash("sha256").update(text).digest("base64url"),
       createHmac("sha256", "").update(text).digest("base64url"),
       ...createKeyring({ identity: "shop", secrets: [] })
-        .slots("token", text)
+        .slots({ kind: "token", id: text, isDigest: text === tokenId("token-ana") })
         .map(({ key }) => key),
     ]);
     expect(guesses.filter((guess) => dump.includes(guess))).toEqual([]);
@@ -236,7 +236,11 @@ function attacks(open: typeof openMemory): void {
     const { service, store, join, leave } = await openWorld(open);
     const key = await leave("token", verify("token-ana"), { secret: undefined });
 
-    const [slot] = createKeyring({ identity: "shop", secrets: [] }).slots("token", tokenId("token-ana"));
+    const [slot] = createKeyring({ identity: "shop", secrets: [] }).slots({
+      kind: "token",
+      id: tokenId("token-ana"),
+      isDigest: true,
+    });
 
     expect(key).toBe(slot?.key);
     expect(await store.dump()).toContain("ana@example.com");

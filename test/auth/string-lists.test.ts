@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "@jest/globals";
-import { listHas, StringLists } from "../../src/auth/string-lists.js";
+import { listHas, packed, StringLists } from "../../src/auth/string-lists.js";
 
 describe("Whether a list holds a string", () => {
   const short = Object.freeze(["a", "b"]);
@@ -41,6 +41,32 @@ describe("Lists that are kept once", () => {
     const lists = new StringLists();
     expect([lists.of(["a"]), lists.ofInterned(["a"]), lists.ofInterned([])].every(Object.isFrozen)).toBe(true);
   });
+});
+
+describe("Lists that went through the shared cache", () => {
+  test.each<readonly string[][]>([
+    [["read", "write"], ["read write"], ["read", "", "write"], [""], ["", ""], [" "], [" ", ""], []],
+    [['["read"]'], ["read"], ["[", "]"], ["a\u00a0b"], ["a\tb", "c\nd"]],
+  ])("are what they were, and each of them alone (%#)", (...written) => {
+    const lists = new StringLists();
+    const read = written.map((list) => lists.unpack(JSON.parse(JSON.stringify(packed(list)))));
+    expect(read).toEqual(written);
+    expect(new Set(read).size).toBe(written.length);
+    expect(read.every(Object.isFrozen)).toBe(true);
+  });
+
+  test("are kept once, whichever way they came", () => {
+    const lists = new StringLists();
+    const list = lists.of(["read", "write"]);
+    for (const stored of ["read write", "read write", ["read", "write"]]) expect(lists.unpack(stored)).toBe(list);
+  });
+
+  test.each([[undefined], [null], [7], [true], [{ 0: "read" }], [["read", 7]], [[null]], [[["read"]]]])(
+    "are not made of %j",
+    (stored) => {
+      expect(new StringLists().unpack(stored)).toBeUndefined();
+    },
+  );
 });
 
 describe("Strings that are kept once", () => {

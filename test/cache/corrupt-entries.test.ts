@@ -82,7 +82,7 @@ describe("A corrupt entry is a miss:", () => {
     ["with a number for an id", edit(({ value }) => void Object.assign(value.user, { id: 7 }))],
     ["with null for an organization", edit(({ value }) => void Object.assign(value.user, { organizationId: null }))],
     ["without an email", edit(({ value }) => void delete value.user.email)],
-    ["with a text for permissions", edit(({ value }) => void Object.assign(value.user, { permissions: "read" }))],
+    ["without permissions", edit(({ value }) => void delete value.user.permissions)],
     ["with numbers for permissions", edit(({ value }) => void Object.assign(value.user, { permissions: [1] }))],
     ["without locals", edit(({ value }) => void delete value.locals)],
     ["with an object for locals", edit(({ value }) => void Object.assign(value, { locals: { 0: "madrid" } }))],
@@ -94,7 +94,7 @@ describe("A corrupt entry is a miss:", () => {
   test.each<[string, (client: AuthClient) => Promise<unknown>, unknown]>([
     ["locals", (client) => client.getUserLocals(anaRef), { madrid: true }],
     ["locals", (client) => client.getUserLocals(anaRef), [1]],
-    ["permissions", (client) => client.getUserPermissions(anaRef), "read"],
+    ["permissions", (client) => client.getUserPermissions(anaRef), { read: true }],
     ["permissions", (client) => client.getUserPermissions(anaRef), null],
     ["organization", (client) => client.getOrganization("org-1"), { id: "org-1", name: "org-1", plan: "free" }],
     [

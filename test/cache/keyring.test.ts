@@ -230,7 +230,7 @@ test("Keys and seals are made as every process of a fleet makes them, whatever i
   const derive = (purpose: string) =>
     Buffer.from(hkdfSync("sha256", NEW, "", `portero shared cache ${purpose} v1`, 32));
   const mac = (key: Buffer, text: string) => createHmac("sha256", key).update(text).digest();
-  const [slot] = createKeyring({ identity: "catalog", secrets: [NEW] }).slots("locals", "ana");
+  const [slot] = createKeyring({ identity: "catalog", secrets: [NEW] }).slots({ kind: "locals", id: "ana" });
   if (!slot) throw new Error("no slot");
   const name = mac(derive("name"), JSON.stringify(["catalog", "locals", "ana"])).toString("base64url");
   expect(slot.key).toBe(`portero:1:locals:${name}`);
@@ -244,9 +244,9 @@ test("Keys and seals are made as every process of a fleet makes them, whatever i
 
 test("What was sealed for one slot opens in no other, also in none that shares its key", () => {
   const { slots } = createKeyring({ identity: "catalog", secrets: [NEW] });
-  const [slot] = slots("token", "ana");
+  const [slot] = slots({ kind: "token", id: "ana" });
   const shareOf = ({ key }: { key: string }) => key.slice(0, "portero:1:token:".length + 2);
-  const others = Array.from({ length: 40_000 }, (_, n) => slots("token", `ben-${n}`)[0]!);
+  const others = Array.from({ length: 40_000 }, (_, n) => slots({ kind: "token", id: `ben-${n}` })[0]!);
   const sameShare = others.filter((other) => shareOf(other) === shareOf(slot!));
   expect(sameShare.length).toBeGreaterThan(0);
   const stored = slot!.seal("ana's");

@@ -65,7 +65,7 @@ describe("A key of the shared cache", () => {
   });
   type Place = { identity: string; kind: string; id: string; secret: string | undefined };
   const slotOf = ({ identity, kind, id, secret }: Place) =>
-    createKeyring({ identity, secrets: secret === undefined ? [] : [secret] }).slots(kind, id)[0];
+    createKeyring({ identity, secrets: secret === undefined ? [] : [secret] }).slots({ kind, id })[0];
 
   test("belongs to one service, kind, id and secret alone", () => {
     fc.assert(
@@ -83,6 +83,28 @@ describe("A key of the shared cache", () => {
         const { key = "" } = slotOf({ ...one, id }) ?? {};
         expect(key).toMatch(/^portero:1:[a-z]+:[\w-]{43}$/);
         expect(key).not.toContain(id);
+      }),
+      runs(1000),
+    );
+  });
+
+  test("of a digest belongs to one service, digest and secret alone, and is plain too", () => {
+    const digest = fc
+      .uint8Array({ minLength: 32, maxLength: 32 })
+      .map((bytes) => Buffer.from(bytes).toString("base64url"));
+    const whose = fc.record({ identity: part, id: fc.oneof(digest, fc.constant("A".repeat(43))) });
+    const keyOf = ({ identity, id }: { identity: string; id: string }, secrets: string[]) =>
+      createKeyring({ identity, secrets }).slots({ kind: "token", id, isDigest: true })[0]?.key ?? "";
+    fc.assert(
+      fc.property(whose, whose, (one, other) => {
+        const [plain, sealed] = [keyOf(one, []), keyOf(one, ["a".repeat(32)])];
+        expect(plain).toMatch(/^portero:1:token:[\w-]{43}:[\w-]{43}$/);
+        expect(sealed).toMatch(/^portero:1:token:[\w-]{43}$/);
+        expect(sealed).not.toContain(one.id);
+        const same = one.identity === other.identity && one.id === other.id;
+        expect(plain === keyOf(other, [])).toBe(same);
+        expect(sealed === keyOf(other, ["a".repeat(32)])).toBe(same);
+        expect(sealed === keyOf(one, ["b".repeat(32)])).toBe(false);
       }),
       runs(1000),
     );

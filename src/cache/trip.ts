@@ -1,0 +1,40 @@
+import type { Flight } from "./flights.js";
+
+/** An answer, and when it was asked for. */
+export interface Dated<V> {
+  readonly value: V;
+  readonly askedAt: number;
+  readonly expiresAt: number;
+}
+
+/** `known`: the shared tier could be asked. */
+export interface SharedAnswerLookup<V> {
+  readonly known: boolean;
+  readonly answer: Dated<V> | undefined;
+}
+
+/** One question on its way through the tiers. */
+export type Trip<Q, V, T> = Flight<T, TripCargo<Q, V>>;
+
+/** What it carries. */
+export class TripCargo<Q, V> {
+  readonly question: Q;
+  /** What the shared tier said on the way. */
+  lookup: SharedAnswerLookup<V> | undefined;
+  readonly #endOf: ((question: Q) => number | undefined) | undefined;
+  #end: number | undefined;
+
+  /** @param endOf wall time in milliseconds after which no answer may be used, by the question's own word */
+  constructor(question: Q, endOf: ((question: Q) => number | undefined) | undefined) {
+    this.question = question;
+    this.#endOf = endOf;
+    // Nobody needs it before an answer is there: it is worked out as soon as the question is on the wire.
+    if (endOf) setImmediate(() => this.end);
+  }
+
+  /** After which no answer may be used; infinite where the question does not say. */
+  get end(): number {
+    this.#end ??= this.#endOf?.(this.question) ?? Number.POSITIVE_INFINITY;
+    return this.#end;
+  }
+}
