@@ -14,13 +14,14 @@ export class StringLists {
   #young = new Map<string, string>();
   /** The generation before: what is still in use moves on, the rest is let go with it. */
   #old: ReadonlyMap<string, string> = new Map();
+  /** By fingerprint, of which each list has one, and few have the same: the last one of those is shared. */
   readonly #lists = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS });
   readonly #unpacked = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS });
 
   of(strings: readonly string[]): readonly string[] {
-    const key = JSON.stringify(strings);
+    const key = fingerprintOf(strings);
     const known = this.#lists.get(key);
-    if (known) return known;
+    if (known && isSame(known, strings)) return known;
     const list = Object.freeze(strings.map((text) => this.#interned(text)));
     this.#lists.set(key, list);
     return list;
@@ -52,6 +53,21 @@ export class StringLists {
     this.#young.set(shared, shared);
     return shared;
   }
+}
+
+/** A few characters of each string: to read them all, and make a key of them, takes longer than to compare two lists. */
+function fingerprintOf(strings: readonly string[]): string {
+  let sum = strings.length;
+  for (const text of strings) {
+    const { length } = text;
+    const character = length === 0 ? 0 : text.charCodeAt(length - 1) + 7 * text.charCodeAt(length >> 1);
+    sum = (Math.imul(sum, 31) + 257 * length + character) | 0;
+  }
+  return `${strings.length}:${sum}`;
+}
+
+function isSame(list: readonly string[], other: readonly string[]): boolean {
+  return list.length === other.length && list.every((text, at) => text === other[at]);
 }
 
 const SEPARATOR = " ";

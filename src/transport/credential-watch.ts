@@ -1,15 +1,21 @@
-import type { Transport } from "@connectrpc/connect";
+import type { DescMessage } from "@bufbuild/protobuf";
+import type { Transport, UnaryResponse } from "@connectrpc/connect";
 import { isLookup } from "./answer.js";
 import { type Upstream, UpstreamError } from "./outcome.js";
-import { forward, unaryTransport } from "./stage.js";
+import { forward, type UnaryCall, unaryTransport } from "./stage.js";
 
 /** Reports once that an upstream refuses our own credential on look-ups, and again after it accepted it in between. */
 export function watchingCredential(inner: Transport, onRefused: (upstream: Upstream) => void): Transport {
   let refused = false;
-  return unaryTransport(async (call) => {
+  // Elsewhere the same refusal is one of the token.
+  return unaryTransport((call) => (isLookup(call.method) ? watched(call) : forward(inner, call)));
+
+  async function watched<I extends DescMessage, O extends DescMessage>(
+    call: UnaryCall<I, O>,
+  ): Promise<UnaryResponse<I, O>> {
     try {
       const response = await forward(inner, call);
-      if (isLookup(call.method)) refused = false;
+      refused = false;
       return response;
     } catch (error) {
       if (error instanceof UpstreamError && error.credentialRefused && !refused) {
@@ -18,5 +24,5 @@ export function watchingCredential(inner: Transport, onRefused: (upstream: Upstr
       }
       throw error;
     }
-  });
+  }
 }

@@ -30,6 +30,17 @@ describe("Lists that are kept once", () => {
     expect(lists.of(["a", "b"])).toBe(all[0]);
   });
 
+  test("are told apart also where they look alike at a glance", () => {
+    const lists = new StringLists();
+    const [one, other] = [
+      ["abcde", "x"],
+      ["Abcde", "x"],
+    ];
+    for (let time = 0; time < 2; time++) {
+      for (const given of [one, other]) expect(lists.of(given)).toEqual(given);
+    }
+  });
+
   test("are copies: whoever gave the strings cannot change them", () => {
     const given = ["a"];
     const list = new StringLists().of(given);
