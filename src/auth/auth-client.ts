@@ -12,9 +12,8 @@ import { Events } from "./events.js";
 import { isLookupId, isTenantId } from "./lookup-id.js";
 import type { AuthClientOptions } from "./options.js";
 import { createPipeline, networkUpstreams, statusOf, type UpstreamFactories } from "./pipeline.js";
-import { createPeek } from "./presented-token.js";
+import { takingTexts } from "./presented-token.js";
 import { StringLists } from "./string-lists.js";
-import { isToken } from "./token-syntax.js";
 
 /** `ready` looks again after this many milliseconds. */
 const READY_EVERY_MS = 250;
@@ -67,13 +66,14 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
   }
 
   const client: AuthClient = {
-    verifyToken(token, call = {}) {
-      return settle(() => {
-        if (typeof token !== "string" || !isToken(token)) throw new AuthError("invalid_request");
-        return caches.token.get(token, call);
-      }, call);
-    },
-    peekToken: createPeek(({ text, id }) => (closing.signal.aborted ? undefined : caches.token.peek(text, id))),
+    ...takingTexts({
+      peek: ({ text, id }) => (closing.signal.aborted ? undefined : caches.token.peek(text, id)),
+      verify: (token, call) =>
+        settle(() => {
+          if (!token.isWellFormed) throw new AuthError("invalid_request");
+          return caches.token.get(token.text, call, token.id);
+        }, call),
+    }),
     async ready(signal) {
       const ended = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
       try {

@@ -1,11 +1,13 @@
 import { tokenId } from "../cache/keyring.js";
-import type { AuthClient } from "./client.js";
+import type { AuthClient, CallOptions } from "./client.js";
 import type { VerifiedToken } from "./model.js";
+import { isToken } from "./token-syntax.js";
 
-/** A token as somebody presents it. Who presents the same one again spares it the hash. */
+/** A token as somebody presents it: looked at once, and hashed once, however often it is asked about. */
 export class PresentedToken {
   readonly text: string;
   #id: string | undefined;
+  #isWellFormed: boolean | undefined;
 
   constructor(text: string) {
     this.text = text;
@@ -16,22 +18,41 @@ export class PresentedToken {
     this.#id ??= tokenId(this.text);
     return this.#id;
   }
+
+  /** Whether it can be a token at all. */
+  get isWellFormed(): boolean {
+    this.#isWellFormed ??= typeof this.text === "string" && isToken(this.text);
+    return this.#isWellFormed;
+  }
 }
 
-type Peek = (token: PresentedToken) => VerifiedToken | undefined;
+/** What a client does with presented tokens. */
+export interface PresentedTokens {
+  peek(token: PresentedToken): VerifiedToken | undefined;
+  verify(token: PresentedToken, call: CallOptions): Promise<VerifiedToken>;
+}
 
-/** By the very function that a client has: whoever puts another one in its place, or around it, is asked that one. */
-const peeks = new WeakMap<AuthClient["peekToken"], Peek>();
+/** By the very functions that a client has: whoever puts others in their place, or around them, is asked those. */
+const peeks = new WeakMap<AuthClient["peekToken"], PresentedTokens["peek"]>();
+const verifies = new WeakMap<AuthClient["verifyToken"], PresentedTokens["verify"]>();
 
-/** A client's `peekToken`, made of one that takes presented tokens. */
-export function createPeek(peek: Peek): AuthClient["peekToken"] {
-  const peekToken = (token: string) => peek(new PresentedToken(token));
+/** A client's `peekToken` and `verifyToken`, made of those that take presented tokens. */
+export function takingTexts({ peek, verify }: PresentedTokens): Pick<AuthClient, "peekToken" | "verifyToken"> {
+  const peekToken: AuthClient["peekToken"] = (token) => peek(new PresentedToken(token));
+  const verifyToken: AuthClient["verifyToken"] = (token, call = {}) => verify(new PresentedToken(token), call);
   peeks.set(peekToken, peek);
-  return peekToken;
+  verifies.set(verifyToken, verify);
+  return { peekToken, verifyToken };
 }
 
 /** `client.peekToken(token.text)`. */
 export function peekPresented(client: AuthClient, token: PresentedToken): VerifiedToken | undefined {
   const peek = peeks.get(client.peekToken);
   return peek ? peek(token) : client.peekToken(token.text);
+}
+
+/** `client.verifyToken(token.text, call)`. */
+export function verifyPresented(client: AuthClient, token: PresentedToken, call: CallOptions): Promise<VerifiedToken> {
+  const verify = verifies.get(client.verifyToken);
+  return verify ? verify(token, call) : client.verifyToken(token.text, call);
 }

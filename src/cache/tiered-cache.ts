@@ -97,11 +97,15 @@ export class TieredCache<Q, V, P, R> {
    *
    * @param call.fresh ask the service, skip the tiers
    * @param call.signal aborts this caller's wait; the flight goes on for the others
+   * @param id the question's own, where the caller has it already
    */
-  async get(question: Q, call: { fresh?: boolean; signal?: AbortSignal } = {}): Promise<Outcome<P, R>> {
+  async get(
+    question: Q,
+    call: { fresh?: boolean; signal?: AbortSignal } = {},
+    id = this.#kind.id(question),
+  ): Promise<Outcome<P, R>> {
     const fresh = call.fresh ?? false;
     call.signal?.throwIfAborted();
-    const id = this.#kind.id(question);
     if (!fresh) {
       const answer = this.peek(question, id);
       if (answer !== undefined) return { kind: "answer", answer };

@@ -2,9 +2,8 @@ import { getAuthClient } from "../auth/auth-client.js";
 import type { AuthClient } from "../auth/client.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
-import { PresentedToken, peekPresented } from "../auth/presented-token.js";
+import { PresentedToken, peekPresented, verifyPresented } from "../auth/presented-token.js";
 import { SettingReader } from "../auth/setting-reader.js";
-import { isToken } from "../auth/token-syntax.js";
 import { forgetBearer, presentedBearer, rememberBearer } from "./presented-bearer.js";
 import type { RequestLike } from "./request.js";
 import { requestAuthOf } from "./request-auth.js";
@@ -71,8 +70,8 @@ export function createAuthenticator<R>(options: AuthenticateOptions<R>): Authent
         return known; // whatever is known has been looked at before: only a new one need be
       }
       if (!ownSource) forgetBearer(node);
-      if (!isToken(token.text)) throw new AuthError("invalid_request");
-      return client.verifyToken(token.text, { fresh });
+      if (!token.isWellFormed) throw new AuthError("invalid_request");
+      return verifyPresented(client, token, { fresh });
     },
   };
 }

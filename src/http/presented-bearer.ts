@@ -4,8 +4,8 @@ import { headerOf, isRepeated, type RequestLike } from "./request.js";
 
 /** What a connection keeps for its next request, until it ends. */
 interface Remembered {
-  readonly header: string;
-  readonly token: PresentedToken;
+  header: string;
+  token: PresentedToken;
 }
 
 /** The scheme and a space; a header that is much longer than its token is not kept. */
@@ -30,8 +30,12 @@ export function presentedBearer(request: RequestLike): PresentedToken | undefine
 export function rememberBearer(request: RequestLike, token: PresentedToken): void {
   const connection = connectionOf(request);
   const header = headerOf(request, "authorization");
-  if (!connection || header === undefined || last.get(connection)?.token === token) return;
-  if (header.length <= token.text.length + MAX_AROUND) last.set(connection, { header, token });
+  if (!connection || header === undefined) return;
+  const remembered = last.get(connection);
+  if (remembered?.token === token || header.length > token.text.length + MAX_AROUND) return;
+  if (!remembered) return void last.set(connection, { header, token });
+  remembered.header = header;
+  remembered.token = token;
 }
 
 /** Lets go of a token that is known no more. */

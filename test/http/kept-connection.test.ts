@@ -100,9 +100,26 @@ describe.each(faces)("on one connection, with $name,", (face) => {
     expect(await ask("Bearer token-ana")).toBe("eva");
     expect(asked).toEqual(["token-ana"]);
   });
+
+  test.each<[string, (verifyToken: Verify, spy: Verify) => Verify]>([
+    ["another function", (_verifyToken, spy) => spy],
+    ["a proxy", (verifyToken, spy) => new Proxy(verifyToken, { apply: (_target, _this, [token]) => spy(token) })],
+  ])("a client with %s in the place of verifyToken is asked by that one", async (_what, wrap) => {
+    const { ask, client } = await keepConnection(face);
+    const eva = await client.verifyToken("token-eva");
+    const asked: string[] = [];
+    client.verifyToken = wrap(client.verifyToken, async (token) => {
+      asked.push(token);
+      return eva;
+    });
+
+    expect(await ask("Bearer token-ana")).toBe("eva");
+    expect(asked).toEqual(["token-ana"]);
+  });
 });
 
 type Peek = AuthClient["peekToken"];
+type Verify = AuthClient["verifyToken"];
 
 describe("What a connection keeps", () => {
   const presented = (given: RequestLike) => {
