@@ -46,14 +46,27 @@ function readCookie(header: string | undefined, name: string): string | undefine
   let found: string | undefined;
   for (const pair of header?.split(";") ?? []) {
     const equals = pair.indexOf("=");
-    if (equals < 0 || pair.slice(0, equals).trim() !== name) continue;
-    const value = pair.slice(equals + 1).trim();
+    if (equals < 0 || withoutBlanks(pair.slice(0, equals)) !== name) continue;
+    const value = withoutBlanks(pair.slice(equals + 1));
     const unquoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
     // A second one may have been planted by a neighbouring domain: which one is ours cannot be told.
     if (found !== undefined && found !== unquoted) throw new AuthError("invalid_request");
     found = unquoted;
   }
   return found === "" ? undefined : found;
+}
+
+/** Without spaces and tabs at its ends (RFC 6265 §5.2). `trim` takes what a browser takes for a part of the name: another cookie's. */
+function withoutBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 function isCrossOrigin(request: RequestLike, trusted: ReadonlySet<string>): boolean {

@@ -19,6 +19,7 @@ describe("the token is found", () => {
     ["between other cookies", ["Cookie: a=b; session=abc; c=d"]],
     ["without spaces between cookies", ["Cookie: a=b;session=abc;c=d"]],
     ["in quotes", ['Cookie: session="abc"']],
+    ["with spaces and tabs around its name and its value", ["Cookie: a=b; \t session \t = \t abc \t ; c=d"]],
     ["beside a cookie whose name ends like it", ["Cookie: xsession=no; session=abc"]],
     ["beside a cookie whose name begins like it", ["Cookie: sessionid=no; session=abc"]],
     ["beside a cookie whose value looks like it", ["Cookie: a=session=no; session=abc"]],
@@ -44,6 +45,9 @@ describe("there is no token", () => {
     ["with an empty cookie", ["Cookie: session="]],
     ["with an empty cookie in quotes", ['Cookie: session=""']],
     ["with the name alone", ["Cookie: session"]],
+    ["with spaces and tabs for a value", ["Cookie: session= \t ; a=b"]],
+    ["with a no-break space before the name", ["Cookie: \xa0session=abc"]],
+    ["with a no-break space after the name", ["Cookie: a=b; session\xa0=abc"]],
     ["with an Authorization header, which is not the source", ["Authorization: Bearer abc"]],
   ])("%s", async (_how, headers) => {
     const { service, send } = await openDoor();
@@ -64,6 +68,9 @@ describe("the rules for tokens hold for cookies: malformed is", () => {
     ["one quote", ['Cookie: session="abc']],
     ["a percent escape", ["Cookie: session=abc%3D"]],
     ["a byte that is not ASCII", ["Cookie: session=ab\xe9c"]],
+    ["a no-break space before the value", ["Cookie: session=\xa0abc"]],
+    ["a no-break space after the value", ["Cookie: session=abc\xa0; a=b"]],
+    ["spaces inside of quotes", ['Cookie: session=" abc "']],
     ["a scheme in the cookie", ["Cookie: session=Bearer abc"]],
     ["a token of 8193 bytes", [`Cookie: session=${"a".repeat(8193)}`]],
     ["a second cookie with another token", ["Cookie: session=abc; session=def"]],
