@@ -31,7 +31,7 @@ const HTTP = ["http:", "https:"] as const;
 export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): GrpcConfig | undefined {
   if (!given) return undefined;
   const options = read.section("grpc", given, ["url", "timeoutMs", "tls", "interceptors", "transport"]);
-  const url = read.url("grpc.url", options.url, HTTP);
+  const url = readBase(read, "grpc.url", options.url);
   if (options.transport && options.url !== undefined) {
     read.problem("grpc.transport", options.transport, "either grpc.url or grpc.transport");
   } else if (!options.transport && options.url === undefined) read.problem("grpc.url", undefined, "a URL");
@@ -58,15 +58,21 @@ export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): G
 export function readRest(read: SettingReader, given: RestOptions | undefined): RestConfig | undefined {
   if (!given) return undefined;
   const options = read.section("rest", given, ["url", "timeoutMs", "tls", "paths"]);
-  const url = read.url("rest.url", options.url, HTTP);
+  const url = readBase(read, "rest.url", options.url);
   if (options.url === undefined) read.problem("rest.url", undefined, "a URL");
-  if (url?.includes("?")) read.problem("rest.url", url, "a URL without a query");
   return {
     url: url ?? "",
     timeoutMs: read.duration("rest.timeoutMs", options.timeoutMs, 2000, MIN_TRY_MS),
     tls: readTls(read, "rest", options.tls, url),
     paths: readPaths(read, options.paths),
   };
+}
+
+/** A URL that paths are appended to: behind a query they would be a part of it. */
+function readBase(read: SettingReader, path: string, given: string | undefined): string | undefined {
+  const url = read.url(path, given, HTTP);
+  if (url?.includes("?")) read.problem(path, url, "a URL without a query");
+  return url;
 }
 
 function readPaths(read: SettingReader, given: Partial<RestPaths> | undefined): RestPaths {

@@ -207,8 +207,9 @@ describe("An upstream", () => {
     expect(namesOf(withOption(path, value))).toEqual([path]);
   });
 
-  test("rest.url has no query: the paths are appended to it", () => {
-    expect(namesOf({ rest: { url: "http://auth/?tenant=1" } })).toEqual(["rest.url"]);
+  test.each(["grpc.url", "rest.url"])("%s has no query: paths are appended to it", (path) => {
+    expect(namesOf(withOption(path, "http://auth/?tenant=1"))).toEqual([path]);
+    expect(namesOf(withOption(path, "http://auth?"))).toEqual([path]);
   });
 
   test.each([

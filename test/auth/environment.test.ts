@@ -213,6 +213,7 @@ describe("What is secret is never shown:", () => {
     ["a password with an @ of Redis", { REDIS_URL: "redis+tls://:hunter2@hunter2@cache" }],
     ["the user-info of REST", { AUTH_REST_URL: "ftp://service:hunter2@auth" }],
     ["the user-info of a REST URL with a query", { AUTH_REST_URL: "http://service:hunter2@auth/?a=1" }],
+    ["the user-info of a gRPC URL with a query", { AUTH_GRPC_URL: "http://service:hunter2@auth/?a=1" }],
     ["the user-info of gRPC", { AUTH_GRPC_URL: "grpc://service:hunter2@auth" }],
     ["user-info where a host should stand", { AUTH_GRPC_URL: "", AUTH_GRPC_HOST: "service:hunter2@auth" }],
   ])("%s", (_what, env) => {

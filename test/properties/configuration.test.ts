@@ -85,11 +85,15 @@ describe("A configuration that is taken can be used:", () => {
     });
   });
 
-  test("AUTH_REST_URL is a base that paths can be appended to", () => {
-    eachConfig(["AUTH_REST_URL"], GOOD, ({ rest }) => {
-      if (!rest) return;
-      const { pathname, search, hash } = new URL(`${rest.url.replace(/\/+$/, "")}/auth/verify`);
-      expect(pathname).toMatch(/\/auth\/verify$/);
+  test.each([
+    ["AUTH_GRPC_URL", "/auth.AuthService/VerifyToken", ({ grpc }: Config) => grpc],
+    ["AUTH_REST_URL", "/auth/verify", ({ rest }: Config) => rest],
+  ] as const)("%s is a base that paths can be appended to", (variable, path, upstreamOf) => {
+    eachConfig([variable], { ...GOOD, AUTH_GRPC_HOST: undefined }, (config) => {
+      const upstream = upstreamOf(config);
+      if (!upstream?.url) return; // blank counts as not set
+      const { pathname, search, hash } = new URL(`${upstream.url.replace(/\/+$/, "")}${path}`);
+      expect(pathname.endsWith(path)).toBe(true);
       expect([search, hash]).toEqual(["", ""]);
     });
   });
