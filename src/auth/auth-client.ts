@@ -10,9 +10,10 @@ import { optionsFromEnv } from "./environment.js";
 import { AuthError, type AuthErrorCode } from "./errors.js";
 import { Events } from "./events.js";
 import { isLookupId, isTenantId } from "./lookup-id.js";
+import type { UserRef } from "./model.js";
 import type { AuthClientOptions } from "./options.js";
 import { createPipeline, networkUpstreams, statusOf, type UpstreamFactories } from "./pipeline.js";
-import { takingTexts } from "./presented-token.js";
+import { PresentedToken, takingTexts } from "./presented-token.js";
 import { StringLists } from "./string-lists.js";
 
 /** `ready` looks again after this many milliseconds. */
@@ -70,7 +71,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
       peek: ({ text, id }) => (closing.signal.aborted ? undefined : caches.token.peek(text, id)),
       verify: (token, call) =>
         settle(() => {
-          if (!token.isWellFormed) throw new AuthError("invalid_request");
+          assertToken(token);
           return caches.token.get(token.text, call, token.id);
         }, call),
     }),
@@ -104,8 +105,18 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
         return caches.organization.get(organizationId, call);
       }, call);
     },
-    invalidateToken: (token) => settleInvalidation(() => caches.token.invalidate(token)),
-    invalidateUser: (user) => settleInvalidation(() => caches.invalidateUser(user)),
+    invalidateToken(token) {
+      return settleInvalidation(() => {
+        assertToken(new PresentedToken(token));
+        return caches.token.invalidate(token);
+      });
+    },
+    invalidateUser(user) {
+      return settleInvalidation(() => {
+        assertLookup(isUserRef(user));
+        return caches.invalidateUser(user);
+      });
+    },
     status() {
       const [grpc, rest] = (["grpc", "rest"] as const).map((upstream) =>
         pipeline.legs.find((leg) => leg.upstream === upstream),
@@ -135,6 +146,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
       closing.signal.throwIfAborted();
       await invalidate();
     } catch (error) {
+      if (error instanceof AuthError) throw error;
       const message = "The shared cache could not be told; this process has forgotten all the same.";
       throw new AuthError(
         "auth_unavailable",
@@ -148,6 +160,15 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
 function anyOf(promises: readonly Promise<boolean>[]): Promise<boolean> {
   const yes = promises.map((promise) => promise.then((said) => said || Promise.reject(new Error("no"))));
   return Promise.any(yes).catch(() => false);
+}
+
+function assertToken(token: PresentedToken): void {
+  if (!token.isWellFormed) throw new AuthError("invalid_request");
+}
+
+/** Of whomever a token can be: some of them cannot be asked for, and are forgotten all the same. */
+function isUserRef(user: Partial<UserRef> | undefined): boolean {
+  return typeof user?.userId === "string" && user.userId !== "" && typeof user.organizationId === "string";
 }
 
 function assertLookup(isPossible: boolean): void {

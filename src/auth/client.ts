@@ -34,10 +34,14 @@ export interface AuthClient {
   getOrganization(organizationId: string, call?: CallOptions): Promise<Organization>;
   /**
    * Forgets the token here and in the shared cache; the next request asks the service. Other processes may remember it for
-   * `cache.processTtlMs` more. Rejects when the shared cache could not be told; this process has forgotten all the same.
+   * `cache.processTtlMs` more. Rejects with `auth_unavailable` when the shared cache could not be told; this process has forgotten
+   * all the same. Rejects with `invalid_request` what is no token.
    */
   invalidateToken(token: string): Promise<void>;
-  /** Forgets every token, the locals and the permissions of a user, as {@link invalidateToken} does for one token. */
+  /**
+   * Forgets every token, the locals and the permissions of a user, as {@link invalidateToken} does for one token. Rejects with
+   * `lookup_refused` what names no user.
+   */
   invalidateUser(user: UserRef): Promise<void>;
   /** The state of everything, as plain data. */
   status(): AuthClientStatus;

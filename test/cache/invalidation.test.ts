@@ -50,6 +50,16 @@ describe("invalidateToken", () => {
     const { client } = await gated();
     await expect(client.invalidateToken("never-seen")).resolves.toBeUndefined();
   });
+
+  test.each([undefined, null, 5, ["token-ana"], "", "token ana"])(
+    "does not pretend to have forgotten what is no token: %j",
+    async (token) => {
+      const { client } = await gated();
+      await client.verifyToken("token-ana");
+      await expect(client.invalidateToken(token as string)).rejects.toMatchObject({ code: "invalid_request" });
+      expect(client.peekToken("token-ana")?.user.id).toBe("ana");
+    },
+  );
 });
 
 describe("invalidateUser", () => {
@@ -83,6 +93,36 @@ describe("invalidateUser", () => {
     await client.getOrganization("org-1");
     expect(service.calls.total).toBe(0);
   });
+
+  test.each([
+    undefined,
+    null,
+    "ana",
+    {},
+    { userId: "ana" },
+    { organizationId: "org-1" },
+    { userId: "", organizationId: "org-1" },
+    { userId: 7, organizationId: "org-1" },
+    { userId: "ana", organizationId: null },
+    { id: "ana", organizationId: "org-1" },
+  ])("does not pretend to have forgotten who is no user: %j", async (user) => {
+    const { client } = await gated();
+    await client.verifyToken("token-ana");
+    await expect(client.invalidateUser(user as never)).rejects.toMatchObject({ code: "lookup_refused" });
+    expect(client.peekToken("token-ana")?.user.id).toBe("ana");
+  });
+
+  test.each(["", "org\r\n1", "ñ"])(
+    "forgets a user of the organization %j, for which nobody could ask",
+    async (organizationId) => {
+      const { service, clock, client } = await gated();
+      service.allow("token-cai", { id: "..", organizationId });
+      await client.verifyToken("token-cai");
+      await clock.advance(1);
+      await client.invalidateUser({ userId: "..", organizationId });
+      expect(client.peekToken("token-cai")).toBeUndefined();
+    },
+  );
 });
 
 describe.each([
