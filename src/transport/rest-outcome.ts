@@ -10,6 +10,9 @@ const UNREACHABLE: readonly number[] = [408, 429, 502, 503, 504];
 /** Codes that tell of something else than HTTP, or of a request that could not be written. A body that ends early is the network's. */
 const NOT_HTTP = /^(HPE_|ERR_INVALID_|ERR_UNESCAPED_|ERR_HTTP_(?!CONTENT_LENGTH_MISMATCH))/;
 
+/** Nobody is sent away for longer than an hour: by then an outage is another one, and a date in a far year is a mistake. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
 /** What an HTTP status other than 200 means. Redirects are broken: they are never followed, the token would travel. */
 export function fromHttpStatus(
   method: DescMethod,
@@ -37,10 +40,9 @@ export function fromNetworkError(error: unknown): UpstreamError {
   return new UpstreamError("rest", "unreachable", detail, { timedOut: name === "TimeoutError" });
 }
 
-/** `Retry-After` in milliseconds from now: whole seconds or a date (RFC 9110 §10.2.3). */
+/** `Retry-After` in milliseconds from now: whole seconds or a date (RFC 9110 §10.2.3). At most {@link MAX_RETRY_AFTER_MS}. */
 function parseRetryAfter(value: string | undefined, now: () => number): number | undefined {
   if (value === undefined) return undefined;
-  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now());
+  const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now();
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), MAX_RETRY_AFTER_MS);
 }

@@ -136,6 +136,12 @@ describe("An upstream's Retry-After", () => {
     ["7", "7"],
     ["Thu, 01 Jan 1970 00:00:00 GMT", "1"],
     ["7; X-Evil=1", "1"],
+    ["3600", "3600"],
+    ["3601", "3600"],
+    ["999999999", "3600"],
+    ["Thu, 01 Jan 2026 00:00:30 GMT", "30"],
+    ["Fri, 31 Dec 9999 23:59:59 GMT", "3600"],
+    ["Sat, 13 Sep 275760 00:00:00 GMT", "3600"],
   ])("of %j reaches our caller as whole seconds: %s", async (theirs, ours) => {
     const rest = opened(
       await startRawRest((response) => {
