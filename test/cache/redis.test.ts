@@ -71,6 +71,19 @@ async function inspect(url: string) {
   }
 }
 
+async function overwriteWithLists(url: string): Promise<void> {
+  const redis = createClient({ url });
+  await redis.connect();
+  try {
+    for (const key of await redis.keys("*")) {
+      await redis.del(key);
+      await redis.rPush(key, "garbage");
+    }
+  } finally {
+    redis.destroy();
+  }
+}
+
 describeWithRedis("On a real Redis", () => {
   test("two clients share their entries", async () => {
     const [redis, service] = await Promise.all([startRedis(), startAnas()]);
@@ -122,6 +135,29 @@ describeWithRedis("On a real Redis", () => {
     expect(keys).toHaveLength(4);
     expect(JSON.stringify([keys, values])).not.toContain("token-ana");
     expect(ttls.every((ttl) => ttl > 0 && ttl <= 86_400_000)).toBe(true);
+  });
+
+  test("entries that somebody overwrote with a list are misses and no fault of Redis, and are written anew", async () => {
+    const organizations = { acme: {}, bolt: {}, cube: {} };
+    const ids = Object.keys(organizations);
+    const [redis, service] = await Promise.all([startRedis(), startService({ organizations })]);
+    const askAll = async ({ client }: { client: AuthClient }) => {
+      for (const id of ids) expect((await client.getOrganization(id)).name).toBe(id);
+    };
+    const [first, second, third] = [open(service, redis.url), open(service, redis.url), open(service, redis.url)];
+    await Promise.all([connected(first), connected(second), connected(third)]);
+    await askAll(first);
+    await first.client.close();
+    await overwriteWithLists(redis.url);
+    service.resetCalls();
+
+    await askAll(second);
+
+    expect(second.client.status().cache.shared).toBe("available");
+    await second.client.close();
+    await askAll(third);
+    expect(service.calls.GetOrganization).toBe(ids.length);
+    expect([...second.logger.lines, ...third.logger.lines]).toEqual([]);
   });
 
   test.each<[string, (redis: RedisServer) => unknown, (redis: RedisServer) => unknown]>([
