@@ -44,7 +44,11 @@ function expectNoLeak(): void {
 test("The probe hears a leak, wherever it is.", async () => {
   const token = probe.secret("token");
   probe.hear("plain", `token ${token.slice(0, 12)}…`);
-  probe.hear("base64", Buffer.from(`{"token":"${token}"}`).toString("base64"));
+  for (const encoding of ["base64", "base64url"] as const) {
+    for (const before of ["", " ", "  "]) {
+      probe.hear(encoding, Buffer.from(`${before}{"token":"${token}"}`).toString(encoding));
+    }
+  }
   probe.hear("hex", Buffer.from(token).toString("hex"));
   await probe.rejection(
     Promise.reject(new Error("outer", { cause: Object.assign(new Error(), { request: { token } }) })),
@@ -54,9 +58,9 @@ test("The probe hears a leak, wherever it is.", async () => {
   probe.logger.error(token);
 
   const where = probe.leaks().map((leak) => leak.split(":")[0]);
-  // A base64 text that begins elsewhere looks different; a third of them looks like ours.
-  expect(where.filter((place) => place !== "token in base64")).toEqual(
-    ["plain", "hex", "error", "console.warn", "stderr", "log"].map((place) => `token in ${place}`),
+  const encoded = ["base64", "base64url"].flatMap((encoding) => [encoding, encoding, encoding]);
+  expect(where).toEqual(
+    ["plain", ...encoded, "hex", "error", "console.warn", "stderr", "log"].map((place) => `token in ${place}`),
   );
 });
 
