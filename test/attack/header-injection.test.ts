@@ -61,16 +61,22 @@ describe.each(faces)("$name writes one clean challenge", (face) => {
   });
 });
 
-test.each(HOSTILE)("A guard whose source's name has %s answers 400 with a clean body", async (_what, name) => {
-  const { client } = await startAuth();
-  const { requireAuth, requireLocal, serve } = express5Face;
-  const app = serve("/", requireAuth({ client }), requireLocal({ query: name }));
+test.each(HOSTILE)(
+  "A guard whose source's name has %s answers 400 with a body of one line of JSON",
+  async (_what, name) => {
+    const { client } = await startAuth();
+    const { requireAuth, requireLocal, serve } = express5Face;
+    const app = serve("/", requireAuth({ client }), requireLocal({ query: name }));
 
-  const response = await request(app).get("/").set(bearer("token-ana"));
+    const response = await request(app).get("/").set(bearer("token-ana"));
 
-  expect([response.status, response.body.code]).toEqual([400, "missing_parameter"]);
-  expect(response.headers).not.toHaveProperty("x-evil");
-});
+    expect(response.headers["content-type"]).toBe("application/problem+json");
+    expect(response.text).toMatch(/^\{\P{Cc}*\}$/u);
+    expect(JSON.parse(response.text)).toMatchObject({ status: 400, code: "missing_parameter" });
+    expect(response.status).toBe(400);
+    expect(response.headers).not.toHaveProperty("x-evil");
+  },
+);
 
 describe("An organization's id travels in a header of ours", () => {
   const punctuation: readonly Hostile[] = ["a b", "a,b", "a;b", "a:b", "x-tenant-id: evil", "%0d%0aX-Evil: 1"].map(

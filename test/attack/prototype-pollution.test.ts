@@ -109,15 +109,25 @@ describe("Names that every object has", () => {
     expect(await get("/header")).toBe(400);
   });
 
-  test.each(INHERITED)("are no way into a query either: ?local[%s]=madrid", async (name) => {
+  /** The status of a query, for Ana who has madrid, behind the parser that makes objects of brackets. */
+  async function statusOf(query: string): Promise<number> {
     const service = await startService({ users: { "token-ana": { id: "ana", locals: ["madrid"] } } });
     const app = express().set("query parser", "extended");
     app.use(requireAuth({ client: openClient(service) }));
     app.get("/", requireLocal({ query: "local" }), (_req, res) => void res.send("hello"));
+    return (await request(app).get(`/?${query}`).set("Authorization", "Bearer token-ana")).status;
+  }
 
-    const { status } = await request(app).get(`/?local[${name}]=lugo`).set("Authorization", "Bearer token-ana");
+  test.each(INHERITED.filter((name) => name !== "0"))(
+    "are no way into a query either: ?local[%s]=madrid names no local",
+    async (name) => {
+      expect(await statusOf(`local[${name}]=madrid`)).toBe(400);
+    },
+  );
 
-    expect([400, 403]).toContain(status);
+  test.each(["local", "local[]", "local[0]"])("are nothing like the ways that there are: ?%s=madrid", async (place) => {
+    expect(await statusOf(`${place}=madrid`)).toBe(200);
+    expect(await statusOf(`${place}=lugo`)).toBe(403);
   });
 });
 
