@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient, AuthClientOptions } from "../../src/client.js";
 import { AnswerGate } from "../auth/answer-gate.js";
-import { openClient, startService } from "../auth/open-client.js";
+import { openBareClient, openClient, startService } from "../auth/open-client.js";
 import { unsignedJwt } from "../auth/unsigned-jwt.js";
 import { MemoryStore } from "../cache/memory-store.js";
 import { ManualClock } from "../support/manual-clock.js";
@@ -12,6 +12,7 @@ import { until } from "../support/until.js";
 const TTL_MS = 200_000;
 const PROCESS_TTL_MS = 30_000;
 const STALE_MS = 50_000;
+const DEADLINE_MS = 60_000;
 const ANA = { userId: "ana", organizationId: "org-1" };
 
 async function openWorld(token = "token-ana") {
@@ -179,5 +180,52 @@ describe.each([
 
     expect(await isLetIn(join({ store }))).toBe(false);
     expect(service.calls.VerifyToken).toBe(2);
+  });
+});
+
+describe("After invalidateUser a revoked token whose answer was on the way to another process at that moment is accepted", () => {
+  /** A process that has asked, and has not heard yet that the service said yes when it is told elsewhere that the user changed. */
+  async function openRace() {
+    const world = await openWorld();
+    const { clock, service, store, join, isLetIn, revoke } = world;
+    const gate = new AnswerGate();
+    gate.close();
+    const cache = { store, namespace: "of both" };
+    const other = openBareClient({
+      clock,
+      grpc: { ...service.upstreams.grpc, timeoutMs: DEADLINE_MS, interceptors: [gate.interceptor] },
+      cache: { ttlMs: TTL_MS, processTtlMs: PROCESS_TTL_MS, ...cache },
+      random: () => 0,
+      retry: { attempts: 1 },
+    });
+    const early = isLetIn(other);
+    await until(() => gate.held === 1);
+    revoke();
+    await join(cache).invalidateUser(ANA);
+    gate.open();
+    return { ...world, gate, cache, other, early };
+  }
+
+  test("by that process: less than processTtlMs + deadlineMs", async () => {
+    const { clock, join, isLetIn, gate, cache, other, early } = await openRace();
+    await clock.advance(DEADLINE_MS - 1);
+    gate.release();
+    expect(await early).toBe(true);
+
+    await clock.advance(PROCESS_TTL_MS - 1);
+    expect(await isLetIn(other)).toBe(true);
+    expect(await isLetIn(join(cache))).toBe(false);
+    await clock.advance(1);
+    expect(await isLetIn(other)).toBe(false);
+  });
+
+  test("not once, when it arrives after the deadline", async () => {
+    const { clock, isLetIn, gate, other, early } = await openRace();
+    await clock.advance(DEADLINE_MS);
+    expect(await early).toBe(false);
+
+    gate.release();
+
+    expect(await isLetIn(other)).toBe(false);
   });
 });
