@@ -1,15 +1,14 @@
-import { afterEach, describe, expect, jest, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { isToken } from "../../src/auth/token-syntax.js";
 import { type AuthError, authenticate, cookieToken } from "../../src/client.js";
 import { bearerToken } from "../../src/http/bearer.js";
 import { stubAuthClient } from "../../src/testing.js";
 import { openClient, startService } from "../auth/open-client.js";
+import { workOf } from "./work-of.js";
 
 const MAX_BYTES = 8192;
 /** Node takes no more in all headers of a request. */
 const MAX_HEADER_BYTES = 16_384;
-
-afterEach(() => void jest.restoreAllMocks());
 
 /** Values on which a parser that goes back would go back a lot. */
 const WORST: readonly (readonly [string, (size: number) => string])[] = [
@@ -27,46 +26,6 @@ const WORST: readonly (readonly [string, (size: number) => string])[] = [
   ["the scheme without an end", (size) => "bearer".repeat(size / 6)],
   ["another scheme without an end", (size) => "x".repeat(size)],
 ];
-
-/** Of a text: these look at one character … */
-const LOOKING = ["at", "charAt", "charCodeAt", "codePointAt"] as const;
-/** … and these may look at all of it, as often as they are called. With a regular expression it is that one which looks. */
-const SCANNING = [
-  ...["endsWith", "includes", "indexOf", "lastIndexOf", "localeCompare", "match", "matchAll", "normalize", "replace"],
-  ...["replaceAll", "search", "split", "startsWith", "toLowerCase", "toUpperCase", "trim", "trimEnd", "trimStart"],
-  Symbol.iterator,
-] as readonly ("indexOf" | typeof Symbol.iterator)[];
-
-/** The source of an expression of one class of characters and no repetition: it looks at each once, up to the first that it knows. */
-const ONE_CLASS = /^\[[^\]]*\]$/;
-
-/**
- * Characters that are looked at while `parse` runs, and the longest text that was given to a regular expression which could go back.
- * Hidden are `text[index]` and comparisons alone; whoever copies (`slice`) has looked at nothing yet.
- */
-function workOf(parse: () => void): { steps: number; longestMatched: number } {
-  let steps = 0;
-  let longestMatched = 0;
-  const watch = (name: (typeof LOOKING)[number] | (typeof SCANNING)[number], costOf: (text: string) => number) => {
-    const original = String.prototype[name] as (...given: unknown[]) => never;
-    jest.spyOn(String.prototype, name as "at").mockImplementation(function (this: string, ...given: unknown[]) {
-      if (!(given[0] instanceof RegExp)) steps += costOf(this);
-      return original.apply(this, given);
-    });
-  };
-  for (const name of LOOKING) watch(name, () => 1);
-  for (const name of SCANNING) watch(name, ({ length }) => length);
-  const { exec } = RegExp.prototype;
-  jest.spyOn(RegExp.prototype, "exec").mockImplementation(function (this: RegExp, text) {
-    const match = exec.call(this, text);
-    steps += match ? match.index + 1 : text.length;
-    if (!exec.call(ONE_CLASS, this.source)) longestMatched = Math.max(longestMatched, text.length);
-    return match;
-  });
-  parse();
-  jest.restoreAllMocks();
-  return { steps, longestMatched };
-}
 
 function parseHeader(authorization: string) {
   try {
