@@ -25,7 +25,7 @@ export const coldGrpc: Bench = {
     const { figures, ratios } = await compareClients(
       clients,
       [
-        { of: "portero", with: "bare connect-node", timeAtMost: TARGET, cpuAtMost: TARGET },
+        { of: "portero", with: "bare connect-node", latencyAtMost: TARGET, timeAtMost: TARGET, cpuAtMost: TARGET },
         { of: "portero", with: "@grpc/grpc-js" },
       ],
       context,
