@@ -192,10 +192,16 @@ function begin<T>(operation: () => Promise<T>): Promise<T> {
 }
 
 const UNKNOWN: SharedLookup = { known: false, entry: undefined };
+const NOTHING: SharedLookup = { known: true, entry: undefined };
 
 function open(slot: Slot, stored: unknown): SharedLookup {
-  const text = typeof stored === "string" && stored.length <= MAX_ENTRY_LENGTH ? slot.open(stored) : undefined;
-  return { known: true, entry: parse(text) };
+  if (typeof stored !== "string" || stored.length > MAX_ENTRY_LENGTH) return NOTHING;
+  try {
+    const text = slot.open(stored);
+    return text === undefined ? NOTHING : { known: true, entry: parse(text) };
+  } catch {
+    return NOTHING; // somebody else's, or garbage
+  }
 }
 
 /** While a secret is rotated an entry may lie in two slots, and the later one counts. */
@@ -205,14 +211,9 @@ function latestOf(found: readonly SharedLookup[]): SharedLookup {
   return { known: found.every(({ known }) => known), entry };
 }
 
-function parse(text: string | undefined): SharedEntry | undefined {
-  if (text === undefined) return undefined;
-  try {
-    const { askedAt, expiresAt, value } = JSON.parse(text) as Partial<SharedEntry>;
-    return Number.isFinite(askedAt) && Number.isFinite(expiresAt)
-      ? { askedAt: askedAt as number, expiresAt: expiresAt as number, value }
-      : undefined;
-  } catch {
-    return undefined; // somebody else's, or garbage
-  }
+function parse(text: string): SharedEntry | undefined {
+  const { askedAt, expiresAt, value } = JSON.parse(text) as Partial<SharedEntry>;
+  return Number.isFinite(askedAt) && Number.isFinite(expiresAt)
+    ? { askedAt: askedAt as number, expiresAt: expiresAt as number, value }
+    : undefined;
 }
