@@ -19,6 +19,8 @@ export class Journal {
   closed: Moment | undefined;
   #requests = 0;
   #begun = { turn: -1, count: 0 };
+  /** When those came who may still be looking into the shared tier. */
+  readonly #looking: number[] = [];
 
   asksOf(question: Question): readonly Ask[] {
     return this.asks.get(question) ?? [];
@@ -37,12 +39,19 @@ export class Journal {
     if (this.#begun.turn !== began.turn) this.#begun = { turn: began.turn, count: 0 };
     this.#begun.count++;
     this.#requests++;
+    this.#looking.push(began.at);
+    while (this.#looking[0]! < began.at - SHARED_LOOKUP_MS) this.#looking.shift();
     if (fresh) push(this.freshRequests, question, began);
   }
 
   /** How many came at once, in this very turn. */
   begunIn(turn: number): number {
     return this.#begun.turn === turn ? this.#begun.count : 0;
+  }
+
+  /** How many may be done at once with looking into the shared tier: those who came together wait together when it is silent. */
+  lookingAt(time: number): number {
+    return this.#looking.filter((at) => at >= time - SHARED_LOOKUP_MS).length;
   }
 
   /** Whether anything since then allows a second flight beside, or soon after, another: a fresh request, or an invalidation. */

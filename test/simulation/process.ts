@@ -102,7 +102,10 @@ export class SimulatedProcess implements Witness {
   get isSaturated(): boolean {
     // Those who came in this turn may have taken a place and left it again, where the breakers are open.
     const { active } = this.client.status().upstream;
-    return active + this.journal.begunIn(this.#world.chronicle.turn) >= this.settings.limit.maxConcurrent;
+    const { chronicle, clock } = this.#world;
+    const atOnce =
+      this.settings.store === "none" ? this.journal.begunIn(chronicle.turn) : this.journal.lookingAt(clock.time);
+    return active + atOnce >= this.settings.limit.maxConcurrent;
   }
 
   get wasStoreTroubled(): boolean {
