@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers"; // in jsdom there is no global one
 import type { Flight } from "./flights.js";
 
 /** An answer, and when it was asked for. */
