@@ -4,7 +4,7 @@ import type { LookupRefusal, RemoteAuthService, TokenAnswer, TokenRefusal } from
 import type { CacheConfig } from "./cache-config.js";
 import { jwtExpiry } from "./jwt-expiry.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
-import { isStrings, packed, type StringLists } from "./string-lists.js";
+import { bytesOfTexts, isStrings, packed, type StringLists } from "./string-lists.js";
 
 /** How each of the four answers is cached. */
 export interface CacheKinds {
@@ -106,9 +106,4 @@ function fieldsOf(stored: unknown): Readonly<Record<string, unknown>> {
 
 function isText(value: unknown): value is string {
   return typeof value === "string";
-}
-
-/** A pointer and a string header for each, and the characters. Strings that are shared are counted again: rather too much. */
-function bytesOfTexts(texts: readonly string[]): number {
-  return texts.reduce((bytes, text) => bytes + text.length + 24, 16);
 }

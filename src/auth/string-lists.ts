@@ -3,6 +3,8 @@ import { createBoundedMap } from "../cache/bounded-map.js";
 /** Distinct strings that are kept to be shared, up to twice as many while the old ones are let go; and distinct lists. */
 const MAX_STRINGS = 10_000;
 const MAX_LISTS = 2_000;
+/** However few: an answer may be long. Roughly, as {@link bytesOfTexts} counts. */
+const MAX_BYTES = 2 ** 24;
 /** Up to here a scan is as fast as a look-up in a set. */
 const SCAN_LENGTH = 16;
 
@@ -12,18 +14,19 @@ const SCAN_LENGTH = 16;
  */
 export class StringLists {
   #young = new Map<string, string>();
+  #youngBytes = 0;
   /** The generation before: what is still in use moves on, the rest is let go with it. */
   #old: ReadonlyMap<string, string> = new Map();
   /** By fingerprint, of which each list has one, and few have the same: the last one of those is shared. */
-  readonly #lists = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS });
-  readonly #unpacked = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS });
+  readonly #lists = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS, maxBytes: MAX_BYTES });
+  readonly #unpacked = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS, maxBytes: MAX_BYTES });
 
   of(strings: readonly string[]): readonly string[] {
     const key = fingerprintOf(strings);
     const known = this.#lists.get(key);
     if (known && isSame(known, strings)) return known;
     const list = Object.freeze(strings.map((text) => this.#interned(text)));
-    this.#lists.set(key, list);
+    this.#lists.set(key, list, { size: bytesOfTexts(list) });
     return list;
   }
 
@@ -33,7 +36,7 @@ export class StringLists {
     const known = this.#unpacked.get(stored);
     if (known) return known;
     const list = this.of(stored.split(SEPARATOR));
-    this.#unpacked.set(stored, list);
+    this.#unpacked.set(stored, list, { size: bytesOfTexts([stored]) });
     return list;
   }
 
@@ -45,14 +48,21 @@ export class StringLists {
   #interned(text: string): string {
     const known = this.#young.get(text);
     if (known !== undefined) return known;
-    if (this.#young.size >= MAX_STRINGS) {
+    if (this.#young.size >= MAX_STRINGS || this.#youngBytes >= MAX_BYTES) {
       this.#old = this.#young;
       this.#young = new Map();
+      this.#youngBytes = 0;
     }
+    this.#youngBytes += text.length;
     const shared = this.#old.get(text) ?? text;
     this.#young.set(shared, shared);
     return shared;
   }
+}
+
+/** A pointer and a string header for each, and the characters. Strings that are shared are counted again: rather too much. */
+export function bytesOfTexts(texts: readonly string[]): number {
+  return texts.reduce((bytes, text) => bytes + text.length + 24, 16);
 }
 
 /** A few characters of each string: to read them all, and make a key of them, takes longer than to compare two lists. */

@@ -114,6 +114,19 @@ describe("Strings that are kept once", () => {
     expect(bytes).toBeLessThan(30_000 * KIB);
   });
 
+  test("and the lists of them, are let go of sooner where they are long", () => {
+    const MIB = 1024 * KIB;
+    const bytes = heapOf(() => {
+      const lists = new StringLists();
+      for (let n = 0; n < 200; n++) {
+        lists.of([textOf(n).repeat(KIB / 2), "short"]);
+        lists.unpack(`${textOf(n).repeat(KIB / 2)} other`);
+      }
+      return lists;
+    });
+    expect(bytes).toBeLessThan(100 * MIB); // 200 MiB where all are kept
+  });
+
   test("stay one while they are in use, however many come and go", () => {
     const bytes = heapOf(() => {
       const lists = new StringLists();
