@@ -1,6 +1,6 @@
 import { raceAbort } from "../runtime/abort.js";
 import type { Clock } from "../runtime/clock.js";
-import { Flights } from "./flights.js";
+import { type Flight, Flights } from "./flights.js";
 import type { Kind, Outcome } from "./kind.js";
 import { ProcessAnswers } from "./process-answers.js";
 import type { ProcessEntry, ProcessTier } from "./process-tier.js";
@@ -81,7 +81,7 @@ export class TieredCache<Q, V, P, R> {
     const now = this.#options.clock.now();
     if (!entry || now >= entry.freshUntil || this.#process.isVoid(entry)) return undefined;
     this.counts.hits++;
-    if (now >= entry.refreshAt) this.#refresh(id, question, entry);
+    if (now >= entry.refreshAt) this.#renewed(entry, this.#flights.joinable(id) ?? this.#renew(id, question, entry));
     return entry.hit;
   }
 
@@ -152,7 +152,7 @@ export class TieredCache<Q, V, P, R> {
     if (shared && shared.askedAt > youngerThan && clock.now() < Math.min(shared.expiresAt, cargo.end)) {
       this.counts.sharedHits++;
       const entry = this.#mayStore(trip, shared) ? this.#keep(trip, shared) : undefined;
-      if (entry && clock.now() >= entry.refreshAt) this.#refresh(trip.id, cargo.question, entry);
+      if (entry && clock.now() >= entry.refreshAt) this.#renewed(entry, this.#renew(trip.id, cargo.question, entry));
       return { kind: "answer", answer: this.#kind.present(shared.value, "shared", cargo.end) };
     }
     this.counts.misses++;
@@ -204,9 +204,14 @@ export class TieredCache<Q, V, P, R> {
     this.#refusals.remember(id, { reason, askedAt, ttlMs: this.#jittered(this.#kind.refusalTtlMs) });
   }
 
-  #refresh(id: string, question: Q, entry: ProcessEntry<V, P>): void {
+  #renew(id: string, question: Q, { askedAt }: ProcessEntry<V, P>): Flight<unknown, unknown> {
+    return this.#depart(id, question, { youngerThan: askedAt });
+  }
+
+  /** The flight will bring what takes the entry's place. */
+  #renewed(entry: ProcessEntry<V, P>, flight: Flight<unknown, unknown>): void {
     entry.refreshAt = Number.POSITIVE_INFINITY; // once
-    this.#depart(id, question, { youngerThan: entry.askedAt }).landed.catch(() => {
+    flight.landed.catch(() => {
       // Nobody could tell: the entry still holds. Try again half-way to its end, and so on.
       const now = this.#options.clock.now();
       entry.refreshAt = now + (entry.freshUntil - now) / 2;

@@ -48,6 +48,46 @@ describe("An entry older than four fifths of its TTL", () => {
     expect(service.calls.total).toBe(2);
   });
 
+  test("is not refreshed beside a flight that is under way already", async () => {
+    const { service, gate, clock, client, landed } = await withKeptToken();
+    await clock.advance(OLD_MS);
+    gate.close();
+    const fresh = client.verifyToken("token-ana", { fresh: true });
+    await until(() => gate.held === 1);
+    expect((await client.verifyToken("token-ana")).source).toBe("process");
+    await settle();
+    expect(service.calls.total).toBe(2);
+    gate.release();
+    await fresh;
+    await landed();
+    await clock.advance(OLD_MS - 1);
+    expect((await client.verifyToken("token-ana")).source).toBe("process");
+    expect(service.calls.total).toBe(2);
+  });
+
+  test("is refreshed after all when that flight could not tell, half-way to its end", async () => {
+    const { service, gate, clock, client, landed, fail } = await withKeptToken();
+    await clock.advance(OLD_MS);
+    gate.close();
+    fail();
+    const fresh = client.verifyToken("token-ana", { fresh: true }).catch(() => "failed");
+    await until(() => gate.held === 1);
+    await client.verifyToken("token-ana");
+    gate.release();
+    gate.open();
+    expect(await fresh).toBe("failed");
+    await landed();
+    service.grpc.allow();
+    const before = service.calls.total;
+    await clock.advance(29_999);
+    client.peekToken("token-ana");
+    expect(client.status().inFlight).toBe(0);
+    await clock.advance(1);
+    client.peekToken("token-ana");
+    await landed();
+    expect(service.calls.total).toBe(before + 1);
+  });
+
   test("is refreshed by peekToken as well", async () => {
     const { service, clock, client, landed } = await withKeptToken();
     await clock.advance(OLD_MS);
