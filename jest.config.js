@@ -6,6 +6,7 @@ export default {
   // A stray build holds a second package.json of the same name.
   modulePathIgnorePatterns: ["<rootDir>/build/"],
   testEnvironment: "<rootDir>/test/support/environment.js",
+  setupFilesAfterEnv: ["<rootDir>/test/support/overhear.ts"],
   extensionsToTreatAsEsm: [".ts"],
   moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },
   transform: {
