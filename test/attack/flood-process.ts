@@ -1,8 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { Code, ConnectError, type Transport } from "@connectrpc/connect";
-import { type VerifyTokenRequestSchema, VerifyTokenResponseSchema } from "../../gen/auth/auth_service_pb.js";
 import { createAuthClient, getAuth, requireAuth } from "../../src/index.js";
+import { FloodUpstream } from "./flood-upstream.js";
 
 /** What the process that is flooded tells the test. */
 export interface FloodReport {
@@ -23,30 +21,10 @@ export interface FloodReport {
 }
 
 const [TOKENS = 0, WAVE = 0, USERS = 0, MAX_CONCURRENT = 0, MAX_QUEUE = 0] = process.argv.slice(2).map(Number);
-const REFUSAL = new ConnectError("no such token", Code.Unauthenticated);
 
-let active = 0;
-let upstreamPeak = 0;
-let upstreamCalls = 0;
-
-/** Knows the users, refuses everybody else, a turn of the event loop later. */
-const upstream = {
-  async unary(method: { parent: unknown }, _signal: unknown, _timeoutMs: unknown, _header: unknown, message: unknown) {
-    const { token = "" } = message as MessageInitShape<typeof VerifyTokenRequestSchema>;
-    upstreamCalls++;
-    upstreamPeak = Math.max(upstreamPeak, ++active);
-    await turn();
-    active--;
-    if (!token.startsWith("user-")) throw REFUSAL;
-    const answer = create(VerifyTokenResponseSchema, { userId: token, isActive: true, permissions: ["read"] });
-    const empty = new Headers();
-    return { stream: false, service: method.parent, method, header: empty, message: answer, trailer: empty };
-  },
-  stream: () => Promise.reject(REFUSAL),
-} as unknown as Transport;
-
+const upstream = new FloodUpstream();
 const client = createAuthClient({
-  grpc: { transport: upstream, timeoutMs: 600_000 }, // a slow machine is no outage
+  grpc: { transport: upstream.transport, timeoutMs: 600_000 }, // a slow machine is no outage
   limit: { maxConcurrent: MAX_CONCURRENT, maxQueue: MAX_QUEUE },
   cache: { ttlMs: 86_400_000 },
   logger: false,
@@ -95,7 +73,7 @@ async function sendWave(start: number): Promise<void> {
 let cachedRequests = 0;
 let servedAtOnce = 0;
 for (const user of users) await client.verifyToken(user);
-upstreamCalls = 0;
+upstream.calls.users = 0;
 const entriesBefore = client.status().cache.entries;
 const heapBefore = heap();
 for (let start = 0; start < TOKENS; start += WAVE) await sendWave(start);
@@ -106,8 +84,8 @@ const report: FloodReport = {
   refused,
   overloaded,
   others: Object.values(others).reduce((sum, count) => sum + count, 0),
-  upstreamCalls,
-  upstreamPeak,
+  upstreamCalls: upstream.calls.users + upstream.calls.garbage,
+  upstreamPeak: upstream.peak,
   cachedRequests,
   servedAtOnce,
   entriesBefore,
