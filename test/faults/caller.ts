@@ -20,6 +20,8 @@ export const REST_MS = 600;
 export const RECOVERY_MS = 200;
 /** "Nothing hangs": a request may take its deadline, and as much more as a busy machine may need. */
 export const MARGIN_MS = 4000;
+/** Most requests take no more than this beyond their deadline, for all the machine has to do: asking both upstreams once more would. */
+export const USUAL_MARGIN_MS = 500;
 
 /** What one caller of a protected route got. */
 export interface Answer {
@@ -37,6 +39,8 @@ export interface Answer {
 /** Those who knock at a real Express app behind `requireAuth`. An answer that no fault excuses is an error, wherever it comes up. */
 export interface Caller {
   readonly client: AuthClient;
+  /** In which everything that one request asks must have ended. */
+  readonly deadlineMs: number;
   /** Transitions of the breakers, in order. */
   readonly transitions: readonly AuthClientEvents["breaker"][];
   readonly logLines: readonly string[];
@@ -85,6 +89,7 @@ export async function openCaller({ grpc, rest, cache, ...options }: AuthClientOp
   };
   return {
     client,
+    deadlineMs,
     transitions,
     logLines,
     async ask(person = somebodyNew()) {

@@ -1,5 +1,5 @@
 import type { Upstream } from "../../src/client.js";
-import { type Answer, type Caller, somebodyNew } from "./caller.js";
+import { type Answer, type Caller, somebodyNew, USUAL_MARGIN_MS } from "./caller.js";
 import { eventually } from "./eventually.js";
 
 export interface Ordeal {
@@ -52,10 +52,19 @@ export async function meetSomebody(caller: Caller, servedBy: Upstream): Promise<
   return known;
 }
 
-/** Several at once: new, known and bad tokens. */
-export function wave(caller: Caller, known: number): Promise<Answer[]> {
+/**
+ * Several at once: new, known and bad tokens. Most of those that had to be asked about are answered within the deadline: counted from
+ * the answer that nobody had to be asked for, which waited for nothing but the machine.
+ */
+export async function wave(caller: Caller, person: number): Promise<Answer[]> {
   const newcomers = Array.from({ length: WAVE }, () => caller.ask());
-  return Promise.all([...newcomers, caller.askAgain(known), caller.askBadly()]);
+  const [known, ...asked] = await Promise.all([caller.askAgain(person), ...newcomers, caller.askBadly()]);
+  const times = asked.map(({ tookMs }) => tookMs - known.tookMs).sort((one, other) => one - other);
+  const median = times[Math.floor(times.length / 2)] as number;
+  const { deadlineMs } = caller;
+  if (median > deadlineMs + USUAL_MARGIN_MS)
+    throw new Error(`most took over ${Math.floor(median)} ms, the deadline is ${deadlineMs}`);
+  return [...asked, known];
 }
 
 /** Keeps knocking until the upstream answers. */

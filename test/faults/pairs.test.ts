@@ -87,6 +87,19 @@ describe("gRPC and REST at once: 503 for whom nobody remembers, then whoever is 
   );
 });
 
+test("gRPC and REST hung, and no breaker that opens: 503 at the deadline, though everything could be tried again", async () => {
+  const rest = opened(await startRestFront());
+  const breaker = { failureThreshold: 1000 };
+  const caller = opened(
+    await openCaller({ grpc: { url: grpc.grpc.url }, rest: { url: rest.url, timeoutMs: 300 }, breaker }),
+  );
+  const known = await meetSomebody(caller, "grpc");
+  await grpc.pause();
+  await rest.strike(UNREACHABLE["hung before the headers"]);
+
+  expectOutage(await wave(caller, known));
+});
+
 /** One gRPC server, and a client with a REST server of its own for each fault there. */
 async function endurePairs(grpcFault: string, { url, canRefuse = false, strike, heal }: Fault) {
   const pairs = await Promise.all(
