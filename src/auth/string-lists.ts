@@ -3,7 +3,7 @@ import { createBoundedMap } from "../cache/bounded-map.js";
 /** Distinct strings that are kept to be shared, up to twice as many while the old ones are let go; and distinct lists. */
 const MAX_STRINGS = 10_000;
 const MAX_LISTS = 2_000;
-/** However few: an answer may be long. Roughly, as {@link bytesOfTexts} counts. */
+/** However few: an answer may be long. Roughly. */
 const MAX_BYTES = 2 ** 24;
 /** Up to here a scan is as fast as a look-up in a set. */
 const SCAN_LENGTH = 16;
@@ -17,7 +17,7 @@ export class StringLists {
   #youngBytes = 0;
   /** The generation before: what is still in use moves on, the rest is let go with it. */
   #old: ReadonlyMap<string, string> = new Map();
-  /** By fingerprint, of which each list has one, and few have the same: the last one of those is shared. */
+  /** By fingerprint. Of lists with the same one, the last is shared. */
   readonly #lists = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS, maxBytes: MAX_BYTES });
   readonly #unpacked = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS, maxBytes: MAX_BYTES });
 
@@ -33,9 +33,10 @@ export class StringLists {
   /** The list that {@link packed} made this of; `undefined` for anything else. */
   unpack(stored: unknown): readonly string[] | undefined {
     if (typeof stored !== "string") return isStrings(stored) ? this.of(stored) : undefined;
+    if (stored.length > MAX_PACKED) return undefined; // nobody packs that
     const known = this.#unpacked.get(stored);
     if (known) return known;
-    const list = this.of(stored.split(SEPARATOR));
+    const list = this.of(ownTexts(stored.split(SEPARATOR)));
     this.#unpacked.set(stored, list, { size: bytesOfTexts([stored]) });
     return list;
   }
@@ -70,8 +71,10 @@ function fingerprintOf(strings: readonly string[]): string {
   let sum = strings.length;
   for (const text of strings) {
     const { length } = text;
-    const character = length === 0 ? 0 : text.charCodeAt(length - 1) + 7 * text.charCodeAt(length >> 1);
-    sum = (Math.imul(sum, 31) + 257 * length + character) | 0;
+    sum = Math.imul(sum, 31) + length;
+    for (let quarter = 1; quarter <= 4 && length > 0; quarter++) {
+      sum = Math.imul(sum, 31) + text.charCodeAt(((length * quarter + 3) >> 2) - 1);
+    }
   }
   return `${strings.length}:${sum}`;
 }
@@ -81,14 +84,22 @@ function isSame(list: readonly string[], other: readonly string[]): boolean {
 }
 
 const SEPARATOR = " ";
+/** In characters. V8 tells longer strings apart by their length alone when it looks for one. */
+const MAX_PACKED = 16_000;
+
+/** The same strings, without the text that they were cut out of: each piece keeps all of it in memory. */
+function ownTexts(pieces: readonly string[]): readonly string[] {
+  return JSON.parse(JSON.stringify(pieces)) as readonly string[];
+}
 
 /**
  * A list's form in the shared cache: one text, so that whoever has seen the list before need not make its strings again. The names of
- * permissions and modules hold no spaces; a list where one does stays as it is.
+ * permissions and modules hold no spaces; a list where one does, or a very long one, stays as it is.
  */
 export function packed(list: readonly string[]): string | readonly string[] {
-  const isPlain = list.length > 0 && !list.some((text) => text.includes(SEPARATOR));
-  return isPlain ? list.join(SEPARATOR) : list;
+  if (list.length === 0 || list.some((text) => text.includes(SEPARATOR))) return list;
+  const text = list.join(SEPARATOR);
+  return text.length <= MAX_PACKED ? text : list;
 }
 
 export function isStrings(value: unknown): value is readonly string[] {

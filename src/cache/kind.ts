@@ -26,7 +26,7 @@ export interface Kind<Q, V, P, R> {
   ask(question: Q, onTry: () => void): Promise<Verdict<V, R>>;
   /** Makes what callers get, `end` being the question's own or infinite. Frozen: it is shared between them. */
   present(value: V, source: AnswerSource, end: number): P;
-  /** Wall time in milliseconds after which no answer may be used. */
+  /** Wall time in milliseconds after which no answer may be used. Must not throw. */
   endOf?(question: Q): number | undefined;
   /** The user that the answer speaks of. */
   subjectOf?(question: Q, value: V): string;

@@ -1,4 +1,5 @@
 import type { Clock } from "../runtime/clock.js";
+import { createBoundedMap } from "./bounded-map.js";
 import type { EntryName } from "./keyring.js";
 import type { Kind } from "./kind.js";
 import type { SharedEntry, SharedLookup, SharedTier } from "./shared-tier.js";
@@ -9,6 +10,8 @@ import { ANY_USER_INVALIDATED, type UserInvalidations } from "./user-invalidatio
 const UNKNOWN = { known: false, answer: undefined };
 const NOTHING = { known: true, answer: undefined };
 
+/** Answers whose invalidation is remembered one by one. */
+const MAX_INVALIDATED = 10_000;
 /** An entry from further in the future, in milliseconds, was written by somebody whose clock, or purpose, is not ours. */
 const MAX_SKEW_MS = 60_000;
 
@@ -22,8 +25,10 @@ export class SharedAnswers<Q, V> {
   readonly #users: UserInvalidations;
   readonly #clock: Clock;
   readonly #staleIfErrorMs: number;
-  /** What should not lie in the tier any more, by question. Should the tier not have been told, this process does not take it back. */
-  readonly #withdrawn = new Tombstones();
+  /** When an answer was invalidated here, by question: this process does not take back what the tier may have lost the deletion of. */
+  readonly #invalidated = createBoundedMap<number>({ maxEntries: MAX_INVALIDATED });
+  /** What the tier could not be told to delete: that must not be forgotten, however much it is. */
+  readonly #undeleted = new Tombstones();
 
   constructor(
     kind: Pick<Kind<Q, V, unknown, unknown>, "name" | "hasDigestIds" | "ttlMs" | "subjectOf" | "encode" | "decode">,
@@ -56,7 +61,8 @@ export class SharedAnswers<Q, V> {
       if (mayBeInvalidated && !(await this.#users.learn(subject))) return NOTHING; // it cannot be ruled out
       if (this.#users.cover(subject, answer.askedAt)) return NOTHING;
     }
-    const isVoid = answer.askedAt <= refusedAt || this.#withdrawn.covers(trip.id, answer.askedAt);
+    const voidBefore = Math.max(this.#invalidated.peek(trip.id) ?? 0, refusedAt);
+    const isVoid = answer.askedAt <= voidBefore || this.#undeleted.covers(trip.id, answer.askedAt);
     return trip.grounded || isVoid ? NOTHING : { known: true, answer };
   }
 
@@ -69,18 +75,29 @@ export class SharedAnswers<Q, V> {
   }
 
   /**
-   * Deletes a refused answer. Should that fail, it is remembered as such: refusals are forgotten when others need their room.
+   * Deletes a refused answer; nobody waits for it.
    *
    * @param refusedAt when the service was asked, wall time in milliseconds
    */
   drop(id: string, refusedAt: number): void {
-    void this.#tier.remove(this.#nameOf(id)).catch(() => this.#withdrawn.record(id, refusedAt));
+    void this.#delete(id, refusedAt).catch(() => undefined); // noted, and the refusal is remembered too
   }
 
   /** Rejects when the tier could not be told. */
   async invalidate(id: string): Promise<void> {
-    this.#withdrawn.record(id, this.#clock.now());
-    await this.#tier.remove(this.#nameOf(id));
+    const now = this.#clock.now();
+    this.#invalidated.set(id, now);
+    await this.#delete(id, now);
+  }
+
+  /** @param at what was asked up to then is void, whether it can be deleted or not */
+  async #delete(id: string, at: number): Promise<void> {
+    try {
+      await this.#tier.remove(this.#nameOf(id));
+    } catch (error) {
+      this.#undeleted.record(id, at);
+      throw error;
+    }
   }
 
   #nameOf(id: string): EntryName {

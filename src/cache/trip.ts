@@ -29,7 +29,7 @@ export class TripCargo<Q, V> {
   constructor(question: Q, endOf: ((question: Q) => number | undefined) | undefined) {
     this.question = question;
     this.#endOf = endOf;
-    // Nobody needs it before an answer is there: it is worked out as soon as the question is on the wire.
+    // Nobody needs it before an answer is there: it is worked out while everybody waits for that.
     if (endOf) setImmediate(() => this.end);
   }
 

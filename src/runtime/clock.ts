@@ -2,6 +2,8 @@
 export interface Timer {
   /** Stops the timer. Harmless when it has fired already. */
   clear(): void;
+  /** Whether it keeps the process alive from now on. Without this method it stays as it was started. */
+  keepAlive?(alive: boolean): void;
 }
 
 /**
@@ -26,6 +28,9 @@ export const systemClock: Clock = {
   setTimeout(callback, ms, options) {
     const timer = setTimeout(callback, ms);
     if (options?.background) timer.unref();
-    return { clear: () => clearTimeout(timer) };
+    return {
+      clear: () => clearTimeout(timer),
+      keepAlive: (alive) => void (alive ? timer.ref() : timer.unref()),
+    };
   },
 };

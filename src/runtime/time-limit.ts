@@ -36,16 +36,22 @@ export class TimeLimit {
       this.#waiting.add(waiting);
       promise.then(
         (value) => {
-          this.#waiting.delete(waiting);
+          this.#leave(waiting);
           resolve(value);
         },
         (error) => {
-          this.#waiting.delete(waiting);
+          this.#leave(waiting);
           reject(error);
         },
       );
       if (!this.#timer) this.#arm(this.#ms);
+      else if (this.#waiting.size === 1) this.#timer.keepAlive?.(true);
     });
+  }
+
+  #leave(waiting: Waiting): void {
+    this.#waiting.delete(waiting);
+    if (this.#waiting.size === 0) this.#timer?.keepAlive?.(false);
   }
 
   /** Lets go of a timer that nobody waits for. */
@@ -55,9 +61,9 @@ export class TimeLimit {
     this.#timer = undefined;
   }
 
-  /** Stays when nobody waits any more, and then fires once for nothing. */
+  /** Stays when nobody waits any more, in the background, and then fires once for nothing. */
   #arm(ms: number): void {
-    this.#timer = this.#clock.setTimeout(() => this.#look(), ms, { background: true });
+    this.#timer = this.#clock.setTimeout(() => this.#look(), ms);
   }
 
   #look(): void {
@@ -67,7 +73,7 @@ export class TimeLimit {
       if (waiting.until > now) break;
       late.push(waiting);
     }
-    if (late.length > 0) this.#timer = this.#clock.setTimeout(() => this.#end(late), 0, { background: true });
+    if (late.length > 0) this.#timer = this.#clock.setTimeout(() => this.#end(late), 0);
     else this.#goOn();
   }
 

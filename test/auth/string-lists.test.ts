@@ -66,6 +66,16 @@ describe("Lists that went through the shared cache", () => {
     expect(read.every(Object.isFrozen)).toBe(true);
   });
 
+  test("are not packed where they are very long: texts of one length would take long to tell apart", () => {
+    const long = Array.from({ length: 2_000 }, (_, n) => `permission-${n}`);
+    const lists = new StringLists();
+    expect(packed(long)).toBe(long);
+    expect(lists.unpack(long)).toEqual(long);
+    expect(lists.unpack(long.join(" "))).toBeUndefined();
+    const fits = long.slice(0, 1_000);
+    expect([typeof packed(fits), lists.unpack(packed(fits))]).toEqual(["string", fits]);
+  });
+
   test("are kept once, whichever way they came", () => {
     const lists = new StringLists();
     const list = lists.of(["read", "write"]);
@@ -125,6 +135,20 @@ describe("Strings that are kept once", () => {
       return lists;
     });
     expect(bytes).toBeLessThan(100 * MIB); // 200 MiB where all are kept
+  });
+
+  test("keep nothing else in memory of the text that they were packed in", () => {
+    const lists = new StringLists();
+    const unpack = (from: number) =>
+      heapOf(() => {
+        for (let n = from; n < from + 4_000; n++) {
+          const others = Array.from({ length: 30 }, (_, other) => `resource${other}:manage-everything`);
+          lists.unpack([`store-${n}:manage-everything`, ...others].join(" "));
+        }
+        return lists;
+      });
+    unpack(0); // as many texts and lists as are remembered
+    expect(unpack(4_000)).toBeLessThan(2_000 * KIB); // 4,000 KiB where each text stays
   });
 
   test("stay one while they are in use, however many come and go", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import type { Clock } from "../../src/runtime/clock.js";
 import { TimeLimit } from "../../src/runtime/time-limit.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 
@@ -83,6 +84,25 @@ describe("The timer of a time limit", () => {
     expect(clock.pending).toBe(1);
     await clock.advance(50);
     expect(clock.pending).toBe(0);
+  });
+
+  test("keeps the process alive while somebody waits, and only then", async () => {
+    const alive: boolean[] = [];
+    const clock = new ManualClock();
+    const watched: Clock = {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      setTimeout: (callback, ms, options) => {
+        alive.push(!options?.background);
+        return { ...clock.setTimeout(callback, ms), keepAlive: (on) => void alive.push(on) };
+      },
+    };
+    const limit = new TimeLimit(watched, 50, () => new Error("late"));
+    await limit.race(Promise.resolve());
+    expect(alive).toEqual([true, false]);
+    void limit.race(never()).catch(() => undefined);
+    await limit.race(Promise.resolve());
+    expect(alive).toEqual([true, false, true]);
   });
 
   test("is let go of where nobody waits for it, and only there", async () => {

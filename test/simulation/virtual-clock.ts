@@ -126,14 +126,21 @@ export class OwnedClock implements Clock {
   readonly monotonic = () => this.#clock.monotonic;
 
   readonly setTimeout: Clock["setTimeout"] = (callback, ms, { background = false } = {}) => {
+    let inBackground = 0;
+    const keepAlive = (alive: boolean) => {
+      this.#background -= inBackground;
+      inBackground = alive ? 0 : 1;
+      this.#background += inBackground;
+    };
     const ended = () => {
       this.#pending--;
-      if (background) this.#background--;
+      keepAlive(true);
     };
     const entry = this.#clock.after(ms, callback, ended);
     this.#pending++;
-    if (background) this.#background++;
+    keepAlive(!background);
     return {
+      keepAlive: (alive) => entry.cancelled || keepAlive(alive),
       clear: () => {
         if (entry.cancelled) return;
         entry.cancelled = true;
