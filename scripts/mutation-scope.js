@@ -41,12 +41,28 @@ export const SCOPE = [
     suites: [...suites("http", "bearer", "kept-connection"), ...suites("properties", "bearer")],
   },
   {
+    sources: ["src/http/request.ts"],
+    suites: suites("http", "bearer", "guard-sources", "cookie", "kept-connection", "upgrade"),
+  },
+  {
+    sources: ["src/http/authenticator.ts"],
+    suites: suites("http", "options", "middleware", "attached-user", "kept-connection", "upgrade", "cookie"),
+  },
+  {
     sources: ["src/http/guards.ts", "src/http/guard-source.ts"],
     suites: suites("http", "guards", "guard-sources", "options", "error-table"),
   },
   {
     sources: ["src/http/problem.ts", "src/auth/challenge.ts"],
     suites: [...suites("properties", "challenge"), ...suites("http", "error-table", "on-error")],
+  },
+  {
+    sources: ["src/auth/errors.ts"],
+    suites: [...suites("http", "error-table", "on-error", "options"), ...suites("properties", "challenge")],
+  },
+  {
+    sources: ["src/auth/jwt-expiry.ts"],
+    suites: [...suites("properties", "jwt-expiry"), ...suites("cache", "token-expiry")],
   },
   {
     sources: ["src/cache/redis.ts"],
