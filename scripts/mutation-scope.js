@@ -33,11 +33,24 @@ export const SCOPE = [
     suites: suites("runtime", "circuit-breaker"),
   },
   {
+    sources: ["src/runtime/time-limit.ts"],
+    suites: [...suites("runtime", "time-limit"), ...suites("cache", "store-failures")],
+  },
+  {
+    sources: ["src/auth/string-lists.ts"],
+    suites: suites("auth", "string-lists"),
+  },
+  {
     sources: ["src/transport/breaker.ts", "src/transport/failover.ts", "src/transport/retry.ts"],
     suites: suites("transport", "breaker", "failover", "probe", "retry", "retry-throttle", "pipeline"),
   },
   {
-    sources: ["src/http/bearer.ts", "src/http/presented-bearer.ts", "src/auth/token-syntax.ts"],
+    sources: [
+      "src/http/bearer.ts",
+      "src/http/presented-bearer.ts",
+      "src/auth/presented-token.ts",
+      "src/auth/token-syntax.ts",
+    ],
     suites: [...suites("http", "bearer", "kept-connection"), ...suites("properties", "bearer")],
   },
   {
@@ -100,7 +113,7 @@ export const SCOPE = [
     suites: cacheSuites("shared-invalidation", "invalidation"),
   },
   {
-    sources: ["src/cache/tiered-cache.ts", "src/cache/process-answers.ts"],
+    sources: ["src/cache/tiered-cache.ts", "src/cache/trip.ts", "src/cache/process-answers.ts"],
     suites: [
       ...cacheSuites("stale-if-error", "refresh-ahead", "fresh", "ttl", "token-expiry"),
       ...suites("auth", "client-status"),
