@@ -55,7 +55,7 @@ export const SCOPE = [
   },
   {
     sources: ["src/http/request.ts"],
-    suites: suites("http", "bearer", "guard-sources", "cookie", "kept-connection", "upgrade"),
+    suites: suites("http", "request", "bearer", "guard-sources", "cookie", "kept-connection", "upgrade"),
   },
   {
     sources: ["src/http/authenticator.ts"],
@@ -71,7 +71,11 @@ export const SCOPE = [
   },
   {
     sources: ["src/auth/errors.ts"],
-    suites: [...suites("http", "error-table", "on-error", "options"), ...suites("properties", "challenge")],
+    suites: [
+      ...suites("auth", "errors"),
+      ...suites("http", "error-table", "on-error", "options"),
+      ...suites("properties", "challenge"),
+    ],
   },
   {
     sources: ["src/auth/jwt-expiry.ts"],

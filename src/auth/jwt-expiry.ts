@@ -5,7 +5,7 @@
 export function jwtExpiry(token: string): number | undefined {
   const start = token.indexOf(".") + 1;
   const end = token.indexOf(".", start);
-  if (start === 0 || end <= start || token.includes(".", end + 1)) return undefined;
+  if (end <= start || token.includes(".", end + 1)) return undefined;
   // As single bytes: what matters is ASCII, in UTF-8 too.
   const payload = Buffer.from(token.slice(start, end), "base64url").toString("latin1");
   const exp = isPlain(payload) ? plainExp(payload) : parsedExp(payload);

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
 import { jwtExpiry } from "../../src/auth/jwt-expiry.js";
 import { runs } from "./runs.js";
@@ -79,12 +79,14 @@ describe("The end of a JWT", () => {
   test.each([
     ["nothing", ""],
     ["one part", "abc"],
+    ["one part that would be a payload, and a character", `${Buffer.from('{"exp":1}').toString("base64url")}A`],
     ["two parts", "e30.eyJleHAiOjF9"],
     ["four parts", "e30.eyJleHAiOjF9.c2ln.c2ln"],
     ["no payload", "e30..c2ln"],
     ["nothing but dots", ".."],
     ["a payload that is no JSON", tokenOf("exp")],
     ["a number that is none in JSON", tokenOf('{"exp":007}')],
+    ["a number without end", tokenOf('{"exp":1e400}')],
     ["null", tokenOf("null")],
   ])("is none in %s", (_what, token) => {
     expect(jwtExpiry(token)).toBeUndefined();
@@ -102,5 +104,21 @@ describe("The end of a JWT", () => {
   test("is there in a token of the usual form", () => {
     expect(jwtExpiry(tokenOf('{"sub":"ana","exp":4102444800}'))).toBe(4_102_444_800_000);
     expect(jwtExpiry(tokenOf('{"exp":4102444800,"sub":"ana"}'))).toBe(4_102_444_800_000);
+  });
+
+  test.each([
+    ["a time", '{"sub":"ana","exp":4102444800,"roles":["a","b"]}', 4_102_444_800_000],
+    ["a time at the end", '{"sub":"ana","exp":4102444800}', 4_102_444_800_000],
+    ["the first second", '{"exp":0}', 0],
+    ["none", '{"sub":"ana","roles":["a","b"]}', undefined],
+  ])("is read without making the rest of an ordinary payload: of %s", (_what, payload, end) => {
+    const token = tokenOf(payload);
+    const parse = jest.spyOn(JSON, "parse");
+    try {
+      expect(jwtExpiry(token)).toBe(end);
+      expect(parse).not.toHaveBeenCalled();
+    } finally {
+      parse.mockRestore();
+    }
   });
 });
