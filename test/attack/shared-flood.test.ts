@@ -102,7 +102,7 @@ describe("A flood through the middleware, before a shared store, while what the 
 
   beforeAll(async () => {
     report = await flood();
-  });
+  }, 60_000);
 
   test("is refused or turned away, every single request", () => {
     expect(Object.keys(report.outcomes).sort()).toEqual(["invalid_token", "overloaded"]);
