@@ -6,6 +6,10 @@ import { ManualClock, settle } from "../support/manual-clock.js";
 import { fail, MemoryStore } from "./memory-store.js";
 
 const refused = { code: "invalid_token" };
+/** More than are remembered. */
+const FLOOD = 10_500;
+/** For as many, on a busy machine. */
+const PATIENCE_MS = 60_000;
 
 describe("A refusal is remembered for 10 s:", () => {
   test.each([
@@ -204,16 +208,20 @@ test("A flood of garbage evicts no good entry.", async () => {
   expect(client.status().cache.entries).toBe(1);
 });
 
-test("A flood of garbage does not fill the memory: what is refused is forgotten at last, oldest first.", async () => {
-  const { transport, calls } = refusingService();
-  const client = openBareClient({ grpc: { transport } });
-  await floodWithGarbage(client);
-  expect(calls()).toBe(FLOOD);
-  await client.verifyToken(`garbage-${FLOOD - 1}`).catch(() => undefined);
-  expect(calls()).toBe(FLOOD);
-  await client.verifyToken("garbage-0").catch(() => undefined);
-  expect(calls()).toBe(FLOOD + 1);
-});
+test(
+  "A flood of garbage does not fill the memory: what is refused is forgotten at last, oldest first.",
+  async () => {
+    const { transport, calls } = refusingService();
+    const client = openBareClient({ grpc: { transport } });
+    await floodWithGarbage(client);
+    expect(calls()).toBe(FLOOD);
+    await client.verifyToken(`garbage-${FLOOD - 1}`).catch(() => undefined);
+    expect(calls()).toBe(FLOOD);
+    await client.verifyToken("garbage-0").catch(() => undefined);
+    expect(calls()).toBe(FLOOD + 1);
+  },
+  PATIENCE_MS,
+);
 
 test.each(["fails", "is skipped"])(
   "What a refusal overruled stays overruled after a flood of garbage, also when its deletion %s.",
@@ -237,6 +245,7 @@ test.each(["fails", "is skipped"])(
     expect(store.keys("token")).toHaveLength(1);
     await expect(client.verifyToken("token-ana")).rejects.toMatchObject(refused);
   },
+  PATIENCE_MS,
 );
 
 test("That nobody could tell is never remembered.", async () => {
@@ -252,9 +261,6 @@ test("That nobody could tell is never remembered.", async () => {
   expect(service.grpc.calls.VerifyToken).toBe(2);
   expect(client.status().cache.refusals).toBe(0);
 });
-
-/** More than are remembered. */
-const FLOOD = 12_000;
 
 async function floodWithGarbage(client: AuthClient): Promise<void> {
   for (let n = 0; n < FLOOD; n++) await client.verifyToken(`garbage-${n}`).catch(() => undefined);

@@ -179,7 +179,7 @@ describe.each([
     await clock.advance(1000);
     expect(store.keys("token")).toHaveLength(1);
     expect((await client.verifyToken("token-ana")).source).toBe("grpc");
-  });
+  }, 60_000);
 
   test("wins over a flight that reads the shared tier meanwhile", async () => {
     const { clock, store, client } = await onOneStore();
