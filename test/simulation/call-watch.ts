@@ -18,6 +18,8 @@ interface Surroundings {
   readonly settings: Settings;
   readonly chronicle: Chronicle;
   readonly archive: Archive;
+  /** Of all processes. */
+  readonly everyJournal: () => readonly Journal[];
 }
 
 /** Holds every call that leaves a client against the specification: when it may be made, in which order, and with how much time. */
@@ -48,7 +50,7 @@ export class CallWatch implements CallObserver {
     this.#journal = journal;
     this.#breakers = breakers;
     const violate = (rule: string) => chronicle.violate(name, rule);
-    this.#flights = new FlightRules(settings, journal, violate);
+    this.#flights = new FlightRules(settings, { journal, everyJournal: around.everyJournal }, violate);
     this.#retries = new RetryRules(settings, () => breakers.refusesAll, violate);
   }
 

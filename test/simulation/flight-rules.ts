@@ -1,4 +1,4 @@
-import { type Journal, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
+import { INVALIDATION_MS, type Journal, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
 import { type Ask, type Question, triesOf } from "./records.js";
 import { budgets, type Settings } from "./settings.js";
 
@@ -12,11 +12,17 @@ const MANY_BYTES = 1_000_000;
 export class FlightRules {
   readonly #settings: Settings;
   readonly #journal: Journal;
+  readonly #everyJournal: () => readonly Journal[];
   readonly #violate: (rule: string) => void;
 
-  constructor(settings: Settings, journal: Journal, violate: (rule: string) => void) {
+  constructor(
+    settings: Settings,
+    { journal, everyJournal }: { journal: Journal; everyJournal: () => readonly Journal[] },
+    violate: (rule: string) => void,
+  ) {
     this.#settings = settings;
     this.#journal = journal;
+    this.#everyJournal = everyJournal;
     this.#violate = violate;
   }
 
@@ -58,11 +64,18 @@ export class FlightRules {
 
   #checkAnswerKept({ question, began }: Ask, last: Ask): void {
     const { cache, store } = this.#settings;
-    if (store !== "none" || cache.maxEntries < MANY_ENTRIES || cache.maxBytes < MANY_BYTES) return;
+    if (cache.maxEntries < MANY_ENTRIES || cache.maxBytes < MANY_BYTES) return;
     const ttlMs = ttlOf(question, this.#settings) * LEAST_TTL_SHARE * REFRESH_SHARE;
-    const keptUntil = Math.min(last.began.at - this.#hiddenMs + ttlMs, this.#endOf(question)) - ROUNDING_MS;
+    const tierEnd =
+      store === "none"
+        ? Number.POSITIVE_INFINITY
+        : last.verdict!.ended.at + cache.processTtlMs * LEAST_TTL_SHARE - this.#hiddenMs;
+    const keptUntil = Math.min(last.began.at - this.#hiddenMs + ttlMs, tierEnd, this.#endOf(question)) - ROUNDING_MS;
     if (began.at >= keptUntil) return;
-    if (this.#journal.hasExcuse(question, last.began.at - this.#hiddenMs)) return;
+    const since = last.began.at - this.#hiddenMs;
+    if (this.#journal.hasExcuse(question, since)) return;
+    // Other processes' invalidations of users hold here, too, once they were seen in the store.
+    if (this.#everyJournal().some((journal) => journal.hasInvalidatedUser(since - INVALIDATION_MS))) return;
     this.#violate(`the same was asked again, though it was answered at ${last.verdict!.ended.at}`);
   }
 

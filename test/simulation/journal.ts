@@ -62,6 +62,10 @@ export class Journal {
       ({ called, question: about }) => called.at >= since && (about === undefined || about === question),
     );
   }
+
+  hasInvalidatedUser(since: number): boolean {
+    return this.invalidations.some(({ called, question }) => question === undefined && called.at >= since);
+  }
 }
 
 export function lastTryOf({ rounds }: Ask): Try | undefined {

@@ -54,7 +54,9 @@ export class SimulatedProcess implements Witness {
     this.#world = world;
     this.clock = new OwnedClock(clock);
     this.breakers = new BreakerWatch(name, settings, chronicle, clock);
-    this.calls = new CallWatch(name, world, this.journal, this.breakers);
+    const everyJournal = () => world.everyProcess.map(({ journal }) => journal);
+    const around = { settings, chronicle, archive: world.archive, everyJournal };
+    this.calls = new CallWatch(name, around, this.journal, this.breakers);
     const store = world.store?.connect((mark) => this.journal.arrivals.set(mark, clock.time));
     const upstream = (which: "grpc" | "rest") =>
       simulatedUpstream({
