@@ -51,7 +51,11 @@ export const SCOPE = [
       "src/auth/presented-token.ts",
       "src/auth/token-syntax.ts",
     ],
-    suites: [...suites("http", "bearer", "kept-connection"), ...suites("properties", "bearer")],
+    suites: [
+      ...suites("auth", "presented-token"),
+      ...suites("http", "bearer", "kept-connection"),
+      ...suites("properties", "bearer"),
+    ],
   },
   {
     sources: ["src/http/request.ts"],

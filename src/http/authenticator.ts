@@ -69,7 +69,7 @@ export function createAuthenticator<R>(options: AuthenticateOptions<R>): Authent
         if (!ownSource) rememberBearer(node, token);
         return known; // whatever is known has been looked at before: only a new one need be
       }
-      if (!ownSource) forgetBearer(node);
+      forgetBearer(node);
       if (!token.isWellFormed) throw new AuthError("invalid_request");
       return verifyPresented(client, token, { fresh });
     },

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import { forgetBearer, presentedBearer, rememberBearer } from "../../src/http/presented-bearer.js";
 import type { RequestLike } from "../../src/http/request.js";
 import type { AuthClient } from "../../src/index.js";
-import { faces } from "./faces.js";
+import { type FaceOptions, faces } from "./faces.js";
 import { closeAll, closing, startAuth } from "./fixture.js";
 import { listen } from "./raw-request.js";
 
@@ -32,16 +32,21 @@ async function keepConnection(face: (typeof faces)[number]) {
   const connections: Socket[] = [];
   server.on("connection", (socket) => connections.push(socket));
   const port = await listen(server);
+  const askWith = connectionTo(port);
+  const ask = (...authorization: string[]) => askWith({ authorization });
+  return { service, client, ask, connections };
+}
+
+/** Asks over one connection who is let in with these headers: the user's id, or the status. */
+function connectionTo(port: number): (headers: Record<string, string | string[]>) => Promise<string | number> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   closing({ close: async () => agent.destroy() });
-  /** Who was let in, or the status. */
-  const ask = async (...authorization: string[]): Promise<string | number> => {
-    const request = http.get({ port, agent, headers: { authorization: authorization as never } });
+  return async (headers) => {
+    const request = http.get({ port, agent, headers });
     const [response] = (await once(request, "response")) as [http.IncomingMessage];
     const body = await text(response);
     return response.statusCode === 200 ? JSON.parse(body).user.id : (response.statusCode ?? 0);
   };
-  return { service, client, ask, connections };
 }
 
 describe.each(faces)("on one connection, with $name,", (face) => {
@@ -81,6 +86,24 @@ describe.each(faces)("on one connection, with $name,", (face) => {
 
     expect(await ask("Bearer token-ana", "Bearer token-eva")).toBe(400);
     expect(await ask("Bearer token-ana", "Bearer token-ana")).toBe(400);
+  });
+
+  test("a token from elsewhere is not taken for the one in the header", async () => {
+    const { client } = await startAuth({ users });
+    const token = ({ headers }: { headers: unknown }) => (headers as Record<string, string | undefined>)["x-token"];
+    const server = http.createServer((request, response) => {
+      const guard = face.requireAuth(request.headers["x-token"] ? ({ client, token } as FaceOptions) : { client });
+      face.serve("/", guard)(request, response);
+    });
+    const ask = connectionTo(await listen(server));
+    await client.verifyToken("token-ana");
+    await client.verifyToken("token-eva");
+
+    const header = { authorization: "Bearer token-ana" };
+    const both = { ...header, "x-token": "token-eva" };
+    const seen: unknown[] = [];
+    for (const headers of [both, header, both, header]) seen.push(await ask(headers));
+    expect(seen).toEqual(["eva", "ana", "eva", "ana"]);
   });
 
   test.each<[string, (peekToken: Peek, spy: Peek) => Peek]>([

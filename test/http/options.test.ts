@@ -90,6 +90,19 @@ describe.each(faces)("in $name a ConfigError, when it is made and not on a reque
   });
 });
 
+describe.each(faces)("in $name a ConfigError of a middleware says what and what else:", (face) => {
+  test.each<[string, unknown, string, string]>([
+    ["client", {}, "an object", "an AuthClient"],
+    ["token", "X-Token", '"X-Token"', "a function of the request"],
+    ["realm", "", '""', "a string that is not empty"],
+    ["fresh", "yes", '"yes"', "true or false"],
+    ["onError", true, "true", "a function"],
+  ])("%s", (name, given, value, expected) => {
+    const options = { client: stubAuthClient(), [name]: given } as FaceOptions;
+    expect(toldOf(() => face.requireAuth(options))).toEqual([{ name, value, expected }]);
+  });
+});
+
 describe.each(faces)("in $name a ConfigError of a guard says where, what and what else:", (face) => {
   const names = "one or more names";
   const sources = "a route parameter's name, { header }, { query } or a function of the request";

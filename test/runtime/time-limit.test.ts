@@ -61,6 +61,20 @@ describe("An operation under a time limit", () => {
     expect(log).toEqual(["first: late", "second: answer"]);
   });
 
+  test("may still end when it was late, and nobody listens", async () => {
+    const { clock, limit } = limited();
+    const settles: (() => void)[] = [];
+    const operation = never();
+    const watched = (property: string | symbol) =>
+      property === "then" ? (...told: (() => void)[]) => void settles.push(...told) : undefined;
+    const raced = limit.race(new Proxy(operation, { get: (_promise, property) => watched(property) }));
+    const late = expect(raced).rejects.toThrow("late");
+    await clock.advance(50);
+    await late;
+    expect(settles).toHaveLength(2);
+    for (const settle of settles) expect(settle).not.toThrow();
+  });
+
   test("takes what has come in while the process itself was busy", async () => {
     const { clock, log, race } = limited();
     let arrive: (answer: string) => void = () => undefined;
@@ -79,11 +93,21 @@ describe("An operation under a time limit", () => {
 
 describe("The timer of a time limit", () => {
   test("is one for all, and fires once for nothing when nobody waits any more", async () => {
-    const { clock, limit } = limited();
+    const clock = new ManualClock();
+    let timers = 0;
+    const counted: Clock = {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      setTimeout: (callback, ms) => {
+        timers++;
+        return clock.setTimeout(callback, ms);
+      },
+    };
+    const limit = new TimeLimit(counted, 50, () => new Error("late"));
     for (let operation = 0; operation < 100; operation++) await limit.race(Promise.resolve());
     expect(clock.pending).toBe(1);
     await clock.advance(50);
-    expect(clock.pending).toBe(0);
+    expect([clock.pending, timers]).toEqual([0, 1]);
   });
 
   test("keeps the process alive while somebody waits, and only then", async () => {
@@ -101,6 +125,7 @@ describe("The timer of a time limit", () => {
     await limit.race(Promise.resolve());
     expect(alive).toEqual([true, false]);
     void limit.race(never()).catch(() => undefined);
+    expect(alive).toEqual([true, false, true]);
     await limit.race(Promise.resolve());
     expect(alive).toEqual([true, false, true]);
   });
