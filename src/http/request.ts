@@ -4,6 +4,10 @@ export interface RequestLike {
   /** As they stood on the wire, name and value in turn (Node). */
   readonly rawHeaders?: readonly string[];
   readonly method?: string | undefined;
+  /** Node's request, where a framework's stands for it: Koa's context and request … */
+  readonly req?: unknown;
+  /** … and Fastify's. */
+  readonly raw?: unknown;
 }
 
 type HeadersLike =
@@ -18,9 +22,13 @@ export function headerOf({ headers }: RequestLike, name: string): string | undef
   return typeof value === "object" ? value.join(", ") : value;
 }
 
+function rawHeadersOf({ rawHeaders, req, raw }: RequestLike): readonly string[] | undefined {
+  return rawHeaders ?? (req as RequestLike | undefined)?.rawHeaders ?? (raw as RequestLike | undefined)?.rawHeaders;
+}
+
 /** Every line of a header, as it stood on the wire. */
 export function headerLines(request: RequestLike, name: string): readonly string[] {
-  const { rawHeaders } = request;
+  const rawHeaders = rawHeadersOf(request);
   if (!rawHeaders) {
     const value = headerOf(request, name);
     return value === undefined ? [] : [value];
@@ -34,7 +42,8 @@ export function headerLines(request: RequestLike, name: string): readonly string
 }
 
 /** Whether a header came on more than one line. Node keeps only the first `Authorization`: a proxy may have looked at another. */
-export function isRepeated({ rawHeaders }: RequestLike, name: string): boolean {
+export function isRepeated(request: RequestLike, name: string): boolean {
+  const rawHeaders = rawHeadersOf(request);
   if (!rawHeaders) return false; // Fetch joins them, and the comma is no part of a token
   let seen = false;
   for (let at = 0; at < rawHeaders.length; at += 2) {

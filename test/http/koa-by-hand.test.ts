@@ -2,6 +2,7 @@ import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import Koa from "koa";
+import { type AuthClient, type AuthError, authenticate, bearerToken } from "../../src/client.js";
 import { optionalAuth, requireAuth, requirePermission } from "../../src/koa.js";
 import { bearer, closeAll, startAuth } from "./fixture.js";
 
@@ -15,6 +16,24 @@ function contextWith(headers: Record<string, string>): Koa.Context {
   }
   return new Koa().createContext(request, new ServerResponse(request)) as Koa.Context;
 }
+
+test.each<[string, (ctx: Koa.Context, client: AuthClient) => unknown]>([
+  ["authenticate", (ctx, client) => authenticate(ctx, { client })],
+  ["bearerToken", (ctx) => bearerToken(ctx)],
+  ["bearerToken of Koa's request", (ctx) => bearerToken(ctx.request)],
+  ["a token source that calls it", (ctx, client) => requireAuth({ client, token: bearerToken })(ctx, async () => "in")],
+])("%s sees a second Authorization header through Koa's context", async (_what, read) => {
+  const { client } = await startAuth();
+  const ctx = contextWith(bearer("token-ana"));
+  ctx.req.rawHeaders.push("authorization", "Bearer token-eva");
+  let seen: unknown;
+  try {
+    seen = await read(ctx, client);
+  } catch (error) {
+    seen = (error as AuthError).code;
+  }
+  expect(seen ?? ctx.status).toBe(seen === undefined ? 400 : "invalid_request");
+});
 
 describe.each(["a user who is new", "a user who is cached"])("a middleware that is called by hand, for %s,", (who) => {
   async function open() {
