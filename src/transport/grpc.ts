@@ -32,13 +32,15 @@ export interface GrpcUpstream {
 /** The auth service over gRPC and HTTP/2. Its errors are {@link UpstreamError}s. */
 export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
   const session = new ReplaceableSession(options.url, options.tls);
-  const grpc = createGrpcTransport({
-    baseUrl: options.url,
-    sessionManager: session,
-    interceptors: [...(options.interceptors ?? [])],
-    readMaxBytes: options.maxAnswerBytes,
-    acceptCompression: [], // an answer is small, and a compressed one could be a bomb
-  });
+  const grpc = announcingTimeout(
+    createGrpcTransport({
+      baseUrl: options.url,
+      sessionManager: session,
+      interceptors: [...(options.interceptors ?? [])],
+      readMaxBytes: options.maxAnswerBytes,
+      acceptCompression: [], // an answer is small, and a compressed one could be a bomb
+    }),
+  );
   const { transport, renew } = leavingSilence(grpc, session, options.timeoutMs);
   return {
     transport: classified(transport, believesGrpcStatus),
@@ -54,6 +56,16 @@ export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
  */
 export function classifyTransport(transport: Transport): Transport {
   return classified(transport, (error) => !/^HTTP \d+$/.test(error.rawMessage));
+}
+
+/** Tells the server how much time there is, and leaves it to our own timeout to end the call: Connect's knows no second look. */
+function announcingTimeout(inner: Transport): Transport {
+  return unaryTransport((call) => {
+    if (call.timeoutMs === undefined) return forward(inner, call);
+    const header = new Headers(call.header);
+    header.set("grpc-timeout", `${Math.ceil(call.timeoutMs)}m`);
+    return forward(inner, { ...call, header, timeoutMs: undefined });
+  });
 }
 
 /** Gives up the connection after calls in a row that ran into their timeout without a sign of life from the server. */

@@ -3,6 +3,7 @@ import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { startAuthService } from "../../src/testing.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { closedPort, startTcpGate } from "../support/raw-upstreams.js";
+import { until } from "../support/until.js";
 import { closedAfterEach } from "./after-each.js";
 
 const opened = closedAfterEach();
@@ -31,6 +32,19 @@ describe("a refused connection", () => {
     await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "auth_unavailable", status: 503 });
     expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 2 });
   });
+});
+
+test("only our own clock ends a call: a timer of Connect's would be due before an answer that came while we were busy is read", async () => {
+  const service = opened(await startAuthService({ users: { "token-ana": { id: "ana" } } }));
+  const clock = new ManualClock();
+  const grpc = { url: service.grpc.url, timeoutMs: 20 };
+  const client = opened(createAuthClient({ ...SETTINGS, clock, grpc }));
+  service.grpc.hang();
+  const verified = client.verifyToken("token-ana");
+  await until(() => service.grpc.calls.VerifyToken === 1);
+  await new Promise((resolve) => setTimeout(resolve, 60)); // a timer that should not be there has had its time
+  service.grpc.allow();
+  expect((await verified).source).toBe("grpc");
 });
 
 describe("a server that accepts and never answers", () => {

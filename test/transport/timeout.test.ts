@@ -45,6 +45,17 @@ test("a try ends after its timeout, whatever the transport below does about it",
   expect(outcome.error).toMatchObject({ upstream: "rest", failure: "unreachable", timedOut: true });
 });
 
+test("an answer that came while the process itself was busy is the answer", async () => {
+  const { clock, upstream, start } = create();
+  upstream.behaviour = "hold";
+  const outcome = start();
+  // Node runs the timers that are due before it reads the sockets: the answer is there, and nobody has looked yet.
+  clock.setTimeout(() => upstream.held[0]?.answer(), 100);
+  await clock.advance(100);
+  expect(outcome).toEqual({ state: "fulfilled", value: "ana" });
+  expect(clock.pending).toBe(0);
+});
+
 test("the transport below is told to end as well, and why", async () => {
   const { clock, upstream, start } = create();
   upstream.behaviour = "hold";
