@@ -1,4 +1,5 @@
 const CACHE_SUITES = [
+  "beside-fresh",
   "bounds",
   "corrupt-entries",
   "fresh",
@@ -110,7 +111,7 @@ export const SCOPE = [
     suites: cacheSuites("shared-invalidation", "corrupt-entries", "stale-if-error", "ttl", "refusals"),
   },
   {
-    sources: ["src/cache/shared-tier.ts"],
+    sources: ["src/cache/pending-writes.ts", "src/cache/shared-tier.ts"],
     suites: [
       ...cacheSuites("store-failures", "corrupt-entries", "keyring", "shared-invalidation"),
       ...suites("auth", "client-close"),

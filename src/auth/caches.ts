@@ -5,6 +5,7 @@ import { connectRedis, type RedisStore } from "../cache/redis.js";
 import { SharedTier } from "../cache/shared-tier.js";
 import { type CacheCounts, TieredCache } from "../cache/tiered-cache.js";
 import { UserInvalidations } from "../cache/user-invalidations.js";
+import { UnavailableError } from "../transport/outcome.js";
 import type { RemoteAuthService } from "./auth-service.js";
 import type { CacheConfig } from "./cache-config.js";
 import { type CacheKinds, createCacheKinds, subjectOf } from "./cache-kinds.js";
@@ -38,6 +39,7 @@ export function createCaches(service: RemoteAuthService, config: Config, events:
     random,
     processTtlMs: config.cache.processTtlMs,
     staleIfErrorMs: config.cache.staleIfErrorMs,
+    isOutage: (error: unknown) => error instanceof UnavailableError, // not when there was no place to ask
   };
   const kinds = createCacheKinds(service, config.cache, lists);
   const caches = {
@@ -64,7 +66,7 @@ export function createCaches(service: RemoteAuthService, config: Config, events:
     ready: async () => shared?.ready(),
     inFlight: () => all.reduce((sum, { inFlight }) => sum + inFlight, 0),
     close: async () => {
-      await shared?.flush();
+      await shared?.close();
       await redis?.close();
     },
   };

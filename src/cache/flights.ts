@@ -51,10 +51,14 @@ export class Flights<T, C> {
     return this.#live.size;
   }
 
-  /** The flight that a caller may join: begun after every invalidation that could concern it. */
-  joinable(id: string): Flight<T, C> | undefined {
-    const flight = this.#live.get(id)?.at(-1);
-    return flight && !flight.grounded && flight.epoch === this.#epochs.epoch ? flight : undefined;
+  /**
+   * The latest flight that a caller may join: begun after every invalidation that could concern it.
+   *
+   * @param suits what else it must be
+   */
+  joinable(id: string, suits: (flight: Flight<T, C>) => boolean = () => true): Flight<T, C> | undefined {
+    const { epoch } = this.#epochs;
+    return this.#live.get(id)?.findLast((flight) => !flight.grounded && flight.epoch === epoch && suits(flight));
   }
 
   /** Begins a flight. Later callers join this one, also where another one is still under way. */

@@ -2,6 +2,7 @@ import { type BreakerState, CircuitBreaker } from "../runtime/circuit-breaker.js
 import type { Clock } from "../runtime/clock.js";
 import { TimeLimit } from "../runtime/time-limit.js";
 import type { EntryName, Keyring, Slot } from "./keyring.js";
+import { PendingWrites } from "./pending-writes.js";
 
 /** Where the shared tier keeps its entries: what Keyv offers, and nothing more. */
 export interface SharedStore {
@@ -12,6 +13,7 @@ export interface SharedStore {
   getAll?(keys: readonly string[]): Promise<readonly unknown[]>;
   /** Keyv reports errors here instead of rejecting, unless told otherwise. */
   on?(event: "error", listener: (error: unknown) => void): unknown;
+  off?(event: "error", listener: (error: unknown) => void): unknown;
   /** Settles when the first attempt to connect has ended, either way. What fails before then is no sign of a dead store. */
   readonly ready?: Promise<unknown>;
 }
@@ -58,7 +60,8 @@ export class SharedTier {
   /** A store that is full still reads and deletes. */
   readonly #writeBreaker: CircuitBreaker;
   readonly #limit: TimeLimit;
-  readonly #writing = new Map<string, Promise<unknown>>();
+  readonly #writes = new PendingWrites();
+  readonly #onError = () => void this.#errors++;
   #errors = 0;
   #starting: boolean;
 
@@ -77,7 +80,7 @@ export class SharedTier {
     });
     this.#writeBreaker = breaker();
     this.#limit = new TimeLimit(options.clock, OPERATION_MS, () => new Error("the shared cache is slow"));
-    options.store.on?.("error", () => this.#errors++);
+    options.store.on?.("error", this.#onError);
     this.#starting = options.store.ready !== undefined;
     const started = () => {
       this.#starting = false;
@@ -117,18 +120,28 @@ export class SharedTier {
   /** Deletes, and rejects when the store could not be told. */
   async remove(name: EntryName): Promise<void> {
     const slots = this.#options.keyring.slots(name);
-    await Promise.all(
-      slots.map(async ({ key }) => {
-        await this.#writing.get(key)?.catch(() => undefined); // a write on its way must not arrive after the deletion
-        await this.#operate(() => this.#options.store.delete(key));
-      }),
-    );
+    await Promise.all(slots.map(({ key }) => this.#delete(key)));
   }
 
-  /** Waits for what is being written; bounded, as every write is. */
-  async flush(): Promise<void> {
-    await Promise.allSettled(this.#writing.values());
+  /** Waits for what is being written, no longer than for any operation, and lets go of the store. */
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#writes.all()].map((writing) => this.#limit.race(writing)));
     this.#limit.rest();
+    this.#options.store.off?.("error", this.#onError);
+  }
+
+  async #delete(key: string): Promise<void> {
+    const deleteNow = () => this.#operate(() => this.#options.store.delete(key));
+    const writing = this.#writes.of(key);
+    if (!writing) return void (await deleteNow());
+    try {
+      await this.#limit.race(writing); // a write on its way must not arrive after the deletion
+    } catch (error) {
+      writing.then(deleteNow).catch(() => undefined);
+      await deleteNow();
+      throw error; // nobody knows when it will arrive, and be deleted
+    }
+    await deleteNow();
   }
 
   #readSlots(slots: readonly Slot[]): Promise<readonly SharedLookup[]> {
@@ -156,13 +169,7 @@ export class SharedTier {
       const stored = await this.#options.store.set(slot.key, text, Math.ceil(ttlMs));
       if (stored === false) throw new Error("the store did not take the entry"); // Keyv's way of saying so
     };
-    const writing = this.#operate(set, this.#writeBreaker);
-    this.#writing.set(slot.key, writing);
-    const forget = () => {
-      if (this.#writing.get(slot.key) === writing) this.#writing.delete(slot.key);
-    };
-    writing.then(forget, forget);
-    return writing;
+    return this.#operate(() => this.#writes.begin(slot.key, set), this.#writeBreaker);
   }
 
   #operate<T>(operation: () => Promise<T>, breaker = this.#breaker): Promise<T> {

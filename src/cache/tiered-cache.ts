@@ -24,6 +24,8 @@ export interface CacheOptions {
   readonly processTtlMs: number;
   /** How long past its end an answer may stand in for an unavailable service, in milliseconds. */
   readonly staleIfErrorMs: number;
+  /** Whether a question failed because the service is unavailable. */
+  readonly isOutage: (error: unknown) => boolean;
 }
 
 export interface CacheCounts {
@@ -42,11 +44,9 @@ export interface CacheCounts {
 /** Entries that were stored together should not expire together: each lives up to this share shorter. */
 const JITTER = 0.1;
 
-/** How a question travels: past the shared tier, or content only with what is younger than an entry that is getting old. */
-interface Itinerary {
-  readonly fresh?: boolean;
-  readonly youngerThan?: number;
-}
+/** What a question is content with, of what the shared tier holds: see {@link TripCargo.youngerThan}. */
+const ANYTHING = Number.NEGATIVE_INFINITY;
+const NOTHING = Number.POSITIVE_INFINITY;
 
 /**
  * One kind of answer, cached in the process, then in the shared tier, then asked of the service: one flight per question, however
@@ -77,12 +77,17 @@ export class TieredCache<Q, V, P, R> {
    * @param id the question's own, where the caller has it already
    */
   peek(question: Q, id = this.#kind.id(question)): P | undefined {
-    const entry = this.#process.find(id);
     const now = this.#options.clock.now();
-    if (!entry || now >= entry.freshUntil || this.#process.isVoid(entry)) return undefined;
+    const entry = this.#findFresh(id, now);
+    if (!entry) return undefined;
     this.counts.hits++;
     if (now >= entry.refreshAt) this.#renewed(entry, this.#flights.joinable(id) ?? this.#renew(id, question, entry));
     return entry.hit;
+  }
+
+  #findFresh(id: string, now: number): ProcessEntry<V, P> | undefined {
+    const entry = this.#process.find(id);
+    return entry && now < entry.freshUntil && !this.#process.isVoid(entry) ? entry : undefined;
   }
 
   /** The remembered no, if there is one. */
@@ -112,11 +117,14 @@ export class TieredCache<Q, V, P, R> {
       const reason = this.#peekRefusal(id);
       if (reason !== undefined) return { kind: "refusal", reason };
     }
-    const flight = (fresh ? undefined : this.#flights.joinable(id)) ?? this.#depart(id, question, { fresh });
+    const flight = fresh
+      ? this.#depart(id, question, NOTHING)
+      : (this.#joinable(id) ?? this.#depart(id, question, ANYTHING));
     try {
       return await raceAbort(flight.landed, call.signal);
     } catch (error) {
-      const answer = fresh || call.signal?.aborted ? undefined : this.#standIn(flight);
+      const mayStandIn = !fresh && !call.signal?.aborted && this.#options.isOutage(error);
+      const answer = mayStandIn ? this.#standIn(flight) : undefined;
       if (answer === undefined) throw error;
       return { kind: "answer", answer };
     }
@@ -135,26 +143,34 @@ export class TieredCache<Q, V, P, R> {
     return this.#flights.size;
   }
 
-  #depart(id: string, question: Q, itinerary: Itinerary): Trip<Q, V, Outcome<P, R>> {
-    const cargo = new TripCargo<Q, V>(question, this.#kind.endOf);
-    return this.#flights.depart(id, cargo, (trip) => this.#fly(trip, itinerary));
+  /** Who is content with what the shared tier holds must not wait, and fail, with those who are not. */
+  #joinable(id: string): Trip<Q, V, Outcome<P, R>> | undefined {
+    return this.#flights.joinable(id, ({ cargo }) => !this.#shared || cargo.youngerThan === ANYTHING);
   }
 
-  async #fly(
-    trip: Trip<Q, V, Outcome<P, R>>,
-    { fresh = false, youngerThan = Number.NEGATIVE_INFINITY }: Itinerary,
-  ): Promise<Outcome<P, R>> {
+  #depart(id: string, question: Q, youngerThan: number): Trip<Q, V, Outcome<P, R>> {
+    const cargo = new TripCargo<Q, V>(question, this.#kind.endOf, youngerThan);
+    return this.#flights.depart(id, cargo, (trip) => this.#fly(trip));
+  }
+
+  async #fly(trip: Trip<Q, V, Outcome<P, R>>): Promise<Outcome<P, R>> {
     const { clock } = this.#options;
-    const { cargo } = trip;
-    const lookup = fresh ? undefined : await this.#shared?.find(trip, this.#refusals.askedAt(trip.id));
+    const { id, cargo } = trip;
+    const { youngerThan } = cargo;
+    // Always a wait: whoever is called on the way may ask the same, and find that it is being asked.
+    const lookup = await (youngerThan === NOTHING ? undefined : this.#shared?.find(trip, this.#refusals.askedAt(id)));
     cargo.lookup = lookup;
     const shared = lookup?.answer;
     if (shared && shared.askedAt > youngerThan && clock.now() < Math.min(shared.expiresAt, cargo.end)) {
       this.counts.sharedHits++;
       const entry = this.#mayStore(trip, shared) ? this.#keep(trip, shared) : undefined;
-      if (entry && clock.now() >= entry.refreshAt) this.#renewed(entry, this.#renew(trip.id, cargo.question, entry));
+      if (entry && clock.now() >= entry.refreshAt) {
+        this.#renewed(entry, this.#beside(trip) ?? this.#renew(id, cargo.question, entry));
+      }
       return { kind: "answer", answer: this.#kind.present(shared.value, "shared", cargo.end) };
     }
+    const met = lookup && youngerThan === ANYTHING ? this.#meet(trip) : undefined;
+    if (met) return met;
     this.counts.misses++;
     dropOvertaken(trip);
     this.#flights.setOut(trip);
@@ -177,6 +193,22 @@ export class TieredCache<Q, V, P, R> {
       this.#shared?.put(trip, dated);
     }
     return { kind: "answer", answer: this.#kind.present(verdict.value, verdict.source, cargo.end) };
+  }
+
+  /** What others, who did not look into the shared tier or were not content with it, have brought since or are bringing. */
+  #meet(trip: Trip<Q, V, Outcome<P, R>>): Outcome<P, R> | Promise<Outcome<P, R>> | undefined {
+    const entry = this.#findFresh(trip.id, this.#options.clock.now());
+    if (entry) {
+      this.counts.hits++;
+      return { kind: "answer", answer: entry.hit };
+    }
+    const reason = this.#peekRefusal(trip.id);
+    return reason === undefined ? this.#beside(trip)?.landed : { kind: "refusal", reason };
+  }
+
+  /** Another flight for the same, under way at the same time. */
+  #beside(trip: Trip<Q, V, Outcome<P, R>>): Trip<Q, V, Outcome<P, R>> | undefined {
+    return this.#flights.joinable(trip.id, (other) => other !== trip);
   }
 
   /** Not when an invalidation came in between, or a flight that asked later has landed. */
@@ -205,7 +237,7 @@ export class TieredCache<Q, V, P, R> {
   }
 
   #renew(id: string, question: Q, { askedAt }: ProcessEntry<V, P>): Flight<unknown, unknown> {
-    return this.#depart(id, question, { youngerThan: askedAt });
+    return this.#depart(id, question, askedAt);
   }
 
   /** The flight will bring what takes the entry's place. */

@@ -20,14 +20,17 @@ export type Trip<Q, V, T> = Flight<T, TripCargo<Q, V>>;
 /** What it carries. */
 export class TripCargo<Q, V> {
   readonly question: Q;
+  /** Content with what the shared tier holds if that was asked for later, wall time in milliseconds. */
+  readonly youngerThan: number;
   /** What the shared tier said on the way. */
   lookup: SharedAnswerLookup<V> | undefined;
   readonly #endOf: ((question: Q) => number | undefined) | undefined;
   #end: number | undefined;
 
   /** @param endOf wall time in milliseconds after which no answer may be used, by the question's own word */
-  constructor(question: Q, endOf: ((question: Q) => number | undefined) | undefined) {
+  constructor(question: Q, endOf: ((question: Q) => number | undefined) | undefined, youngerThan: number) {
     this.question = question;
+    this.youngerThan = youngerThan;
     this.#endOf = endOf;
     // Nobody needs it before an answer is there: it is worked out while everybody waits for that.
     if (endOf) setImmediate(() => this.end);

@@ -66,7 +66,7 @@ describe("A fresh call", () => {
     const clock = new ManualClock();
     const store = new MemoryStore(clock);
     const service = await startService({ users: { "token-ana": readOnly } });
-    const client = openClient(service, { clock, cache: { store } });
+    const client = openClient(service, { clock, cache: { store, processTtlMs: 10 } });
     let letGo: () => void = () => undefined;
     store.before = (operation, key) =>
       operation === "get" &&
@@ -78,11 +78,14 @@ describe("A fresh call", () => {
     await until(() => store.count("get") > 0);
     store.before = () => undefined;
     await client.verifyToken("token-ana", { fresh: true });
+    await clock.advance(10);
     store.texts.clear();
     service.refuse("token-ana");
     letGo();
     expect(await slow).toMatchObject({ code: "invalid_token" });
-    expect(client.peekToken("token-ana")).toBeUndefined();
+    expect(service.calls.VerifyToken).toBe(2);
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "invalid_token" });
+    expect(service.calls.VerifyToken).toBe(2); // it is remembered
   });
 
   test("does not outweigh a refusal that a later try of an earlier call brought", async () => {

@@ -253,19 +253,82 @@ test("A write on its way does not arrive after the deletion.", async () => {
   expect(store.keys("token")).toEqual([]);
 });
 
-test("Nor does the second of two writes, when the first one has arrived.", async () => {
+test("Nor does the second of two writes, which waits for the first one.", async () => {
   const { store, client } = await onOneStore();
   const letGo: (() => void)[] = [];
   store.before = (operation) => operation === "set" && new Promise<void>((resolve) => letGo.push(resolve));
   await client.verifyToken("token-ana");
   await client.verifyToken("token-ana", { fresh: true });
-  await until(() => letGo.length === 2);
-  letGo[0]?.();
   await settle();
+  expect(letGo).toHaveLength(1);
+  letGo[0]?.();
+  await until(() => letGo.length === 2);
   const invalidation = client.invalidateToken("token-ana");
   await settle();
   letGo[1]?.();
   await invalidation;
   await settle();
   expect(store.keys("token")).toEqual([]);
+});
+
+describe("A write that takes longer than anybody waits", () => {
+  async function withSlowWrite() {
+    const { store, client, clock, service, open } = await onOneStore();
+    let letGo: () => void = () => undefined;
+    store.before = (operation) =>
+      operation === "set" &&
+      new Promise<void>((resolve) => {
+        letGo = resolve;
+      });
+    await client.verifyToken("token-ana");
+    await clock.advance(50);
+    return { store, client, clock, service, open, arrive: () => letGo() };
+  }
+
+  test("is deleted when it arrives after an invalidation, which says that it could not be told", async () => {
+    const { store, client, clock, service, open, arrive } = await withSlowWrite();
+    const invalidation = expect(client.invalidateToken("token-ana")).rejects.toMatchObject(untold);
+    await clock.advance(50);
+    await invalidation;
+    service.refuse("token-ana");
+    store.before = () => undefined;
+    arrive();
+    await settle();
+    expect(store.keys("token")).toEqual([]);
+    await expect(open().verifyToken("token-ana")).rejects.toMatchObject({ code: "invalid_token" });
+  });
+
+  test("is waited for where it may still arrive in time", async () => {
+    const { store, client, clock, arrive } = await withSlowWrite();
+    const invalidation = client.invalidateToken("token-ana");
+    await clock.advance(49);
+    arrive();
+    await invalidation;
+    expect(store.keys("token")).toEqual([]);
+  });
+
+  test("does not hold up close() for longer than that", async () => {
+    const { client, clock } = await withSlowWrite();
+    let isClosed = false;
+    const closing = client.close().then(() => {
+      isClosed = true;
+    });
+    await clock.advance(49);
+    expect(isClosed).toBe(false);
+    await clock.advance(1);
+    await closing;
+  });
+});
+
+test("A store of one's own keeps no listener of a client that is closed.", async () => {
+  const { service, clock } = await onOneStore();
+  const listeners = new Set<unknown>();
+  const store = Object.assign(new MemoryStore(clock), {
+    on: (_event: string, listener: unknown) => void listeners.add(listener),
+    off: (_event: string, listener: unknown) => void listeners.delete(listener),
+  });
+  const client = openClient(service, { clock, cache: { store } });
+  expect(listeners.size).toBe(1);
+  await client.close();
+  expect(listeners.size).toBe(0);
 });

@@ -79,6 +79,21 @@ describe("While the service is unavailable, an expired entry", () => {
     expect(client.peekToken("token-ana")).toBeUndefined();
   });
 
+  test("does not stand in where the service could be asked, but there was no place to: strangers make floods", async () => {
+    const service = await startService({ users: { "token-ana": { id: "ana" } } });
+    const clock = new ManualClock(START);
+    const limit = { maxConcurrent: 1, maxQueue: 0 };
+    const client = openClient(service, { clock, limit, cache: { staleIfErrorMs: 60_000 } });
+    await client.verifyToken("token-ana");
+    await clock.advance(TTL_MS);
+    service.grpc.hang();
+    const stranger = client.verifyToken("garbage").catch(() => undefined);
+    await until(() => service.grpc.calls.VerifyToken === 2);
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "overloaded" });
+    service.grpc.fail();
+    await stranger;
+  });
+
   test("does not stand in for a caller who has gone: that one gets its own reason", async () => {
     const { service, clock, client } = await withKeptToken({ staleIfErrorMs: 60_000 });
     await clock.advance(TTL_MS);
