@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { Outcome } from "../cache/kind.js";
 import { raceAbort, sleep } from "../runtime/abort.js";
+import { tolerant } from "../runtime/logger.js";
 import { OverloadedError, UnavailableError } from "../transport/outcome.js";
 import { createRemoteAuthService } from "./auth-service.js";
 import { createCaches } from "./caches.js";
@@ -16,7 +17,9 @@ import { createPipeline, networkUpstreams, statusOf, type UpstreamFactories } fr
 import { PresentedToken, takingTexts } from "./presented-token.js";
 import { StringLists } from "./string-lists.js";
 
-/** `ready` looks again after this many milliseconds. */
+/** `ready` waits so many milliseconds for a connection … */
+const CONNECT_MS = 1000;
+/** … and looks again after this many. */
 const READY_EVERY_MS = 250;
 
 /**
@@ -30,7 +33,8 @@ export function createAuthClient(options: AuthClientOptions): AuthClient {
 
 /** {@link createAuthClient} with upstreams of one's own making. */
 export function assembleAuthClient(options: AuthClientOptions, upstreams: UpstreamFactories): AuthClient {
-  const config = readConfig(options);
+  const read = readConfig(options);
+  const config = { ...read, logger: tolerant(read.logger) };
   const { clock, deadlineMs } = config;
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // every call under way listens
@@ -41,10 +45,14 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
   const caches = createCaches(service, config, events, lists);
 
   /** Runs one question and turns everything that can go wrong into an `AuthError`. */
-  async function settle<P>(question: () => Promise<Outcome<P, AuthErrorCode>>, call: CallOptions): Promise<P> {
+  async function settle<P>(
+    question: (call: CallOptions) => Promise<Outcome<P, AuthErrorCode>>,
+    given: CallOptions | undefined,
+  ): Promise<P> {
+    const call = given ?? {};
     try {
       closing.signal.throwIfAborted();
-      const outcome = await question();
+      const outcome = await question(call);
       if (outcome.kind === "answer") return outcome.answer;
       throw new AuthError(outcome.reason);
     } catch (error) {
@@ -66,43 +74,58 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     return new AuthError("auth_unavailable", { cause: new Error(`unexpected ${name}`) });
   }
 
+  /** Whether an upstream can be connected to; no answer in time is a no, for now. */
+  async function canConnect(ended: AbortSignal): Promise<boolean> {
+    const over = new AbortController();
+    const late = sleep(clock, CONNECT_MS, AbortSignal.any([ended, over.signal])).then(() => false);
+    try {
+      return await Promise.race([anyOf(pipeline.legs.map((leg) => leg.connect())), late]);
+    } finally {
+      over.abort();
+    }
+  }
+
+  let closed: Promise<void> | undefined;
+
+  async function end(): Promise<void> {
+    closing.abort(new Error("The client is closed."));
+    pipeline.close();
+    await caches.close();
+    events.clear();
+  }
+
   const client: AuthClient = {
     ...takingTexts({
-      peek: ({ text, id }) => (closing.signal.aborted ? undefined : caches.token.peek(text, id)),
+      peek: (token) => {
+        if (closing.signal.aborted || typeof token.text !== "string") return undefined;
+        return caches.token.peek(token.text, token.id);
+      },
       verify: (token, call) =>
-        settle(() => {
+        settle((options) => {
           assertToken(token);
-          return caches.token.get(token.text, call, token.id);
+          return caches.token.get(token.text, options, token.id);
         }, call),
     }),
     async ready(signal) {
       const ended = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
       try {
         ended.throwIfAborted();
-        while (!(await raceAbort(anyOf(pipeline.legs.map((leg) => leg.connect())), ended))) {
-          await sleep(clock, READY_EVERY_MS, ended);
-        }
+        while (!(await canConnect(ended))) await sleep(clock, READY_EVERY_MS, ended);
         await raceAbort(caches.ready(), ended);
       } catch (error) {
         throw closing.signal.aborted ? toAuthError(closing.signal.reason) : error;
       }
     },
-    getUserPermissions(user, call = {}) {
-      return settle(() => {
-        assertLookup(isLookupId(user.userId) && isTenantId(user.organizationId));
-        return caches.permissions.get(user, call);
-      }, call);
+    getUserPermissions(user, call) {
+      return settle((options) => caches.permissions.get(lookedUp(user), options), call);
     },
-    getUserLocals(user, call = {}) {
-      return settle(() => {
-        assertLookup(isLookupId(user.userId) && isTenantId(user.organizationId));
-        return caches.locals.get(user, call);
-      }, call);
+    getUserLocals(user, call) {
+      return settle((options) => caches.locals.get(lookedUp(user), options), call);
     },
-    getOrganization(organizationId, call = {}) {
-      return settle(() => {
+    getOrganization(organizationId, call) {
+      return settle((options) => {
         assertLookup(isLookupId(organizationId));
-        return caches.organization.get(organizationId, call);
+        return caches.organization.get(organizationId, options);
       }, call);
     },
     invalidateToken(token) {
@@ -113,8 +136,9 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     },
     invalidateUser(user) {
       return settleInvalidation(() => {
-        assertLookup(isUserRef(user));
-        return caches.invalidateUser(user);
+        const ref = copyOf(user);
+        assertLookup(isUserRef(ref));
+        return caches.invalidateUser(ref);
       });
     },
     status() {
@@ -130,12 +154,9 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
       };
     },
     on: (event, listener) => events.on(event, listener),
-    async close() {
-      if (closing.signal.aborted) return;
-      closing.abort(new Error("The client is closed."));
-      pipeline.close();
-      await caches.close();
-      events.clear();
+    close() {
+      closed ??= end();
+      return closed;
     },
     [Symbol.asyncDispose]: () => client.close(),
   };
@@ -166,9 +187,22 @@ function assertToken(token: PresentedToken): void {
   if (!token.isWellFormed) throw new AuthError("invalid_request");
 }
 
+/** Read once: whoever changes the object while a question is under way does not change what is asked, checked or remembered. */
+function copyOf(user: UserRef | undefined): UserRef {
+  const { userId, organizationId } = user ?? ({} as UserRef);
+  return { userId, organizationId };
+}
+
+/** A user who can be asked for. */
+function lookedUp(user: UserRef): UserRef {
+  const ref = copyOf(user);
+  assertLookup(isLookupId(ref.userId) && isTenantId(ref.organizationId));
+  return ref;
+}
+
 /** Of whomever a token can be: some of them cannot be asked for, and are forgotten all the same. */
-function isUserRef(user: Partial<UserRef> | undefined): boolean {
-  return typeof user?.userId === "string" && user.userId !== "" && typeof user.organizationId === "string";
+function isUserRef({ userId, organizationId }: UserRef): boolean {
+  return typeof userId === "string" && userId !== "" && typeof organizationId === "string";
 }
 
 function assertLookup(isPossible: boolean): void {

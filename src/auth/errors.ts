@@ -99,10 +99,7 @@ export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
     return create(this.code, { ...this.#options, message: this.message, cause, realm });
   }
 
-  /** Also true for an error of the other module format's copy of this package. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return typeof value === "object" && value !== null && BRAND in value;
-  }
+  static override readonly [Symbol.hasInstance]: (value: unknown) => boolean = isInstance;
 
   /** @internal */
   get [BRAND](): true {
@@ -110,7 +107,14 @@ export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
   }
 }
 
-/** Apart from the class: one that speaks of itself is called otherwise once it is bundled. */
+// Apart from the class: one that speaks of itself is called otherwise once it is bundled.
+
+/** Also true for an error of the other module format's copy of this package; not for a class that extends `AuthError`. */
+function isInstance(this: unknown, value: unknown): boolean {
+  if (this !== AuthError) return Function.prototype[Symbol.hasInstance].call(this as typeof AuthError, value);
+  return typeof value === "object" && value !== null && BRAND in value;
+}
+
 function create<C extends AuthErrorCode>(code: C, options: AuthErrorOptions): AuthError<C> {
   return new AuthError(code, options);
 }

@@ -26,6 +26,7 @@ export class Events {
   }
 
   on<E extends keyof AuthClientEvents>(event: E, listener: (details: AuthClientEvents[E]) => void): () => void {
+    if (typeof listener !== "function") throw new TypeError(`the listener of "${event}" must be a function`);
     const guarded = (details: AuthClientEvents[E]) => {
       const report = () => this.#logger.error(`portero: a listener of "${event}" threw`);
       try {

@@ -20,6 +20,20 @@ async function startSilentServer(): Promise<string> {
   return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
+/** Knows how often somebody waited for so many milliseconds. */
+class WaitCounter extends ManualClock {
+  readonly #waits: number[] = [];
+
+  override setTimeout(callback: () => void, ms: number) {
+    this.#waits.push(ms);
+    return super.setTimeout(callback, ms);
+  }
+
+  waits(ms: number): number {
+    return this.#waits.filter((each) => each === ms).length;
+  }
+}
+
 describe("ready()", () => {
   test("resolves when an upstream listens, and asks it nothing", async () => {
     const service = await startService();
@@ -41,20 +55,32 @@ describe("ready()", () => {
 
   test("waits until one listens", async () => {
     const service = await startService();
-    const clock = new ManualClock();
+    const clock = new WaitCounter();
     const client = openClient(service, { clock });
     await Promise.all([service.grpc.stop(), service.rest.stop()]);
-    const idle = clock.pending;
     let isReady = false;
     const ready = client.ready().then(() => {
       isReady = true;
     });
-    for (let look = 0; look < 3; look++) {
-      await until(() => clock.pending > idle);
+    for (let look = 1; look <= 3; look++) {
+      await until(() => clock.waits(250) === look);
       expect(isReady).toBe(false);
       await clock.advance(250);
     }
-    await until(() => clock.pending > idle);
+    await until(() => clock.waits(250) === 4);
+    await service.rest.start();
+    await clock.advance(250);
+    await ready;
+  });
+
+  test("looks at all upstreams again, though the connection to one of them hangs", async () => {
+    const service = await startService();
+    await service.rest.stop();
+    const clock = new WaitCounter();
+    const client = openBareClient({ clock, grpc: { url: await startSilentServer() }, rest: service.upstreams.rest });
+    const ready = client.ready();
+    await clock.advance(1000);
+    await until(() => clock.waits(250) === 1);
     await service.rest.start();
     await clock.advance(250);
     await ready;

@@ -11,6 +11,13 @@ describe("An AuthError", () => {
     expect([error.name, String(error)]).toEqual(["AuthError", "AuthError: The token is not valid."]);
   });
 
+  test("is no error of a class that extends it", () => {
+    class OurError extends AuthError {}
+    expect(new AuthError("invalid_token")).not.toBeInstanceOf(OurError);
+    const ours = new OurError("invalid_token");
+    expect([ours instanceof OurError, ours instanceof AuthError]).toEqual([true, true]);
+  });
+
   test("keeps its cause, and has none of its own", () => {
     const cause = new Error("connection refused");
     expect(new AuthError("auth_unavailable", { cause }).cause).toBe(cause);
