@@ -14,6 +14,7 @@ import type { Config } from "./config.js";
 import type { Events } from "./events.js";
 import type { UserRef } from "./model.js";
 import type { StringLists } from "./string-lists.js";
+import { withoutUserInfo } from "./upstream-config.js";
 
 type CacheOf<K> = K extends Kind<infer Q, infer V, infer P, infer R> ? TieredCache<Q, V, P, R> : never;
 
@@ -85,13 +86,23 @@ function connectShared({ cache, clock, logger }: Config, events: Events): { shar
     store,
     clock,
     keyring: createKeyring({ identity: cache.identity, secrets: cache.secrets }),
-    onTransition: (available) => {
-      if (available) logger.info("portero: the shared cache is back");
-      else logger.warn("portero: the shared cache cannot be reached: going on without it");
+    onTransition: (available, error) => {
+      const name =
+        cache.redisUrl === undefined ? "the shared cache" : `the shared cache ${withoutUserInfo(cache.redisUrl)}`;
+      const reason = available ? undefined : errorCode(error);
+      if (available) logger.info(`portero: ${name} is back`);
+      else logger.warn(`portero: ${name} cannot be reached${reason ? ` (${reason})` : ""}: going on without it`);
       events.emit("cache", { tier: "shared", available });
     },
   });
   return { shared, redis };
+}
+
+/** What can be shown of a store's error: the code that Node or Redis gave it (ECONNREFUSED, WRONGPASS), never its text. */
+function errorCode(error: unknown): string | undefined {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  if (typeof code === "string" && /^[A-Z][A-Z_]{1,30}$/.test(code)) return code;
+  return typeof message === "string" ? /^[A-Z]{3,20}(?= )/.exec(message)?.[0] : undefined;
 }
 
 /** Processes that share a tier may have longer TTLs than this one, up to a day. */

@@ -4,6 +4,7 @@ import { withBreaker } from "../transport/breaker.js";
 import { watchingCredential } from "../transport/credential-watch.js";
 import { withCredentials } from "../transport/credentials.js";
 import { failover, type Route } from "../transport/failover.js";
+import { FailureWatch } from "../transport/failure-watch.js";
 import { classifyTransport, createGrpcUpstream } from "../transport/grpc.js";
 import { type Load, withLimit } from "../transport/limit.js";
 import type { Upstream } from "../transport/outcome.js";
@@ -58,7 +59,8 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
   const over = failover(first, second, { clock, onFallback: (fallback) => events.emit("fallback", fallback) });
   const canTry = () => legs.some(({ breaker }) => !breaker.refuses);
   const retried = withRetry(over, { ...config.retry, clock, random, canTry });
-  const signed = headers ? withCredentials(retried, headers, clock) : retried;
+  const onFailure = (name: string) => config.logger.error(`portero: the function given as "headers" failed: ${name}`);
+  const signed = headers ? withCredentials(retried, headers, { clock, onFailure }) : retried;
   const { transport, load } = withLimit(signed, { ...config.limit, clock });
   const close = () => {
     for (const leg of legs) leg.close();
@@ -69,12 +71,17 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     const { url, tls, transport: custom } = grpc;
     if (custom || url === undefined) {
       const transport = classifyTransport(custom as Transport);
-      return { ...guarded("grpc", transport, grpc), url: undefined, connect: async () => true, close: () => undefined };
+      return {
+        ...guarded("grpc", undefined, transport, grpc),
+        url: undefined,
+        connect: async () => true,
+        close: () => undefined,
+      };
     }
     const { timeoutMs, interceptors } = grpc;
     const upstream = make.grpc({ url, timeoutMs, tls, interceptors, maxAnswerBytes: config.maxAnswerBytes });
     return {
-      ...guarded("grpc", upstream.transport, grpc, upstream.renew),
+      ...guarded("grpc", url, upstream.transport, grpc, upstream.renew),
       url,
       connect: upstream.connect,
       close: upstream.close,
@@ -89,28 +96,36 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
       warming.clear();
       upstream.close();
     };
-    return { ...guarded("rest", upstream.transport, rest), url, connect: () => isReachable(url, tls), close };
+    return { ...guarded("rest", url, upstream.transport, rest), url, connect: () => isReachable(url, tls), close };
   }
 
   function guarded(
     upstream: Upstream,
+    url: string | undefined,
     transport: Transport,
     { timeoutMs }: { timeoutMs: number },
     beforeProbe?: () => void,
   ): Route {
+    const shown = withoutUserInfo(url) ?? "the transport given";
+    const failures = new FailureWatch((reason) =>
+      config.logger.warn(`portero: ${upstream} has not answered so far: ${shown} is ${reason}`),
+    );
     const breaker = new CircuitBreaker({
       ...config.breaker,
       clock,
       onTransition: (from, to) => {
         if (to === "half-open") beforeProbe?.();
         if (to === "open")
-          config.logger.warn(`portero: the breaker of ${upstream} is open: ${upstream} is not asked for now`);
+          config.logger.warn(
+            `portero: the breaker of ${upstream} is open, it is not asked for ${config.breaker.recoveryMs / 1000} s: ` +
+              `${shown} was ${failures.last}`,
+          );
         else if (to === "closed")
           config.logger.info(`portero: the breaker of ${upstream} is closed: ${upstream} is asked again`);
         events.emit("breaker", { upstream, from, to });
       },
     });
-    const watched = watchingCredential(withTimeout(transport, upstream, clock), () =>
+    const watched = watchingCredential(failures.watch(withTimeout(transport, upstream, clock)), () =>
       config.logger.error(
         `portero: ${upstream} refuses this service's own credentials on look-ups; see the option "headers"`,
       ),

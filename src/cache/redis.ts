@@ -40,7 +40,7 @@ export function connectRedis(url: string): RedisStore {
     close: async () => {
       const connection = await connecting.catch(() => undefined);
       if (!connection) return; // there never was one
-      await connection.settled(); // a client that is destroyed while it connects leaves its ping timer running for ever
+      await connection.settled().catch(() => undefined); // a client that is destroyed while it connects leaves its ping timer running for ever
       if (connection.client.isOpen) connection.client.destroy();
     },
   };
@@ -62,6 +62,7 @@ async function connect(url: string) {
   client.on("error", () => undefined); // the shared tier reports transitions; a line per attempt helps nobody
   const settled = attempts(client);
   const connected = settled(); // connect() itself settles only when it has succeeded
+  connected.catch(() => undefined);
   client.connect().catch(() => undefined);
   const keyv = new Keyv(new KeyvRedis(client as never, { throwOnConnectError: false, throwOnErrors: true }) as never, {
     namespace: "", // our keys have a prefix of their own
@@ -73,19 +74,22 @@ async function connect(url: string) {
   return { client, keyv, connected, settled };
 }
 
-/** Follows the client's attempts to connect: resolves when none is under way, either way. */
-function attempts(client: { on(event: string, listener: () => void): unknown }): () => Promise<void> {
+/** Follows the client's attempts to connect: settles when none is under way, and rejects when the one it waited for failed. */
+function attempts(client: { on(event: string, listener: (error?: Error) => void): unknown }): () => Promise<void> {
   let attempting = true;
-  let waiting: (() => void)[] = [];
-  const ended = () => {
+  let waiting: ((error?: Error) => void)[] = [];
+  const ended = (error?: Error) => {
     attempting = false;
-    for (const resolve of waiting) resolve();
+    for (const tell of waiting) tell(error);
     waiting = [];
   };
-  client.on("ready", ended);
+  client.on("ready", () => ended());
   client.on("error", ended);
   client.on("reconnecting", () => {
     attempting = true;
   });
-  return () => new Promise((resolve) => (attempting ? waiting.push(resolve) : resolve()));
+  return () =>
+    new Promise((resolve, reject) =>
+      attempting ? waiting.push((error) => (error ? reject(error) : resolve())) : resolve(),
+    );
 }

@@ -14,7 +14,7 @@ export interface SharedStore {
   /** Keyv reports errors here instead of rejecting, unless told otherwise. */
   on?(event: "error", listener: (error: unknown) => void): unknown;
   off?(event: "error", listener: (error: unknown) => void): unknown;
-  /** Settles when the first attempt to connect has ended, either way. What fails before then is no sign of a dead store. */
+  /** Settles when the first attempt to connect has ended, and rejects when it failed. What fails before then is no sign of a dead store. */
   readonly ready?: Promise<unknown>;
 }
 
@@ -37,7 +37,8 @@ export interface SharedTierOptions {
   store: SharedStore;
   keyring: Keyring;
   clock: Clock;
-  onTransition?: (available: boolean) => void;
+  /** With what the store failed with last. */
+  onTransition?: (available: boolean, error?: unknown) => void;
 }
 
 /** No operation may take longer, in milliseconds. */
@@ -63,6 +64,7 @@ export class SharedTier {
   readonly #writes = new PendingWrites();
   readonly #onError = () => void this.#errors++;
   #errors = 0;
+  #lastError: unknown;
   #starting: boolean;
 
   constructor(options: SharedTierOptions) {
@@ -76,16 +78,22 @@ export class SharedTier {
         ...(onTransition && { onTransition }),
       });
     this.#breaker = breaker((from, to) => {
-      if (from === "closed" || to === "closed") options.onTransition?.(to === "closed");
+      if (from === "closed" || to === "closed") options.onTransition?.(to === "closed", this.#lastError);
     });
     this.#writeBreaker = breaker();
     this.#limit = new TimeLimit(options.clock, OPERATION_MS, () => new Error("the shared cache is slow"));
     options.store.on?.("error", this.#onError);
     this.#starting = options.store.ready !== undefined;
-    const started = () => {
-      this.#starting = false;
-    };
-    options.store.ready?.then(started, started);
+    options.store.ready?.then(
+      () => {
+        this.#starting = false;
+      },
+      (error) => {
+        this.#starting = false;
+        this.#lastError = error;
+        for (let failure = 0; failure < FAILURE_THRESHOLD; failure++) this.#breaker.admit()?.failed();
+      },
+    );
   }
 
   /** Settles when the first attempt to connect has ended, either way. */
@@ -177,6 +185,7 @@ export class SharedTier {
     if (!admission) return Promise.reject(new Error("the shared cache is being skipped"));
     const errorsBefore = this.#errors;
     const fail = (error: unknown): never => {
+      this.#lastError = error;
       if (this.#starting) admission.inconclusive();
       else admission.failed();
       throw error;

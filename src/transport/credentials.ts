@@ -10,14 +10,25 @@ export type CredentialHeaders =
   | Readonly<Record<string, string>>
   | (() => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>);
 
+export interface CredentialOptions {
+  clock: Clock;
+  /** Called with the name of what the function threw when it fails, and again after it did not in between. */
+  onFailure: (name: string) => void;
+}
+
 /** Puts the service's own credentials on every call, to whichever upstream it goes. */
-export function withCredentials(inner: Transport, headers: CredentialHeaders, clock: Clock): Transport {
+export function withCredentials(
+  inner: Transport,
+  headers: CredentialHeaders,
+  { clock, onFailure }: CredentialOptions,
+): Transport {
   if (typeof headers !== "function") {
     const own = Object.freeze(Object.fromEntries(merge(undefined, headers)));
     return unaryTransport((call) =>
       forward(inner, { ...call, header: call.header === undefined ? own : merge(call.header, own) }),
     );
   }
+  let failing = false;
   return unaryTransport(async (call) => {
     const fetched = raceAbort(Promise.resolve().then(headers), call.signal); // within the bound, so that no timer stays
     const leftMs = Math.max(0, timeLeftMs(call.context, clock) - MIN_TRY_MS);
@@ -26,8 +37,11 @@ export function withCredentials(inner: Transport, headers: CredentialHeaders, cl
     let own: Headers;
     try {
       own = merge(call.header, await bounded);
+      failing = false;
     } catch (error) {
       if (call.signal?.aborted) throw error;
+      if (!failing) onFailure((error as Partial<Error> | null)?.name ?? typeof error);
+      failing = true;
       throw new CredentialsError("the function given as `headers` failed");
     }
     return forward(inner, { ...call, header: own });

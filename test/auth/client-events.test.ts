@@ -35,7 +35,8 @@ describe("A listener hears of", () => {
       { upstream: "grpc", from: "open", to: "half-open" },
       { upstream: "grpc", from: "half-open", to: "closed" },
     ]);
-    expect(logger.lines).toHaveLength(2); // opened and closed: the half-open one is nobody's business
+    // The half-open one is nobody's business.
+    expect(logger.lines.filter((line) => line.includes("breaker"))).toHaveLength(2);
   });
 
   test("every fallback, with the operation and the reason", async () => {
@@ -131,6 +132,8 @@ describe("Among listeners", () => {
     service.grpc.fail();
     await ask();
     await settle(); // Jest fails a test that leaves a rejection unhandled, as Node ends the process
-    expect(logger.lines).toEqual([expect.stringMatching(/^error .*listener.*fallback/)]);
+    expect(logger.lines.filter((line) => line.startsWith("error"))).toEqual([
+      expect.stringMatching(/^error .*listener.*fallback/),
+    ]);
   });
 });

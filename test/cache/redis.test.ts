@@ -15,8 +15,9 @@ import {
 } from "../support/redis-server.js";
 import { until } from "../support/until.js";
 
-const GONE = "warn portero: the shared cache cannot be reached: going on without it";
-const BACK = "info portero: the shared cache is back";
+const gone = (url: string, reason = "") =>
+  `warn portero: the shared cache ${url} cannot be reached${reason && ` (${reason})`}: going on without it`;
+const back = (url: string) => `info portero: the shared cache ${url} is back`;
 const SECRET = "a secret of the whole fleet, at least 32 bytes";
 const anaRef = { userId: "ana", organizationId: "org-1" };
 /** Starting a process, or losing and finding Redis again, takes its real time. */
@@ -181,7 +182,7 @@ describeWithRedis("On a real Redis", () => {
       expect([service.grpc.calls.total, service.rest.calls.total]).toEqual([40, 0]);
       await bringBack(redis);
       await askUntil(client, "available");
-      expect(logger.lines).toEqual([GONE, BACK]);
+      expect(logger.lines).toEqual([gone(redis.url), back(redis.url)]);
       await client.verifyToken("token-ana", { fresh: true });
       await client.close();
       const other = open(service, redis.url);
@@ -203,7 +204,7 @@ describeWithRedis("On a real Redis", () => {
       }
       await redis.start();
       await askUntil(client, "available");
-      expect(logger.lines).toEqual([GONE, BACK]);
+      expect(logger.lines).toEqual([gone(redis.url, "ECONNREFUSED"), back(redis.url)]);
     },
     PATIENCE_MS,
   );
@@ -220,7 +221,7 @@ describeWithRedis("On a real Redis", () => {
     expect(client.status().cache.shared).toBe("unavailable");
     expect((await inspect(redis.url)).keys).toEqual([]);
     await until(() => logger.lines.length > 0);
-    expect(logger.lines).toEqual([GONE]);
+    expect(logger.lines).toEqual([gone(redis.url.replace(":right@", ""), "WRONGPASS")]);
     expect(events).toEqual([{ tier: "shared", available: false }]);
   });
 

@@ -291,7 +291,10 @@ describe("A store that is still connecting", () => {
     expect(store.keys("token")).toHaveLength(1);
   });
 
-  test.each(["connected", "gaveUp"] as const)("is waited for by ready(), however that ends: %s", async (end) => {
+  test.each([
+    ["connected", "available"],
+    ["gaveUp", "unavailable"],
+  ] as const)("is waited for by ready(), however that ends: %s, and is %s then", async (end, shared) => {
     const { client, ...all } = await connecting();
     let isReady = false;
     const ready = client.ready().then(() => {
@@ -301,16 +304,23 @@ describe("A store that is still connecting", () => {
     expect(isReady).toBe(false);
     all[end](new Error("nobody listens"));
     await ready;
-    expect(client.status().cache.shared).toBe("available");
+    expect(client.status().cache.shared).toBe(shared);
   });
 
-  test("and has given up is found out as dead by what fails then", async () => {
-    const { client, store, logger, gaveUp } = await connecting();
-    gaveUp(new Error("nobody listens"));
-    store.before = fail;
-    for (let n = 0; n < 5; n++) await client.verifyToken(`token-${n}`);
+  test("and has given up is said to be gone before anybody asks, left alone, and used again when it is there", async () => {
+    const { client, clock, store, logger, gaveUp } = await connecting();
+    gaveUp(Object.assign(new Error("nobody listens to s3cret"), { code: "ECONNREFUSED" }));
     await settle();
-    expect(logger.lines).toEqual([GONE]);
+    const gone = GONE.replace("reached", "reached (ECONNREFUSED)");
+    expect(logger.lines).toEqual([gone]);
+    await client.verifyToken("token-0");
+    await settle();
+    expect(store.log).toEqual([]);
+    await clock.advance(1000);
+    await client.verifyToken("token-1");
+    await settle();
+    expect(logger.lines).toEqual([gone, BACK]);
+    expect(client.status().cache.shared).toBe("available");
   });
 });
 

@@ -4,6 +4,7 @@ import { createAuthClient } from "../../src/client.js";
 import { startAuthService } from "../../src/testing.js";
 import type { CredentialHeaders } from "../../src/transport/credentials.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { RecordingLogger } from "../support/recording-logger.js";
 import { closedAfterEach } from "./after-each.js";
 
 const opened = closedAfterEach();
@@ -13,6 +14,7 @@ async function start(headers: CredentialHeaders, clock?: ManualClock) {
   const service = opened(
     await startAuthService({ users: { "token-ana": { id: "ana", locals: ["madrid"] }, "token-bea": { id: "bea" } } }),
   );
+  const logger = new RecordingLogger();
   const client = opened(
     createAuthClient({
       grpc: { url: service.grpc.url, timeoutMs: 10_000 },
@@ -20,11 +22,11 @@ async function start(headers: CredentialHeaders, clock?: ManualClock) {
       retry: { attempts: 2 },
       random: () => 0,
       headers,
-      logger: false,
+      logger,
       ...(clock && { clock }),
     }),
   );
-  return { service, client };
+  return { service, client, logger };
 }
 
 describe("our own credentials", () => {
@@ -109,12 +111,19 @@ describe("a function that gives no credentials is an outage, and nobody is asked
     expect(service.calls.total).toBe(0);
   });
 
-  test("and when it recovers, the next question is asked", async () => {
+  test("and when it recovers, the next question is asked; one line says each time that it fails", async () => {
     let broken = true;
-    const { client } = await start(() => (broken ? raise(new Error("not yet")) : { authorization: "Bearer own" }));
-    await client.verifyToken("token-ana").catch(() => undefined);
+    const { client, logger } = await start(() =>
+      broken ? raise(new TypeError("s3cret is undefined")) : { authorization: "Bearer own" },
+    );
+    const line = 'error portero: the function given as "headers" failed: TypeError';
+    for (let n = 0; n < 3; n++) await client.verifyToken("token-ana").catch(() => undefined);
+    expect(logger.lines).toEqual([line]);
     broken = false;
     expect(await client.verifyToken("token-ana")).toMatchObject({ source: "grpc" });
+    broken = true;
+    await client.verifyToken("token-bea").catch(() => undefined);
+    expect(logger.lines).toEqual([line, line]);
   });
 
   test("close() ends the wait for it", async () => {
