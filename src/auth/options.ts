@@ -112,11 +112,11 @@ export interface AuthClientOptions {
   /** A larger answer is no answer, in bytes. Default 1,048,576 (1 MiB). */
   maxAnswerBytes?: number;
   /**
-   * Time for one question, everything included: queue, tries, waits. Default: the sum of the upstreams' timeouts. A shorter one is
-   * shared between them in proportion to their timeouts.
+   * Time for one question to the auth service: queue, tries, waits. Default: the sum of the upstreams' timeouts. A shorter one is
+   * shared between them in proportion to their timeouts. The look into a shared cache comes before: 0.1 s at most, when that is silent.
    */
   deadlineMs?: number;
-  /** Told of transitions only. Default `console`; `false` = silent. */
+  /** Told of transitions, and when an upstream has never answered. Default `console`; `false` = silent. */
   logger?: Logger | false;
   /** Time, for tests and simulations. Default: the machine's. */
   clock?: Clock;
