@@ -122,7 +122,12 @@ export const SCOPE = [
     suites: cacheSuites("shared-invalidation", "invalidation"),
   },
   {
-    sources: ["src/cache/tiered-cache.ts", "src/cache/trip.ts", "src/cache/process-answers.ts"],
+    sources: [
+      "src/cache/tiered-cache.ts",
+      "src/cache/stand-in.ts",
+      "src/cache/trip.ts",
+      "src/cache/process-answers.ts",
+    ],
     suites: [
       ...cacheSuites("stale-if-error", "refresh-ahead", "fresh", "ttl", "token-expiry"),
       ...suites("auth", "client-status"),

@@ -7,6 +7,7 @@ import type { ProcessEntry, ProcessTier } from "./process-tier.js";
 import { Refusals } from "./refusals.js";
 import { SharedAnswers } from "./shared-answers.js";
 import type { SharedTier } from "./shared-tier.js";
+import { StandIn } from "./stand-in.js";
 import { type Dated, type Trip, TripCargo } from "./trip.js";
 import type { UserInvalidations } from "./user-invalidations.js";
 
@@ -60,6 +61,7 @@ export class TieredCache<Q, V, P, R> {
   readonly #refusals: Refusals<R>;
   readonly #process: ProcessAnswers<Q, V, P>;
   readonly #shared: SharedAnswers<Q, V> | undefined;
+  readonly #standIn: StandIn<Q, V, P>;
 
   constructor(kind: Kind<Q, V, P, R>, tiers: CacheTiers, options: CacheOptions) {
     this.#kind = kind;
@@ -68,6 +70,7 @@ export class TieredCache<Q, V, P, R> {
     this.#refusals = new Refusals(options.clock);
     const { process, shared, users } = tiers;
     this.#process = new ProcessAnswers(kind, { tier: process, users, staleIfErrorMs: options.staleIfErrorMs });
+    this.#standIn = new StandIn(kind, this.#process, options);
     this.#shared = shared && new SharedAnswers(kind, shared, users, options);
   }
 
@@ -124,8 +127,9 @@ export class TieredCache<Q, V, P, R> {
       return await raceAbort(flight.landed, call.signal);
     } catch (error) {
       const mayStandIn = !fresh && !call.signal?.aborted && this.#options.isOutage(error);
-      const answer = mayStandIn ? this.#standIn(flight) : undefined;
+      const answer = mayStandIn ? this.#standIn.find(flight) : undefined;
       if (answer === undefined) throw error;
+      this.counts.stale++;
       return { kind: "answer", answer };
     }
   }
@@ -248,24 +252,6 @@ export class TieredCache<Q, V, P, R> {
       const now = this.#options.clock.now();
       entry.refreshAt = now + (entry.freshUntil - now) / 2;
     });
-  }
-
-  /**
-   * An expired answer that may stand in while the service is unavailable. Where the shared tier could be asked, its word counts: what
-   * it does not hold any more may have been refused to, or invalidated by, another process.
-   */
-  #standIn({ id, grounded, cargo: { question, end, lookup } }: Trip<Q, V, unknown>): P | undefined {
-    const { clock, staleIfErrorMs } = this.#options;
-    const now = clock.now();
-    if (staleIfErrorMs <= 0 || now >= end) return undefined;
-    const entry = this.#process.find(id);
-    const kept = entry && { ...entry, expiresAt: entry.staleUntil - staleIfErrorMs };
-    const dated = lookup?.known ? (grounded ? undefined : lookup.answer) : kept;
-    if (!dated || now >= dated.expiresAt + staleIfErrorMs) return undefined;
-    const subject = this.#kind.subjectOf?.(question, dated.value);
-    if (this.#process.isVoid({ subject, askedAt: dated.askedAt })) return undefined;
-    this.counts.stale++;
-    return this.#kind.present(dated.value, "stale", end);
   }
 
   #jittered(ttlMs: number): number {
