@@ -70,7 +70,9 @@ export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
   readonly expose: boolean;
   readonly #options: AuthErrorOptions;
 
+  /** @throws TypeError for a code that is none */
   constructor(code: C, options: AuthErrorOptions = {}) {
+    assertCode(code);
     super(options.message ?? MESSAGE[code], options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.status = STATUS[code];
@@ -105,6 +107,12 @@ export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
   get [BRAND](): true {
     return true;
   }
+}
+
+/** JavaScript does not look at types, and an error without a status cannot be answered. What came is left out: it may be any text. */
+export function assertCode(code: unknown): asserts code is AuthErrorCode {
+  if (typeof code === "string" && Object.hasOwn(STATUS, code)) return;
+  throw new TypeError(`an AuthError has one of the codes ${Object.keys(STATUS).join(", ")}`);
 }
 
 // Apart from the class: one that speaks of itself is called otherwise once it is bundled.

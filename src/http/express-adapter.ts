@@ -17,7 +17,11 @@ export function authMiddleware<R extends IncomingMessage>(
   const { onError } = options;
 
   function attach(auth: VerifiedToken | undefined, req: ExpressRequest, next: Next): void {
-    attachAuth(req, req, { client, auth, realm, onError });
+    try {
+      attachAuth(req, req, { client, auth, realm, onError });
+    } catch (error) {
+      return next(error); // a request that cannot be written to
+    }
     next();
   }
   function fail(error: unknown, req: R, res: ServerResponse, next: Next): void {

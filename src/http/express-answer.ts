@@ -19,10 +19,19 @@ export function answer<R extends IncomingMessage>(
   next: Next,
 ): void {
   if (!(error instanceof AuthError)) return next(error);
-  const own = error.inRealm(realm);
-  if (onError) return void handOver(onError, own, req, res, next);
-  if (res.headersSent) return next(own);
-  const { status, headers, body } = toProblem(own);
+  let own: AuthError;
+  try {
+    own = error.inRealm(realm);
+    if (!onError && !res.headersSent) return write(own, res);
+  } catch (thrown) {
+    return next(thrown); // nobody waits for the promise of a verification: the request would hang, and the process end
+  }
+  if (onError) void handOver(onError, own, req, res, next);
+  else next(own);
+}
+
+function write(error: AuthError, res: ServerResponse): void {
+  const { status, headers, body } = toProblem(error);
   res.writeHead(status, headers).end(body);
 }
 

@@ -24,7 +24,11 @@ export function koaAuthMiddleware<C extends KoaContext>(
   const { onError } = options;
 
   function attach(auth: VerifiedToken | undefined, ctx: C, next: KoaNext): Promise<unknown> {
-    attachAuth(ctx.req, ctx.state, { client, auth, realm, onError });
+    try {
+      attachAuth(ctx.req, ctx.state, { client, auth, realm, onError });
+    } catch (error) {
+      return Promise.reject(error); // a context that cannot be written to
+    }
     return goOn(next);
   }
   async function fail(error: unknown, ctx: C, next: KoaNext): Promise<unknown> {

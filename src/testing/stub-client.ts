@@ -1,5 +1,5 @@
 import type { AuthClient, CallOptions } from "../auth/client.js";
-import { AuthError, type AuthErrorCode } from "../auth/errors.js";
+import { AuthError, type AuthErrorCode, assertCode } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { Directory, type DirectoryOptions, type TestOrganization, type TestUser } from "./directory.js";
 
@@ -10,7 +10,11 @@ export interface StubAuthClient extends AuthClient {
   /** Makes the token bad. */
   refuse(token: string): void;
   setOrganization(id: string, organization: TestOrganization): void;
-  /** From now on every call rejects with this code; default `auth_unavailable`. Without cached users, as after a restart. */
+  /**
+   * From now on every call rejects with this code; default `auth_unavailable`. Without cached users, as after a restart.
+   *
+   * @throws TypeError for a code that is none
+   */
   fail(code?: AuthErrorCode): void;
   /** Ends {@link fail}. */
   recover(): void;
@@ -56,6 +60,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     refuse: (token) => directory.removeUser(token),
     setOrganization: (id, organization) => directory.setOrganization(id, organization),
     fail(code = "auth_unavailable") {
+      assertCode(code);
       failure = code;
     },
     recover() {

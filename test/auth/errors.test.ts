@@ -65,3 +65,14 @@ describe("An instance of AuthError", () => {
     },
   );
 });
+
+describe("A code that is none", () => {
+  test.each([["forbidden"], [""], ["toString"], ["__proto__"], [undefined], [null], [403], [["missing_token"]]])(
+    "is refused when the error is made, with a list of those that are: %j",
+    (code) => {
+      const make = () => new AuthError(code as never);
+      expect(make).toThrow(TypeError);
+      expect(make).toThrow(/codes missing_token, invalid_request, .+, overloaded$/);
+    },
+  );
+});

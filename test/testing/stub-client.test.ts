@@ -66,6 +66,13 @@ test("It fails as it is told, until it recovers.", async () => {
   expect((await client.verifyToken("token-ana")).user.id).toBe("ana");
 });
 
+test("It does not fail with a code that is none.", async () => {
+  const client = stub();
+  expect(() => client.fail("nope" as never)).toThrow(TypeError);
+  expect(() => client.fail("nope" as never)).toThrow(/codes missing_token, .+, overloaded$/);
+  expect((await client.verifyToken("token-ana")).user.id).toBe("ana");
+});
+
 test("A caller that has given up gets its own reason.", async () => {
   const reason = new Error("gone");
   await expect(stub().verifyToken("token-ana", { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
