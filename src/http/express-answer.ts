@@ -5,7 +5,10 @@ import type { Next } from "./express-request.js";
 import { toProblem } from "./problem.js";
 
 export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extends AuthenticateOptions<R> {
-  /** Answers in place of the default, here and in the guards behind. `next(error)` hands it on to the app's error handler. */
+  /**
+   * Answers in place of the default, here and in the guards behind. `next(error)` hands it on to the app's error handler; so does
+   * `next()`, for no request gets past its refusal: `optionalAuth` is for those without credentials.
+   */
   onError?(error: AuthError, req: R, res: ServerResponse, next: Next): void;
 }
 
@@ -18,13 +21,13 @@ export function answer<R extends IncomingMessage>(
   res: ServerResponse,
   next: Next,
 ): void {
-  if (!(error instanceof AuthError)) return next(error);
+  if (!(error instanceof AuthError)) return next(toStopping(error));
   let own: AuthError;
   try {
     own = error.inRealm(realm);
     if (!onError && !res.headersSent) return write(own, res);
   } catch (thrown) {
-    return next(thrown); // nobody waits for the promise of a verification: the request would hang, and the process end
+    return next(toStopping(thrown)); // nobody waits for the promise of a verification: the request would hang, and the process end
   }
   if (onError) void handOver(onError, own, req, res, next);
   else next(own);
@@ -35,14 +38,28 @@ function write(error: AuthError, res: ServerResponse): void {
   res.writeHead(status, headers).end(body);
 }
 
-/** What an app's own `onError` throws, now or later, is for the app's error handler. */
+/**
+ * What an app's own `onError` throws, now or later, is for the app's error handler. And whatever it calls `next` with, an error goes
+ * on.
+ */
 async function handOver<R extends IncomingMessage>(
   onError: NonNullable<AuthOptions<R>["onError"]>,
   ...[error, req, res, next]: Parameters<NonNullable<AuthOptions<R>["onError"]>>
 ): Promise<void> {
+  const onwards: Next = (given) => next(stops(given) ? given : error);
   try {
-    await onError(error, req, res, next);
+    await onError(error, req, res, onwards);
   } catch (thrown) {
-    next(thrown);
+    next(toStopping(thrown));
   }
+}
+
+/** Whether Express takes it for an error. With nothing, what is falsy, `"route"` or `"router"` the request would go past its refusal. */
+function stops(given: unknown): boolean {
+  return Boolean(given) && given !== "route" && given !== "router";
+}
+
+/** What was thrown, where it stops a request: `Promise.reject()` rejects with nothing. */
+function toStopping(thrown: unknown): unknown {
+  return stops(thrown) ? thrown : new Error("what was thrown here is no error", { cause: thrown });
 }

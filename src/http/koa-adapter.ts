@@ -11,7 +11,10 @@ import { attachAuth, authOf, requestAuthOf } from "./request-auth.js";
 export type KoaMiddleware<C = KoaContext> = (ctx: C, next: KoaNext) => Promise<unknown>;
 
 export interface KoaAuthOptions<C extends KoaContext = KoaContext> extends AuthenticateOptions<C> {
-  /** Answers in place of the default, here and in the guards behind. Throw the error to hand it on to Koa. */
+  /**
+   * Answers in place of the default, here and in the guards behind. Throw the error to hand it on to Koa. Whatever it does, the request
+   * goes no further.
+   */
   onError?: (error: AuthError, ctx: C) => unknown;
 }
 

@@ -2,8 +2,16 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import express, { type ErrorRequestHandler } from "express";
 import express4 from "express4";
 import Koa from "koa";
+import Koa2 from "koa2";
 import request from "supertest";
-import { AuthError, requireAuth, requirePermission } from "../../src/index.js";
+import {
+  AuthError,
+  type AuthOptions,
+  requireAuth,
+  requireLocal,
+  requirePermission,
+  requireUser,
+} from "../../src/index.js";
 import * as forKoa from "../../src/koa.js";
 import { stubAuthClient } from "../../src/testing.js";
 import { settle } from "../support/manual-clock.js";
@@ -61,17 +69,95 @@ describe.each(expresses)("onError in %s", (_name, create) => {
     expect(seen).toEqual([expect.any(AuthError), expect.any(AuthError)]);
   });
 
-  test("may let the request through", async () => {
+  test.each([[[]], [[undefined]], [[null]], [["route"]], [["router"]], [[false]], [[0]], [[""]]])(
+    "lets no request past its refusal: next(...%j) is next(error)",
+    async (given) => {
+      const { client } = await startAuth();
+      const reached: unknown[] = [];
+      const onThrown: ErrorRequestHandler = (error, _req, res, _next) => {
+        res.status(error.status).json({ problem: error.code, challenge: error.headers["WWW-Authenticate"] });
+      };
+      const onError: AuthOptions["onError"] = (_error, _req, _res, next) => next(...given);
+      const later: AuthOptions["onError"] = async (...[, , , next]) => {
+        await settle();
+        next(...given);
+      };
+      for (const own of [onError, later]) {
+        const app = create();
+        // Guards and the handler on one route, where "route" skips the guards, and one more route behind.
+        app.get(
+          "/",
+          requireAuth({ client, realm: "catalog", onError: own }),
+          requirePermission("admin"),
+          (req, res) => {
+            reached.push(req.url);
+            res.end();
+          },
+        );
+        app.use((req, res) => {
+          reached.push(req.url);
+          res.end();
+        });
+        app.use(onThrown);
+
+        const refused = await request(app).get("/").set(bearer("no-such"));
+        const insufficient = await request(app).get("/").set(bearer("token-ana"));
+
+        expect([refused.status, refused.body.problem]).toEqual([401, "invalid_token"]);
+        expect([insufficient.status, insufficient.body.problem]).toEqual([403, "insufficient_scope"]);
+        expect(refused.body.challenge).toContain('realm="catalog"');
+      }
+      expect(reached).toEqual([]);
+    },
+  );
+
+  test.each([[undefined], [null], ["route"], ["router"], [""]])(
+    "lets no request pass when it throws %j, which is no error, and neither does a token source or a guard",
+    async (thrown) => {
+      const { client } = await startAuth();
+      const throws = () => {
+        throw thrown;
+      };
+      const rejects = () => Promise.reject(thrown);
+      const steps = [
+        [requireAuth({ client, onError: throws }), requirePermission("admin")],
+        [requireAuth({ client, onError: rejects }), requirePermission("admin")],
+        [requireAuth({ client, token: throws })],
+        [requireAuth({ client: { ...client, peekToken: () => undefined, verifyToken: rejects } })],
+        [requireAuth({ client }), requireUser(throws)],
+        [requireAuth({ client }), requireUser(rejects)],
+        [requireAuth({ client }), requireLocal(throws)],
+      ];
+      for (const each of steps) {
+        const app = create();
+        app.get("/", ...each, (_req, res) => {
+          res.end();
+        });
+        app.use((_req, res) => {
+          res.end();
+        });
+        const onThrown: ErrorRequestHandler = (error, _req, res, _next) => {
+          res.status(500).json({ thrown: error.message });
+        };
+        app.use(onThrown);
+
+        const { status, body } = await request(app).get("/").set(bearer("token-ana"));
+
+        expect([status, body]).toEqual([500, { thrown: "what was thrown here is no error" }]);
+      }
+    },
+  );
+
+  test("may hand on an error of its own", async () => {
     const { client } = await startAuth();
     const app = create();
-    app.use(requireAuth({ client, onError: (_error, _req, _res, next) => next() }));
-    app.get("/", (req, res) => {
-      res.json({ user: req.user ?? null });
-    });
+    app.use(requireAuth({ client, onError: (error, _req, _res, next) => next(`own ${error.code}`) }));
+    const onThrown: ErrorRequestHandler = (error, _req, res, _next) => {
+      res.end(error);
+    };
+    app.use(onThrown);
 
-    const response = await request(app).get("/").set(bearer("no-such"));
-
-    expect([response.status, response.body]).toEqual([200, { user: null }]);
+    expect((await request(app).get("/").set(bearer("no-such"))).text).toBe("own invalid_token");
   });
 });
 
@@ -96,6 +182,31 @@ describe("onError in Koa", () => {
     expect([refused.status, refused.text]).toEqual([418, "invalid_token"]);
     expect([insufficient.status, insufficient.text]).toEqual([418, "insufficient_scope"]);
     expect(refused.headers["www-authenticate"]).toBeUndefined();
+  });
+
+  test.each<[string, (...given: unknown[]) => unknown, number]>([
+    ["does nothing", () => undefined, 404],
+    ["returns something", () => "go on", 404],
+    ["calls a next as in Express, which it does not get", (...given) => (given[3] as () => void)(), 500],
+    ["calls a next as in Koa, which it does not get", (...given) => (given[2] as () => void)(), 500],
+  ])("that %s lets no request past its refusal", async (_what, onError, status) => {
+    const { client } = await startAuth();
+    for (const create of [() => new Koa(), () => new Koa2()]) {
+      const app = create();
+      const reached: string[] = [];
+      app.silent = true;
+      app.use(forKoa.requireAuth({ client, onError }));
+      app.use(forKoa.requirePermission("admin"));
+      app.use((ctx) => {
+        reached.push(ctx.url);
+        ctx.body = "reached";
+      });
+
+      const refused = await request(app.callback()).get("/").set(bearer("no-such"));
+      const insufficient = await request(app.callback()).get("/").set(bearer("token-ana"));
+
+      expect([refused.status, insufficient.status, reached]).toEqual([status, status, []]);
+    }
   });
 
   test("is waited for when it is asynchronous", async () => {
