@@ -7,6 +7,7 @@ import { type AuthOptions, answer } from "./express-answer.js";
 import type { ExpressRequest, Handler, Next } from "./express-request.js";
 import type { Guard } from "./guards.js";
 import { attachAuth, authOf, requestAuthOf } from "./request-auth.js";
+import { noExpressNext } from "./wrong-use.js";
 
 /** Authenticates every request; with `optional`, lets those without credentials through as anonymous. */
 export function authMiddleware<R extends IncomingMessage>(
@@ -15,6 +16,7 @@ export function authMiddleware<R extends IncomingMessage>(
 ): Handler<R> {
   const { client, realm, authenticate } = createAuthenticator(options);
   const { onError } = options;
+  const name = optional ? "optionalAuth()" : "requireAuth()";
 
   function attach(auth: VerifiedToken | undefined, req: ExpressRequest, next: Next): void {
     try {
@@ -29,6 +31,7 @@ export function authMiddleware<R extends IncomingMessage>(
     else answer(error, realm, onError, req, res, next);
   }
   return (req, res, next) => {
+    if (!next) throw noExpressNext(name);
     let auth: VerifiedToken | Promise<VerifiedToken>;
     try {
       auth = authenticate(req, req);
@@ -46,6 +49,7 @@ export function authMiddleware<R extends IncomingMessage>(
 /** Makes a handler of a guard. */
 export function liftGuard<R extends IncomingMessage>(name: string, guard: Guard<R>): Handler<R> {
   return (req, res, next) => {
+    if (!next) throw noExpressNext(name);
     const fail = (error: unknown) => {
       const state = requestAuthOf(req);
       answer(error, state?.realm ?? "api", state?.onError as AuthOptions<R>["onError"], req, res, next);

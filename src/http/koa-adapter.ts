@@ -7,6 +7,7 @@ import type { KoaContext } from "./koa-context.js";
 import { goOn, type KoaNext } from "./koa-next.js";
 import { toProblem } from "./problem.js";
 import { attachAuth, authOf, requestAuthOf } from "./request-auth.js";
+import { noKoaContext } from "./wrong-use.js";
 
 export type KoaMiddleware<C = KoaContext> = (ctx: C, next: KoaNext) => Promise<unknown>;
 
@@ -25,6 +26,7 @@ export function koaAuthMiddleware<C extends KoaContext>(
 ): KoaMiddleware<C> {
   const { client, realm, authenticate } = createAuthenticator(options);
   const { onError } = options;
+  const name = optional ? "optionalAuth()" : "requireAuth()";
 
   function attach(auth: VerifiedToken | undefined, ctx: C, next: KoaNext): Promise<unknown> {
     try {
@@ -39,6 +41,7 @@ export function koaAuthMiddleware<C extends KoaContext>(
     return isAnonymous ? attach(undefined, ctx, next) : answer(error, realm, onError, ctx);
   }
   return (ctx, next) => {
+    if (!ctx.req) throw noKoaContext(name); // at once: both Express hand it on, and only one of them a rejection
     let auth: VerifiedToken | Promise<VerifiedToken>;
     try {
       auth = authenticate(ctx, ctx.req);
@@ -56,6 +59,7 @@ export function koaAuthMiddleware<C extends KoaContext>(
 /** Makes a middleware of a guard. */
 export function liftKoaGuard<C extends KoaContext>(name: string, guard: Guard<C>): KoaMiddleware<C> {
   return (ctx, next) => {
+    if (!ctx.req) throw noKoaContext(name);
     const fail = async (error: unknown) => {
       const state = requestAuthOf(ctx.req);
       return answer(error, state?.realm ?? "api", state?.onError as KoaAuthOptions<C>["onError"], ctx);

@@ -13,6 +13,7 @@ import {
 import { type KoaAuthOptions, type KoaMiddleware, koaAuthMiddleware, liftKoaGuard } from "./koa-adapter.js";
 import { type KoaContext, koaAccess } from "./koa-context.js";
 import { authOf } from "./request-auth.js";
+import { noKoaContext } from "./wrong-use.js";
 
 declare module "koa" {
   interface DefaultState {
@@ -48,6 +49,7 @@ export function optionalAuth<C extends KoaContext = KoaContext>(options: KoaAuth
  * @throws Error where `requireAuth` did not run; AuthError `missing_token` where `optionalAuth` let the request through as anonymous
  */
 export function getAuth(ctx: KoaContext): VerifiedToken {
+  if (!ctx.req) throw noKoaContext("getAuth()");
   return authOf(ctx.req, "getAuth()");
 }
 
