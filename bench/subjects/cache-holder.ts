@@ -146,7 +146,7 @@ function methodsOf(limits: CacheLimits) {
 
 function createClient(limits: CacheLimits): AuthClient {
   return createAuthClient({
-    grpc: { transport: inMemoryService({ turn }), timeoutMs: 600_000 }, // a slow machine is no outage
+    grpc: { transport: inMemoryService({ turn }), timeoutMs: 300_000 }, // a slow machine is no outage
     cache: { ttlMs: 24 * HOUR_MS, ...limits },
     logger: false,
   });

@@ -82,10 +82,17 @@ export function readCache(
 function readSecrets(read: SettingReader, given: CacheOptions["secret"]): readonly string[] {
   if (given === undefined) return [];
   const secrets = typeof given === "string" ? [given] : given;
-  const good = (secret: unknown) => typeof secret === "string" && Buffer.byteLength(secret) >= MIN_SECRET_BYTES;
-  if (Array.isArray(secrets) && secrets.length > 0 && secrets.every(good)) return [...secrets];
-  read.secretProblem("cache.secret", `a secret of at least ${MIN_SECRET_BYTES} bytes, or a list of such`);
-  return [];
+  if (!Array.isArray(secrets) || secrets.length === 0 || !secrets.every((secret) => typeof secret === "string")) {
+    read.secretProblem("cache.secret", `a secret of at least ${MIN_SECRET_BYTES} bytes, or a list of such`);
+    return [];
+  }
+  secrets.forEach((secret: string, at) => {
+    const bytes = Buffer.byteLength(secret);
+    const which = secrets.length > 1 ? ` (secret ${at + 1} of ${secrets.length})` : "";
+    if (bytes < MIN_SECRET_BYTES)
+      read.secretProblem("cache.secret", `at least ${MIN_SECRET_BYTES} bytes`, `${bytes}${which}`);
+  });
+  return [...secrets];
 }
 
 /** What the Redis client would refuse, but only when it is made, which is later. */

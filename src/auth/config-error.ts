@@ -6,6 +6,8 @@ export interface ConfigProblem {
   readonly value: string;
   /** What should stand there. */
   readonly expected: string;
+  /** What is said of it, where that is not `expected …, got …`. */
+  readonly message?: string;
 }
 
 /** The same in the ESM and in the CommonJS copy of this package. */
@@ -16,7 +18,9 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError";
 
   constructor(readonly problems: readonly ConfigProblem[]) {
-    const lines = problems.map(({ name, value, expected }) => `  ${name}: expected ${expected}, got ${value}`);
+    const lines = problems.map(({ name, value, expected, message }) => {
+      return `  ${name}: ${message ?? `expected ${expected}, got ${value}`}`;
+    });
     super(`portero cannot start with these settings:\n${lines.join("\n")}`);
   }
 

@@ -6,7 +6,14 @@ import { type CacheConfig, readCache } from "./cache-config.js";
 import { environmentOf } from "./environment.js";
 import type { AuthClientOptions } from "./options.js";
 import { SettingReader } from "./setting-reader.js";
-import { type GrpcConfig, type RestConfig, readDeadline, readGrpc, readRest } from "./upstream-config.js";
+import {
+  type GrpcConfig,
+  MAX_TIMEOUT_MS,
+  type RestConfig,
+  readDeadline,
+  readGrpc,
+  readRest,
+} from "./upstream-config.js";
 
 /** The settings of a client: validated, complete, frozen. */
 export interface Config {
@@ -46,11 +53,11 @@ export function readConfig(given: AuthClientOptions): Config {
     "clock",
     "random",
   ]);
-  for (const [path, value] of Object.entries(spare)) read.duration(path, value, 0, MIN_TRY_MS);
+  for (const [path, value] of Object.entries(spare)) read.duration(path, value, 0, MIN_TRY_MS, MAX_TIMEOUT_MS);
   const grpc = readGrpc(read, options.grpc);
   const rest = readRest(read, options.rest);
   if (!options.grpc && !options.rest && problems.length === 0) {
-    read.problem("grpc.url", undefined, "at least one upstream: grpc.url or rest.url (AUTH_GRPC_URL or AUTH_REST_URL)");
+    read.problem("grpc.url or rest.url", undefined, "at least one upstream (AUTH_GRPC_URL or AUTH_REST_URL)");
   }
   const { deadlineMs, shareOf } = readDeadline(read, options.deadlineMs, [grpc?.timeoutMs, rest?.timeoutMs]);
   const config: Config = {
@@ -99,13 +106,28 @@ function readLimit(read: SettingReader, given: AuthClientOptions["limit"]): Conf
 
 function readHeaders(read: SettingReader, headers: AuthClientOptions["headers"]): CredentialHeaders | undefined {
   if (headers === undefined || typeof headers === "function") return headers;
-  try {
-    new Headers(headers);
-    return { ...headers };
-  } catch {
+  if (!isHeaders(headers)) {
     read.secretProblem("headers", "an object of header names and values, or a function that returns one");
     return undefined;
   }
+  const empty = Object.entries(headers).filter(([, value]) => value === undefined || value === null || isBlank(value));
+  for (const [name, value] of empty) read.problem(`headers.${name}`, value, "a value that is not empty");
+  return { ...headers };
+}
+
+/** A plain object: of what iterates, as a Map and Fetch's `Headers` do, a copy would hold no header. */
+function isHeaders(headers: object): boolean {
+  if (typeof headers !== "object" || headers === null || Symbol.iterator in headers) return false;
+  try {
+    new Headers(headers as Record<string, string>);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isBlank(value: unknown): boolean {
+  return typeof value === "string" && value.trim() === "";
 }
 
 function readClock(read: SettingReader, clock: AuthClientOptions["clock"]): Clock {

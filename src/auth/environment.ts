@@ -30,7 +30,8 @@ export function environmentOf(options: AuthClientOptions): Environment {
 }
 
 /**
- * The options that the environment names; times there are in seconds. An empty variable counts as not set.
+ * The options that the environment names; times there are in seconds, timeouts and the deadline at most 300. An empty variable counts
+ * as not set.
  *
  * | variable | option | default |
  * |---|---|---|

@@ -10,7 +10,7 @@ import type { RestPaths } from "../transport/rest-request.js";
 export interface GrpcOptions {
   /** `http://host:port` (HTTP/2 without TLS) or `https://host:port`. */
   url?: string;
-  /** Time for one call, in milliseconds. Default 1000, at least 20. */
+  /** Time for one call, in milliseconds. Default 1000, 20 to 300,000. */
   timeoutMs?: number;
   /** Certificates in PEM, for `https:` URLs. */
   tls?: TlsOptions;
@@ -27,7 +27,7 @@ export interface GrpcOptions {
 export interface RestOptions {
   /** Base URL, `http:` or `https:`; the paths are appended to it. */
   url: string;
-  /** Time for one request, in milliseconds. Default 2000, at least 20. */
+  /** Time for one request, in milliseconds. Default 2000, 20 to 300,000. */
   timeoutMs?: number;
   /** Certificates in PEM, for `https:` URLs. */
   tls?: TlsOptions;
@@ -107,13 +107,14 @@ export interface AuthClientOptions {
   retry?: RetryOptions;
   limit?: LimitOptions;
   cache?: CacheOptions;
-  /** The service's own credentials on every call to both upstreams: headers, or a function that fetches them. */
+  /** The service's own credentials on every call to both upstreams: headers that are not empty, or a function that fetches them. */
   headers?: CredentialHeaders;
   /** A larger answer is no answer, in bytes. Default 1,048,576 (1 MiB). */
   maxAnswerBytes?: number;
   /**
-   * Time for one question to the auth service: queue, tries, waits. Default: the sum of the upstreams' timeouts. A shorter one is
-   * shared between them in proportion to their timeouts. The look into a shared cache comes before: 0.1 s at most, when that is silent.
+   * Time for one question to the auth service: queue, tries, waits. Default: the sum of the upstreams' timeouts; at most 300,000. A
+   * shorter one is shared between them in proportion to their timeouts. The look into a shared cache comes before: 0.1 s at most, when
+   * that is silent.
    */
   deadlineMs?: number;
   /** Told of transitions, and when an upstream has never answered. Default `console`; `false` = silent. */

@@ -1,4 +1,5 @@
 import { ConfigError, type ConfigProblem, show } from "./config-error.js";
+import { nearest } from "./nearest.js";
 
 /** The variable that a setting was read from, so that a mistake is named as its author knows it. */
 export interface SettingOrigin {
@@ -28,9 +29,9 @@ export class SettingReader {
     this.#problems.push({ name: origin?.name ?? path, value: show(origin?.value ?? value), expected });
   }
 
-  /** For values that must not be shown. */
-  secretProblem(path: string, expected: string): void {
-    this.#problems.push({ name: this.#origins[path]?.name ?? path, value: "something else (not shown)", expected });
+  /** For values that must not be shown; what is shown in their place. */
+  secretProblem(path: string, expected: string, value = "something else (not shown)"): void {
+    this.#problems.push({ name: this.#origins[path]?.name ?? path, value, expected });
   }
 
   throwIfAny(): void {
@@ -41,25 +42,39 @@ export class SettingReader {
   section<T extends object>(path: string, value: T | undefined, keys: readonly (keyof T & string)[]): T {
     if (value === undefined) return {} as T;
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      this.secretProblem(path || "options", `an object with any of ${keys.join(", ")}`);
+      const shown = typeof value === "string" ? "a string (not shown)" : show(value);
+      this.#problems.push({
+        name: path || "options",
+        value: shown,
+        expected: `an object with any of ${keys.join(", ")}`,
+      });
       return {} as T;
     }
     for (const key of Object.keys(value)) {
-      if ((keys as readonly string[]).includes(key)) continue;
-      this.secretProblem(path ? `${path}.${key}` : key, `no such option, but any of ${keys.join(", ")}`);
+      if (!(keys as readonly string[]).includes(key)) this.#unknown(path ? `${path}.` : "", key, keys);
     }
     return value;
   }
 
-  /** A duration in milliseconds. */
-  duration(path: string, value: number | undefined, fallback: number, min = 0): number {
+  #unknown(prefix: string, key: string, keys: readonly string[]): void {
+    const meant = nearest(key, keys);
+    this.#problems.push({
+      name: prefix + key,
+      value: "something (not shown)", // it may be a secret under a wrong name
+      expected: "no such option",
+      message: `there is no such option; ${meant ? `did you mean ${prefix}${meant}?` : `there are ${keys.join(", ")}`}`,
+    });
+  }
+
+  /** A duration in milliseconds. A border that is lower than a timer's tells a time in the wrong unit. */
+  duration(path: string, value: number | undefined, fallback: number, min = 0, max = MAX_TIMER_MS): number {
     if (value === undefined) return fallback;
-    if (typeof value === "number" && value >= min && value <= MAX_TIMER_MS) return value;
+    if (typeof value === "number" && value >= min && value <= max) return value;
     const seconds = this.#origins[path]?.seconds;
-    const [from, to, unit] = seconds
-      ? [min / 1000, MAX_TIMER_MS / 1000, "seconds"]
-      : [min, MAX_TIMER_MS, "milliseconds"];
-    this.problem(path, value, `a number of ${unit} from ${from} to ${to}`);
+    const [from, to, unit] = seconds ? [min / 1000, max / 1000, "seconds"] : [min, max, "milliseconds"];
+    const slip = seconds ? ": this variable is in seconds, not in milliseconds" : ": this option is in milliseconds";
+    const isSlip = max < MAX_TIMER_MS && value > max;
+    this.problem(path, value, `a number of ${unit} from ${from} to ${to}${isSlip ? slip : ""}`);
     return fallback;
   }
 

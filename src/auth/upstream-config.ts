@@ -1,10 +1,11 @@
+import { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { MIN_TRY_MS } from "../transport/call-context.js";
 import type { TlsOptions } from "../transport/grpc-session.js";
 import { DEFAULT_REST_PATHS, type RestPaths } from "../transport/rest-request.js";
 import type { GrpcOptions, RestOptions } from "./options.js";
-import { MAX_TIMER_MS, type SettingReader } from "./setting-reader.js";
+import type { SettingReader } from "./setting-reader.js";
 
 interface UpstreamConfig {
   /** Its part of the deadline, where that is shorter than its own timeout. */
@@ -25,6 +26,8 @@ export interface RestConfig extends UpstreamConfig {
   readonly paths: RestPaths;
 }
 
+/** No call is waited for longer; what is longer was meant in another unit. */
+export const MAX_TIMEOUT_MS = 300_000;
 const TLS_KEYS = ["ca", "cert", "key"] as const;
 const HTTP = ["http:", "https:"] as const;
 
@@ -37,7 +40,7 @@ export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): G
   } else if (!options.transport && options.url === undefined) read.problem("grpc.url", undefined, "a URL");
   return {
     url,
-    timeoutMs: read.duration("grpc.timeoutMs", options.timeoutMs, 1000, MIN_TRY_MS),
+    timeoutMs: read.duration("grpc.timeoutMs", options.timeoutMs, 1000, MIN_TRY_MS, MAX_TIMEOUT_MS),
     tls: readTls(read, "grpc", options.tls, url),
     interceptors:
       read.optional(
@@ -62,7 +65,7 @@ export function readRest(read: SettingReader, given: RestOptions | undefined): R
   if (options.url === undefined) read.problem("rest.url", undefined, "a URL");
   return {
     url: url ?? "",
-    timeoutMs: read.duration("rest.timeoutMs", options.timeoutMs, 2000, MIN_TRY_MS),
+    timeoutMs: read.duration("rest.timeoutMs", options.timeoutMs, 2000, MIN_TRY_MS, MAX_TIMEOUT_MS),
     tls: readTls(read, "rest", options.tls, url),
     paths: readPaths(read, options.paths),
   };
@@ -97,22 +100,45 @@ function readTls(read: SettingReader, upstream: string, given: TlsOptions | unde
   const tls = read.section(`${upstream}.tls`, given, TLS_KEYS);
   if (url && new URL(url).protocol !== "https:")
     read.problem(`${upstream}.tls`, given, `no tls, or an https: URL in ${upstream}.url`);
-  if ((tls.cert === undefined) !== (tls.key === undefined)) {
-    read.secretProblem(`${upstream}.tls`, "cert and key together");
-  } else if (!isUsable(tls)) read.secretProblem(`${upstream}.tls`, "ca, cert and key in PEM");
+  checkPem(read, `${upstream}.tls`, tls);
   return tls;
 }
 
 /** Node looks at the certificates only when it connects: better to learn of a mistake at the start. */
-function isUsable({ ca, cert, key }: TlsOptions): boolean {
-  const texts = [ca, cert, key].flat().filter((text) => text !== undefined);
-  if (!texts.every((text) => typeof text === "string" || Buffer.isBuffer(text))) return false;
+function checkPem(read: SettingReader, path: string, { ca, cert, key }: TlsOptions): void {
+  const authorities = [ca].flat();
+  if (ca !== undefined && !(authorities.length > 0 && authorities.every(isAuthority)))
+    read.secretProblem(`${path}.ca`, "certificates in PEM");
+  if ((cert === undefined) !== (key === undefined)) return read.secretProblem(path, "cert and key together");
+  const isCert = cert === undefined || (isText(cert) && isUsable({ cert }));
+  const isKey = key === undefined || (isText(key) && isUsable({ key }));
+  if (!isCert) read.secretProblem(`${path}.cert`, "a certificate in PEM");
+  if (!isKey) read.secretProblem(`${path}.key`, "a key in PEM, not encrypted");
+  if (isCert && isKey && !isUsable({ cert, key })) read.secretProblem(path, "cert and key that belong together");
+}
+
+function isUsable(options: SecureContextOptions): boolean {
   try {
-    createSecureContext({ ca, cert, key } as SecureContextOptions);
+    createSecureContext(options);
     return true;
   } catch {
     return false;
   }
+}
+
+/** Node takes what is no certificate for none, and stops at the first that it cannot read: then nobody is trusted. */
+function isAuthority(text: unknown): boolean {
+  if (!isText(text)) return false;
+  const certificates = String(text).match(/-----BEGIN [^-]*CERTIFICATE-----[^-]+-----END [^-]*CERTIFICATE-----/g) ?? [];
+  try {
+    return certificates.map((pem) => new X509Certificate(pem)).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+function isText(value: unknown): value is string | Buffer {
+  return typeof value === "string" || Buffer.isBuffer(value);
 }
 
 /** A deadline shorter than the sum of the timeouts is shared in proportion, so that a hung gRPC always leaves REST its part. */
@@ -125,7 +151,7 @@ export function readDeadline(
   const sum = present.reduce((total, timeoutMs) => total + timeoutMs, 0);
   const shortest = Math.min(...present);
   const min = present.length > 0 ? Math.min(sum, Math.ceil((MIN_TRY_MS * sum) / shortest)) : MIN_TRY_MS;
-  const deadlineMs = read.duration("deadlineMs", given, Math.min(sum, MAX_TIMER_MS), min);
+  const deadlineMs = read.duration("deadlineMs", given, sum, min, Math.max(MAX_TIMEOUT_MS, min));
   const share = given === undefined ? 1 : Math.min(1, deadlineMs / (sum || 1));
   return { deadlineMs, shareOf: (timeoutMs: number) => timeoutMs * share };
 }

@@ -24,7 +24,7 @@ const [TOKENS = 0, WAVE = 0, USERS = 0, MAX_CONCURRENT = 0, MAX_QUEUE = 0] = pro
 
 const upstream = new FloodUpstream();
 const client = createAuthClient({
-  grpc: { transport: upstream.transport, timeoutMs: 600_000 }, // a slow machine is no outage
+  grpc: { transport: upstream.transport, timeoutMs: 300_000 }, // a slow machine is no outage
   limit: { maxConcurrent: MAX_CONCURRENT, maxQueue: MAX_QUEUE },
   cache: { ttlMs: 86_400_000 },
   logger: false,

@@ -25,7 +25,7 @@ async function flood() {
   const upstream = new FloodUpstream();
   const client = createAuthClient({
     clock,
-    grpc: { transport: upstream.transport, timeoutMs: 600_000 },
+    grpc: { transport: upstream.transport, timeoutMs: 300_000 },
     limit: { maxConcurrent: MAX_CONCURRENT, maxQueue: MAX_QUEUE },
     cache: { store, namespace: "flood", ttlMs: TTL_MS, processTtlMs: TTL_MS },
     random: () => 0,

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import { readConfig } from "../../src/auth/config.js";
 import { type AuthClientOptions, ConfigError, createAuthClient } from "../../src/client.js";
@@ -6,6 +7,8 @@ const grpc = { url: "http://auth:50051" };
 const rest = { url: "http://auth:8080" };
 const store = { get: async () => undefined, set: async () => true, delete: async () => true };
 const transport = { unary: () => Promise.reject(new Error()), stream: () => Promise.reject(new Error()) };
+const pem = (name: string) => readFileSync(new URL(`../tls/certificates/${name}`, import.meta.url), "utf8");
+const bundle = `# ours\n${pem("ca.pem")}\n# theirs\r\n${pem("server.pem").replaceAll("\n", "\r\n")}`;
 const SECRET = "s".repeat(32);
 
 function errorOf(options: unknown): ConfigError {
@@ -35,7 +38,34 @@ describe("An option that does not exist is named, and what there is:", () => {
   ])("%s", (name, options) => {
     const { problems } = errorOf({ grpc, rest, ...options });
     expect(problems.map((problem) => problem.name)).toEqual([name]);
-    expect(problems[0]?.expected).toMatch(/no such option, but any of \w+/);
+    expect(problems[0]?.message).toMatch(/^there is no such option; (did you mean [\w.]+\?|there are (\w+, )*\w+)$/);
+  });
+
+  test.each<[string, object, string]>([
+    ["the one that was meant", { cache: { ttl: 5 } }, "cache.ttl: there is no such option; did you mean cache.ttlMs?"],
+    [
+      "the nearest",
+      { cache: { refusalTtl: 5 } },
+      "cache.refusalTtl: there is no such option; did you mean cache.refusalTtlMs?",
+    ],
+    ["one in another case", { RETRY: {} }, "RETRY: there is no such option; did you mean retry?"],
+    ["one with letters exchanged", { loger: false }, "loger: there is no such option; did you mean logger?"],
+    [
+      "all where none is near",
+      { retry: { tries: 1 } },
+      "retry.tries: there is no such option; there are attempts, initialDelayMs, maxDelayMs",
+    ],
+    [
+      "all where a short one is no nearer than any other",
+      { grpc: { url: "https://auth", tls: { x: 1 } } },
+      "grpc.tls.x: there is no such option; there are ca, cert, key",
+    ],
+  ])("%s", (_what, options, line) => {
+    expect(
+      errorOf({ grpc, rest, ...options })
+        .message.split("\n")
+        .slice(1),
+    ).toEqual([`  ${line}`]);
   });
 });
 
@@ -51,6 +81,10 @@ describe("Of the wrong kind is", () => {
     ["headers", "authorization: x"],
     ["headers", { "no header": "x" }],
     ["headers", { authorization: "two\nlines" }],
+    ["headers", new Headers({ authorization: "x" })],
+    ["headers", new Map([["authorization", "x"]])],
+    ["headers", [["authorization", "x"]]],
+    ["headers", null],
     ["clock", { now: 5 }],
     ["clock", {}],
     ["random", 4],
@@ -89,12 +123,42 @@ describe("Of the wrong kind is", () => {
   });
 
   test.each<[string, object]>([
-    ["grpc.tls", { grpc: { url: "https://auth", tls: { ca: 5 } } }],
-    ["rest.tls", { rest: { url: "https://auth", tls: { ca: {} } } }],
-    ["grpc.tls", { grpc: { url: "https://auth", tls: { cert: "no certificate", key: "no key" } } }],
+    ["grpc.tls.ca", { grpc: { url: "https://auth", tls: { ca: 5 } } }],
+    ["rest.tls.ca", { rest: { url: "https://auth", tls: { ca: {} } } }],
+    ["rest.tls.ca", { rest: { url: "https://auth", tls: { ca: "" } } }],
+    ["rest.tls.ca", { rest: { url: "https://auth", tls: { ca: [] } } }],
+    ["grpc.tls.ca", { grpc: { url: "https://auth", tls: { ca: "/etc/ssl/ca.pem" } } }],
+    ["grpc.tls.ca", { grpc: { url: "https://auth", tls: { ca: Buffer.from("garbage") } } }],
+    ["grpc.tls.ca", { grpc: { url: "https://auth", tls: { ca: [pem("ca.pem"), "garbage"] } } }],
+    ["grpc.tls.ca", { grpc: { url: "https://auth", tls: { ca: pem("ca.pem").replace(/[A-Z]{4}/, "####") } } }],
+    ["grpc.tls.ca", { grpc: { url: "https://auth", tls: { ca: pem("server.key") } } }],
+    ["grpc.tls.cert", { grpc: { url: "https://auth", tls: { cert: "no certificate", key: pem("client.key") } } }],
+    ["grpc.tls.key", { grpc: { url: "https://auth", tls: { cert: pem("client.pem"), key: "no key" } } }],
+    ["grpc.tls.key", { grpc: { url: "https://auth", tls: { cert: pem("client.pem"), key: 5 } } }],
+    ["rest.tls", { rest: { url: "https://auth", tls: { cert: pem("client.pem"), key: pem("server.key") } } }],
   ])("%s in %j: it would fail every request, and never the start", (name, options) => {
-    expect(namesOf({ grpc, rest, ...options }).map((found) => found.split(".").slice(0, 2).join("."))).toEqual([name]);
+    expect(namesOf({ grpc, rest, ...options })).toEqual([name]);
   });
+
+  test("a certificate and its key, both of which are named", () => {
+    const tls = { cert: "no certificate", key: "no key" };
+    expect(namesOf({ grpc: { url: "https://auth", tls } })).toEqual(["grpc.tls.cert", "grpc.tls.key"]);
+  });
+
+  test.each<[string, unknown, string]>([
+    ["undefined", undefined, "nothing"],
+    ["null", null, "null"],
+    ["an empty text", "", '""'],
+    ["blanks", " ", '" "'],
+  ])(
+    "a header of %s, as of a variable that is not set: the service would answer every call with 401",
+    (_what, value, shown) => {
+      const headers = { Authorization: "Bearer x", "X-Key": value };
+      expect(errorOf({ grpc, headers }).problems).toEqual([
+        { name: "headers.X-Key", value: shown, expected: "a value that is not empty" },
+      ]);
+    },
+  );
 
   test("nothing of the options themselves", () => {
     for (const options of [null, "http://auth", [], 5]) {
@@ -118,6 +182,13 @@ describe("Good is", () => {
       { cache: { redisUrl: "rediss://:p@cache:6380/1" } },
     ],
     ["a namespace", { cache: { namespace: "production" } }, { cache: { identity: "production" } }],
+    ["an authority", { rest: { url: "https://auth", tls: { ca: pem("ca.pem") } } }, {}],
+    ["authorities in one file, with words between", { rest: { url: "https://auth", tls: { ca: bundle } } }, {}],
+    [
+      "authorities, as a list",
+      { rest: { url: "https://auth", tls: { ca: [Buffer.from(bundle), pem("ca.pem")] } } },
+      {},
+    ],
     ["headers", { headers: { authorization: "Bearer x" } }, { headers: { authorization: "Bearer x" } }],
     ["a function for headers", { headers: async () => ({}) }, { headers: expect.any(Function) }],
     [
@@ -182,8 +253,8 @@ describe("A ConfigError", () => {
 
   test("says in its message, line by line, what was found and what is expected", () => {
     const { message, problems } = errorOf(wrong);
-    for (const { name, value, expected } of problems)
-      expect(message).toContain(`${name}: expected ${expected}, got ${value}`);
+    for (const { name, value, expected, message: line = `expected ${expected}, got ${value}` } of problems)
+      expect(message).toContain(`\n  ${name}: ${line}`);
     expect(message).toContain('got "5 min"');
     expect(message.split("\n")).toHaveLength(problems.length + 1);
   });

@@ -33,6 +33,9 @@ describe("From the environment", () => {
     ["AUTH_GRPC_TIMEOUT", "0.5", { grpc: { timeoutMs: 500 } }],
     ["AUTH_GRPC_TIMEOUT", "0.02", { grpc: { timeoutMs: 20 } }],
     ["AUTH_REST_TIMEOUT", "10", { rest: { timeoutMs: 10_000 } }],
+    ["AUTH_REST_TIMEOUT", "300", { rest: { timeoutMs: 300_000 } }],
+    ["AUTH_DEADLINE", "300", { deadlineMs: 300_000 }],
+    ["CIRCUIT_BREAKER_TIMEOUT", "2000", { breaker: { windowMs: 2_000_000 } }],
     ["AUTH_REST_TIMEOUT", ".5", { rest: { timeoutMs: 500 } }],
     ["CIRCUIT_BREAKER_FAILURE_THRESHOLD", "1", { breaker: { failureThreshold: 1 } }],
     ["CIRCUIT_BREAKER_TIMEOUT", "0.001", { breaker: { windowMs: 1 } }],
@@ -63,6 +66,9 @@ describe("From the environment", () => {
     ["AUTH_REST_TIMEOUT", "two"],
     ["AUTH_REST_TIMEOUT", "2,5"],
     ["AUTH_REST_TIMEOUT", "2147484"],
+    ["AUTH_REST_TIMEOUT", "300.001"],
+    ["AUTH_GRPC_TIMEOUT", "301"],
+    ["CIRCUIT_BREAKER_TIMEOUT", "2147484"],
     ["CIRCUIT_BREAKER_FAILURE_THRESHOLD", "0"],
     ["CIRCUIT_BREAKER_FAILURE_THRESHOLD", "2.5"],
     ["CIRCUIT_BREAKER_TIMEOUT", "0"],
@@ -70,6 +76,7 @@ describe("From the environment", () => {
     ["CIRCUIT_BREAKER_RECOVERY_TIMEOUT", "-30"],
     ["AUTH_DEADLINE", "0"],
     ["AUTH_DEADLINE", "0.059"],
+    ["AUTH_DEADLINE", "301"],
     ["REDIS_URL", "http://cache:6379"],
     ["REDIS_URL", "cache:6379"],
   ])("%s=%s is an error that names the variable, its value and what is expected", (name, value) => {
@@ -81,6 +88,30 @@ describe("From the environment", () => {
     const [timeout] = problemsOf({ ...BOTH, AUTH_GRPC_TIMEOUT: "0" });
     expect(timeout?.expected).toMatch(/seconds from 0\.02 /);
     expect(timeout?.expected).not.toMatch(/milli/);
+  });
+
+  test.each(["AUTH_GRPC_TIMEOUT", "AUTH_REST_TIMEOUT", "AUTH_DEADLINE"])(
+    "%s in milliseconds, which would be half an hour, is refused with both units, its upstream there or not",
+    (name) => {
+      for (const upstreams of [BOTH, { AUTH_GRPC_URL: "http://auth:50051" }, { AUTH_REST_URL: "http://auth" }]) {
+        const [problem, ...others] = problemsOf({ ...upstreams, [name]: "2000" });
+        expect(others).toEqual([]);
+        expect(problem).toMatchObject({ name, value: '"2000"' });
+        expect(problem?.expected).toMatch(
+          /^a number of seconds from [\d.]+ to 300: .+ in seconds, not in milliseconds$/,
+        );
+      }
+    },
+  );
+
+  test.each([
+    ["short", "5"],
+    [`${SECRET},short`, "5 (secret 2 of 2)"],
+    [`é,${SECRET}`, "2 (secret 1 of 2)"],
+  ])("a secret that is too short is told by its bytes, in a list by its place: %s", (secrets, value) => {
+    expect(problemsOf({ ...BOTH, AUTH_CACHE_SECRET: secrets })).toEqual([
+      { name: "AUTH_CACHE_SECRET", value, expected: "at least 32 bytes" },
+    ]);
   });
 
   test("everything that is wrong is named at once", () => {

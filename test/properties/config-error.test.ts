@@ -52,7 +52,7 @@ describe("A ConfigError", () => {
       fc.property(secret, (hidden) => {
         const options = { rest: { url: "http://auth" }, ...optionsWith(hidden) };
         const start = () => readConfig(options as never);
-        expect(start).toThrow(`${name}: expected`);
+        expect(start).toThrow(`  ${name}: `);
         expect(start).not.toThrow(hidden.slice(0, 12));
       }),
       runs(100),
