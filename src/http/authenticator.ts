@@ -1,9 +1,11 @@
 import { getAuthClient } from "../auth/auth-client.js";
 import type { AuthClient } from "../auth/client.js";
+import { ConfigError, show } from "../auth/config-error.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { PresentedToken, peekPresented, verifyPresented } from "../auth/presented-token.js";
 import { SettingReader } from "../auth/setting-reader.js";
+import { isPromise } from "../runtime/is-promise.js";
 import { forgetBearer, presentedBearer, rememberBearer } from "./presented-bearer.js";
 import type { RequestLike } from "./request.js";
 import { requestAuthOf } from "./request-auth.js";
@@ -12,9 +14,12 @@ import { requestAuthOf } from "./request-auth.js";
 export interface AuthenticateOptions<R> {
   /** Default: the one of this process, made from the environment. */
   client?: AuthClient;
-  /** Where the token is found. Default: the `Authorization` header. What it returns must be a `token68`. */
-  token?: (request: R) => string | undefined;
-  /** The protection space that challenges name. Default `"api"`. */
+  /**
+   * Where the token is found, at once. Default: the `Authorization` header. What it returns must be a `token68`; nothing, `null` or an
+   * empty string is no token.
+   */
+  token?: (request: R) => string | null | undefined;
+  /** The protection space that challenges name, in printable ASCII. Default `"api"`. */
   realm?: string;
   /** Ask the service for every request, skip the caches. Default `false`. */
   fresh?: boolean;
@@ -34,6 +39,12 @@ export interface Authenticator<R> {
 
 /** @throws ConfigError that names every option that cannot be used */
 export function createAuthenticator<R>(options: AuthenticateOptions<R>): Authenticator<R> {
+  if (isClient(options)) {
+    const message = "pass { client }: what was given is the client itself";
+    throw new ConfigError([
+      { name: "options", value: "an AuthClient", expected: "an object with the client", message },
+    ]);
+  }
   const read = new SettingReader({}, []);
   const given = read.section<AuthenticateOptions<R> & { onError?: unknown }>("", options, [
     "client",
@@ -43,13 +54,13 @@ export function createAuthenticator<R>(options: AuthenticateOptions<R>): Authent
     "onError",
   ]);
   const isFunction = (value: unknown) => typeof value === "function";
-  read.optional("client", given.client, (client) => isFunction(client?.verifyToken), "an AuthClient");
+  read.optional("client", given.client, isClient, "an AuthClient");
   read.optional("token", given.token, isFunction, "a function of the request");
   read.optional(
     "realm",
     given.realm,
-    (realm) => typeof realm === "string" && realm !== "",
-    "a string that is not empty",
+    (realm) => typeof realm === "string" && /^[\x20-\x7e]+$/.test(realm), // what else a challenge cannot carry
+    "printable ASCII that is not empty",
   );
   read.optional("fresh", given.fresh, (fresh) => typeof fresh === "boolean", "true or false");
   read.optional("onError", given.onError, isFunction, "a function");
@@ -76,11 +87,18 @@ export function createAuthenticator<R>(options: AuthenticateOptions<R>): Authent
   };
 }
 
-function presentedBy<R>(source: (request: R) => string | undefined, request: R): PresentedToken | undefined {
+function isClient(value: unknown): boolean {
+  return typeof (value as Partial<AuthClient> | null | undefined)?.verifyToken === "function";
+}
+
+function presentedBy<R>(source: NonNullable<AuthenticateOptions<R>["token"]>, request: R): PresentedToken | undefined {
   const token: unknown = source(request);
-  if (token === undefined || token === "") return undefined;
-  if (typeof token !== "string") throw new TypeError("the option `token` must return a string or undefined");
-  return new PresentedToken(token);
+  if (token === undefined || token === null || token === "") return undefined;
+  if (typeof token === "string") return new PresentedToken(token);
+  const isAsync = isPromise(token);
+  if (isAsync) token.then(undefined, () => undefined); // nobody waits for it, and its rejection would end the process
+  const got = isAsync ? "a Promise: it must not be async" : show(token);
+  throw new TypeError(`the option \`token\` must return a string or nothing, got ${got}`);
 }
 
 /**

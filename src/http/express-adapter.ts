@@ -7,16 +7,17 @@ import { type AuthOptions, answer } from "./express-answer.js";
 import type { ExpressRequest, Handler, Next } from "./express-request.js";
 import type { Guard } from "./guards.js";
 import { attachAuth, authOf, requestAuthOf } from "./request-auth.js";
-import { noExpressNext } from "./wrong-use.js";
+import { assertNoRequest, noExpressNext } from "./wrong-use.js";
 
 /** Authenticates every request; with `optional`, lets those without credentials through as anonymous. */
 export function authMiddleware<R extends IncomingMessage>(
   options: AuthOptions<R>,
   { optional }: { optional: boolean },
 ): Handler<R> {
+  const maker = optional ? "optionalAuth" : "requireAuth";
+  assertNoRequest(maker, options);
   const { client, realm, authenticate } = createAuthenticator(options);
   const { onError } = options;
-  const name = optional ? "optionalAuth()" : "requireAuth()";
 
   function attach(auth: VerifiedToken | undefined, req: ExpressRequest, next: Next): void {
     try {
@@ -31,7 +32,7 @@ export function authMiddleware<R extends IncomingMessage>(
     else answer(error, realm, onError, req, res, next);
   }
   return (req, res, next) => {
-    if (!next) throw noExpressNext(name);
+    if (!next) throw noExpressNext(`${maker}()`);
     let auth: VerifiedToken | Promise<VerifiedToken>;
     try {
       auth = authenticate(req, req);

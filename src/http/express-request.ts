@@ -20,4 +20,5 @@ export const expressAccess: RequestAccess<IncomingMessage> = {
   params: (req) => (req as ExpressRequest).params,
   query: (req) => (req as ExpressRequest).query,
   routePath: (req) => (req as ExpressRequest).route?.path,
+  placeOfGuards: "Mount the guard on the route itself, or make the nested router with mergeParams.",
 };

@@ -98,7 +98,7 @@ export function requireLocal<R extends IncomingMessage = IncomingMessage>(
   source: GuardSource<R>,
   options: LocalGuardOptions = {},
 ): Handler<R> {
-  return liftGuard("requireLocal()", localGuard(createSourceReader(source, expressAccess), options));
+  return liftGuard("requireLocal()", localGuard(createSourceReader("requireLocal", source, expressAccess), options));
 }
 
 /**
@@ -107,7 +107,10 @@ export function requireLocal<R extends IncomingMessage = IncomingMessage>(
  * @example app.get("/organizations/:organizationId", requireOrganization("organizationId"), showOrganization)
  */
 export function requireOrganization<R extends IncomingMessage = IncomingMessage>(source: GuardSource<R>): Handler<R> {
-  return liftGuard("requireOrganization()", organizationGuard(createSourceReader(source, expressAccess)));
+  return liftGuard(
+    "requireOrganization()",
+    organizationGuard(createSourceReader("requireOrganization", source, expressAccess)),
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 import { ConfigError, show } from "../auth/config-error.js";
 import { AuthError } from "../auth/errors.js";
 import { headerLines, type RequestLike } from "./request.js";
+import { assertNoRequest } from "./wrong-use.js";
 
 /**
  * Where a guard finds the id of what the request is about: a route parameter by name, a header, a query parameter, or a function of
@@ -19,14 +20,23 @@ export interface RequestAccess<R> {
   query(request: R): Readonly<Record<string, unknown>> | undefined;
   /** The pattern of the route, where the framework tells it. */
   routePath(request: R): unknown;
+  /** Where a guard must be mounted to see the parameters of the route. */
+  readonly placeOfGuards: string;
 }
 
 /** Reads the values of a source: at least one, none of them empty. */
 export type SourceReader<R> = (request: R) => readonly string[];
 
-/** @throws ConfigError when the source is none of the four */
-export function createSourceReader<R>(source: GuardSource<R>, access: RequestAccess<R>): SourceReader<R> {
-  const { label, read } = toReader(source, access);
+/**
+ * @param guard the name of the guard that reads it
+ * @throws ConfigError when the source is none of the four
+ */
+export function createSourceReader<R>(
+  guard: string,
+  source: GuardSource<R>,
+  access: RequestAccess<R>,
+): SourceReader<R> {
+  const { label, read } = toReader(guard, source, access);
   return (request) => {
     const found = read(request);
     const values: readonly unknown[] = Array.isArray(found) ? found : [found];
@@ -38,34 +48,44 @@ export function createSourceReader<R>(source: GuardSource<R>, access: RequestAcc
 }
 
 function toReader<R>(
+  guard: string,
   source: GuardSource<R>,
   access: RequestAccess<R>,
 ): { label: string; read: (request: R) => unknown } {
   if (typeof source === "function") return { label: "what it is about", read: source };
+  const refuse = (place: string, value: unknown, expected: string) =>
+    new ConfigError([{ name: `${guard}(${place})`, value: show(value), expected }]);
   if (typeof source === "string" && source !== "") {
-    return { label: `the route parameter ${source}`, read: (request) => readParameter(request, source, access) };
+    if (/^[:*]|\//.test(source))
+      throw refuse("source", source, "a route parameter's name alone, as localId of /:localId");
+    return { label: `the route parameter ${source}`, read: (request) => readParameter(guard, request, source, access) };
   }
+  assertNoRequest(guard, source, `${guard}(source)`);
   if (typeof source === "object" && source !== null) {
-    if ("header" in source && isName(source.header)) {
+    if ("header" in source) {
+      if (!isHeaderName(source.header)) throw refuse("{ header }", source.header, "the name of a header");
       const name = source.header.toLowerCase();
       return { label: `the header ${source.header}`, read: (request) => headerLines(access.node(request), name) };
     }
-    if ("query" in source && isName(source.query)) {
+    if ("query" in source) {
       const { query } = source;
+      if (!isName(query)) throw refuse("{ query }", query, "the name of a query parameter");
       return { label: `the query parameter ${query}`, read: (request) => own(access.query(request), query) };
     }
   }
-  const expected = "a route parameter's name, { header }, { query } or a function of the request";
-  throw new ConfigError([{ name: "source", value: show(source), expected }]);
+  throw refuse("source", source, "a route parameter's name, { header }, { query } or a function of the request");
 }
 
-function readParameter<R>(request: R, name: string, access: RequestAccess<R>): unknown {
+function readParameter<R>(guard: string, request: R, name: string, access: RequestAccess<R>): unknown {
   const params = access.params(request);
   if (params && Object.hasOwn(params, name)) return params[name];
   const path = access.routePath(request);
   // An optional parameter that is absent has no key: only the pattern tells it from a misspelt one.
   if (typeof path === "string" && namesParameter(path, name)) return undefined;
-  throw new Error(`the guard's route parameter "${name}" does not exist on this route`);
+  const known = Object.keys(params ?? {}).join(", ") || "none";
+  throw new Error(
+    `${guard}("${name}"): this route has no parameter "${name}" (it has: ${known}). ${access.placeOfGuards}`,
+  );
 }
 
 /** `:name` or `*name` in a route's pattern. */
@@ -75,6 +95,11 @@ function namesParameter(path: string, name: string): boolean {
 
 function own(record: Readonly<Record<string, unknown>> | undefined, name: string): unknown {
   return record && Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
+/** A token (RFC 9110 §5.1). */
+function isHeaderName(value: unknown): value is string {
+  return typeof value === "string" && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(value);
 }
 
 function isName(value: unknown): value is string {

@@ -6,6 +6,7 @@ import { SettingReader } from "../auth/setting-reader.js";
 import { listHas } from "../auth/string-lists.js";
 import { isPromise } from "../runtime/is-promise.js";
 import type { SourceReader } from "./guard-source.js";
+import { assertNoRequest } from "./wrong-use.js";
 
 /** What a guard decides on. */
 export interface GuardInput<R> {
@@ -48,6 +49,7 @@ export function anyPermissionGuard<R>(permissions: readonly string[]): Guard<R> 
 /** What the application says. Only `true` lets through: a forgotten `return` does not. */
 export function userGuard<R>(predicate: (auth: VerifiedToken, request: R) => boolean | Promise<boolean>): Guard<R> {
   if (typeof predicate !== "function") {
+    assertNoRequest("requireUser", predicate, "requireUser(predicate)");
     throw new ConfigError([{ name: "requireUser(predicate)", value: show(predicate), expected: "a function" }]);
   }
   return ({ auth, request }) => {
@@ -117,7 +119,8 @@ function refusalMeansNo(error: unknown): never {
 /** A guard of nothing would let everybody through. */
 function assertNames(guard: string, names: readonly unknown[]): void {
   if (names.length > 0 && names.every(isName)) return;
-  const value = show(names.length === 0 ? undefined : names);
+  assertNoRequest(guard, names[0], `${guard}("…")`);
+  const value = show(names.find((name) => !isName(name)));
   throw new ConfigError([{ name: guard, value, expected: "one or more names" }]);
 }
 

@@ -1,32 +1,25 @@
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { isPromise } from "../runtime/is-promise.js";
-import { type AuthenticateOptions, createAuthenticator } from "./authenticator.js";
+import { createAuthenticator } from "./authenticator.js";
 import type { Guard } from "./guards.js";
+import { answer, type KoaAuthOptions } from "./koa-answer.js";
 import type { KoaContext } from "./koa-context.js";
 import { goOn, type KoaNext } from "./koa-next.js";
-import { toProblem } from "./problem.js";
 import { attachAuth, authOf, requestAuthOf } from "./request-auth.js";
-import { noKoaContext } from "./wrong-use.js";
+import { assertNoRequest, noKoaContext } from "./wrong-use.js";
 
 export type KoaMiddleware<C = KoaContext> = (ctx: C, next: KoaNext) => Promise<unknown>;
-
-export interface KoaAuthOptions<C extends KoaContext = KoaContext> extends AuthenticateOptions<C> {
-  /**
-   * Answers in place of the default, here and in the guards behind. Throw the error to hand it on to Koa. Whatever it does, the request
-   * goes no further.
-   */
-  onError?: (error: AuthError, ctx: C) => unknown;
-}
 
 /** Authenticates every request; with `optional`, lets those without credentials through as anonymous. */
 export function koaAuthMiddleware<C extends KoaContext>(
   options: KoaAuthOptions<C>,
   { optional }: { optional: boolean },
 ): KoaMiddleware<C> {
+  const maker = optional ? "optionalAuth" : "requireAuth";
+  assertNoRequest(maker, options);
   const { client, realm, authenticate } = createAuthenticator(options);
   const { onError } = options;
-  const name = optional ? "optionalAuth()" : "requireAuth()";
 
   function attach(auth: VerifiedToken | undefined, ctx: C, next: KoaNext): Promise<unknown> {
     try {
@@ -41,7 +34,7 @@ export function koaAuthMiddleware<C extends KoaContext>(
     return isAnonymous ? attach(undefined, ctx, next) : answer(error, realm, onError, ctx);
   }
   return (ctx, next) => {
-    if (!ctx.req) throw noKoaContext(name); // at once: both Express hand it on, and only one of them a rejection
+    if (!ctx.req) throw noKoaContext(`${maker}()`); // at once: both Express hand it on, and only one of them a rejection
     let auth: VerifiedToken | Promise<VerifiedToken>;
     try {
       auth = authenticate(ctx, ctx.req);
@@ -73,20 +66,4 @@ export function liftKoaGuard<C extends KoaContext>(name: string, guard: Guard<C>
     }
     return passed ? passed.then(() => next(), fail) : goOn(next);
   };
-}
-
-function answer<C extends KoaContext>(
-  error: unknown,
-  realm: string,
-  onError: KoaAuthOptions<C>["onError"],
-  ctx: C,
-): unknown {
-  if (!(error instanceof AuthError)) throw error;
-  const own = error.inRealm(realm);
-  if (onError) return onError(own, ctx);
-  const { status, headers, body } = toProblem(own);
-  ctx.status = status;
-  ctx.set({ ...headers });
-  ctx.body = body;
-  return undefined;
 }

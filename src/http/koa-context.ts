@@ -22,4 +22,5 @@ export const koaAccess: RequestAccess<KoaContext> = {
   params: (ctx) => (ctx as RoutedContext).params,
   query: (ctx) => ctx.query,
   routePath: (ctx) => (ctx as RoutedContext)._matchedRoute ?? (ctx as RoutedContext).routerPath,
+  placeOfGuards: "Mount the guard on the route itself.",
 };

@@ -10,7 +10,8 @@ import {
   permissionGuard,
   userGuard,
 } from "./guards.js";
-import { type KoaAuthOptions, type KoaMiddleware, koaAuthMiddleware, liftKoaGuard } from "./koa-adapter.js";
+import { type KoaMiddleware, koaAuthMiddleware, liftKoaGuard } from "./koa-adapter.js";
+import type { KoaAuthOptions } from "./koa-answer.js";
 import { type KoaContext, koaAccess } from "./koa-context.js";
 import { authOf } from "./request-auth.js";
 import { noKoaContext } from "./wrong-use.js";
@@ -92,7 +93,7 @@ export function requireLocal<C extends KoaContext = KoaContext>(
   source: GuardSource<C>,
   options: LocalGuardOptions = {},
 ): KoaMiddleware<C> {
-  return liftKoaGuard("requireLocal()", localGuard(createSourceReader(source, koaAccess), options));
+  return liftKoaGuard("requireLocal()", localGuard(createSourceReader("requireLocal", source, koaAccess), options));
 }
 
 /**
@@ -101,7 +102,10 @@ export function requireLocal<C extends KoaContext = KoaContext>(
  * @example router.get("/organizations/:organizationId", requireOrganization("organizationId"), showOrganization)
  */
 export function requireOrganization<C extends KoaContext = KoaContext>(source: GuardSource<C>): KoaMiddleware<C> {
-  return liftKoaGuard("requireOrganization()", organizationGuard(createSourceReader(source, koaAccess)));
+  return liftKoaGuard(
+    "requireOrganization()",
+    organizationGuard(createSourceReader("requireOrganization", source, koaAccess)),
+  );
 }
 
 /**

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 import request from "supertest";
+import { AuthError, ConfigError } from "../../src/client.js";
+import { stubAuthClient } from "../../src/testing.js";
 import { openBareClient, openClient, startService } from "../auth/open-client.js";
 import { express5Face, faces } from "../http/faces.js";
 import { bearer, closeAll, startAuth } from "../http/fixture.js";
@@ -37,7 +39,12 @@ const HOSTILE = [...UNPRINTABLE, ...QUOTING];
 const REALM_ALONE = /^Bearer realm="(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"$/;
 
 describe.each(faces)("$name writes one clean challenge", (face) => {
-  test.each(HOSTILE)("for a realm with %s", async (_what, realm) => {
+  test.each(UNPRINTABLE)("for no realm with %s: it is refused when the middleware is made", (_what, realm) => {
+    expect(() => face.requireAuth({ client: stubAuthClient(), realm })).toThrow(ConfigError);
+    expect(new AuthError("missing_token", { realm }).headers["WWW-Authenticate"]).toMatch(REALM_ALONE);
+  });
+
+  test.each(QUOTING)("for a realm with %s", async (_what, realm) => {
     const { client } = await startAuth();
     const send = await listenRaw(face.serve("/", face.requireAuth({ client, realm })));
 

@@ -19,7 +19,7 @@ export type Step = (...args: never[]) => unknown;
 
 export interface FaceOptions {
   client?: AuthClient;
-  token?: (request: RequestLike) => string | undefined;
+  token?: (request: RequestLike) => string | null | undefined;
   realm?: string;
   fresh?: boolean;
 }
@@ -39,6 +39,7 @@ interface Doorman {
 /** One framework with our middleware for it. */
 export interface Face extends Doorman {
   readonly name: string;
+  readonly framework: "express" | "koa";
   /** `requireAuth` that hands errors on to the framework's own handler. */
   requireAuthHandingOn(options: FaceOptions): Step;
   /** The pattern of a route whose last parameter may be missing. */
@@ -85,6 +86,7 @@ function expressFace(name: string, create: () => Express, optional: Face["option
   return {
     ...forExpress,
     name,
+    framework: "express",
     requireAuthHandingOn: (options) =>
       forExpress.requireAuth({ ...options, onError: (error, _req, _res, next) => next(error) }),
     optionalParameter: optional,
@@ -107,6 +109,7 @@ function koaFace(name: string, create: () => Koa): Face {
   return {
     ...forKoa,
     name,
+    framework: "koa",
     requireAuthHandingOn: (options) =>
       forKoa.requireAuth({
         ...options,

@@ -13,6 +13,10 @@ afterEach(closeAll);
 
 const NO = "403 insufficient_scope";
 const MISSING = "400 missing_parameter";
+const PLACE = {
+  express: "Mount the guard on the route itself, or make the nested router with mergeParams.",
+  koa: "Mount the guard on the route itself.",
+};
 
 /** An app whose one route is guarded by `requireLocal`; Ana may act on madrid and sevilla. */
 async function open(face: Face, path: string, source: GuardSource<RequestLike>, options?: LocalGuardOptions) {
@@ -49,7 +53,7 @@ describe.each(faces)("in $name the source is", (face) => {
         const { answer } = await open(face, "/locals/:localId", name);
 
         expect(await answer("/locals/madrid")).toBe(
-          `500 the guard's route parameter "${name}" does not exist on this route`,
+          `500 requireLocal("${name}"): this route has no parameter "${name}" (it has: localId). ${PLACE[face.framework]}`,
         );
       },
     );
@@ -235,10 +239,11 @@ describe("where the framework tells nothing of", () => {
     params: () => undefined,
     query: () => undefined,
     routePath: () => undefined,
+    placeOfGuards: "Mount it there.",
   };
 
   test("the query, no parameter has a value", () => {
-    const read = createSourceReader({ query: "local" }, silent);
+    const read = createSourceReader("requireLocal", { query: "local" }, silent);
 
     expect(() => read({})).toThrow(expect.objectContaining({ code: "missing_parameter" }));
   });
@@ -249,9 +254,13 @@ describe("where the framework tells nothing of", () => {
     ["the pattern but a regular expression", { ...silent, params: () => ({}), routePath: () => /^\/locals/ }],
     ["the pattern but one without parameters", { ...silent, params: () => ({}), routePath: () => "/locals" }],
   ])("%s, a route parameter is a programming error", (_what, access) => {
-    const read = createSourceReader("localId", access);
+    const read = createSourceReader("requireOrganization", "localId", access);
 
-    expect(() => read({})).toThrow('the guard\'s route parameter "localId" does not exist on this route');
+    expect(() => read({})).toThrow(
+      new Error(
+        'requireOrganization("localId"): this route has no parameter "localId" (it has: none). Mount it there.',
+      ),
+    );
   });
 });
 

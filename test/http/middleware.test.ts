@@ -93,6 +93,27 @@ describe.each(faces)("in $name", (face) => {
       expect((await get(face, [face.requireAuth({ client, token: () => "two words" })])).status).toBe(400);
     });
 
+    test("takes null of a token source for no token, as of a session that is not there", async () => {
+      const { client } = await startAuth();
+
+      expect((await get(face, [face.requireAuth({ client, token: () => null })])).status).toBe(401);
+      expect((await get(face, [face.optionalAuth({ client, token: () => null })])).body.auth).toBe("missing_token");
+    });
+
+    test.each<[string, () => unknown, string]>([
+      ["a promise", async () => "token-ana", "a Promise: it must not be async"],
+      ["a promise that rejects", () => Promise.reject(new Error("no store")), "a Promise: it must not be async"],
+      ["a number", () => 7, "7"],
+      ["an object", () => ({ token: "token-ana" }), "an object"],
+    ])("tells what a token source returned: %s", async (_what, token, got) => {
+      const { client } = await startAuth();
+
+      const { status, body } = await get(face, [face.requireAuth({ client, token: token as () => string })]);
+
+      const thrown = `the option \`token\` must return a string or nothing, got ${got}`;
+      expect([status, body]).toEqual([500, { thrown }]);
+    });
+
     test("leaves a token source that throws, or returns no text, to the framework", async () => {
       const { client } = await startAuth();
       const thrower = () => {

@@ -9,7 +9,7 @@ import {
   type LocalGuardOptions,
 } from "../../src/index.js";
 import { stubAuthClient } from "../../src/testing.js";
-import { type Face, type FaceOptions, faces } from "./faces.js";
+import { type Face, type FaceOptions, faces, type Step } from "./faces.js";
 import { bearer, closeAll, closing, startAuth } from "./fixture.js";
 
 const VARIABLES = /^(AUTH_|CIRCUIT_BREAKER_|REDIS_URL$)/;
@@ -35,6 +35,15 @@ function toldOf(make: () => unknown): ConfigError["problems"] {
   throw new Error("nothing was thrown");
 }
 
+function messageOf(make: () => unknown): string {
+  try {
+    make();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error("nothing was thrown");
+}
+
 /** Their names. */
 function problemsOf(make: () => unknown): readonly string[] {
   return toldOf(make).map(({ name }) => name);
@@ -50,7 +59,7 @@ const wrong: readonly (readonly [string, unknown, string[]])[] = [
   ["an onError that is no function", { client: stubAuthClient(), onError: true }, ["onError"]],
   ["an option that does not exist", { client: stubAuthClient(), relm: "api" }, ["relm"]],
   ["several mistakes, all of which are named", { client: 1, realm: "", fresh: 1 }, ["client", "realm", "fresh"]],
-  ["a client in place of options", stubAuthClient(), expect.arrayContaining(["verifyToken"]) as unknown as string[]],
+  ["a client in place of options", stubAuthClient(), ["options"]],
   ["null", null, ["options"]],
 ];
 
@@ -94,7 +103,11 @@ describe.each(faces)("in $name a ConfigError of a middleware says what and what 
   test.each<[string, unknown, string, string]>([
     ["client", {}, "an object", "an AuthClient"],
     ["token", "X-Token", '"X-Token"', "a function of the request"],
-    ["realm", "", '""', "a string that is not empty"],
+    ["realm", "", '""', "printable ASCII that is not empty"],
+    ["realm", "Añade", '"Añade"', "printable ASCII that is not empty"],
+    ["realm", "a\r\nSet-Cookie: b", '"a\\r\\nSet-Cookie: b"', "printable ASCII that is not empty"],
+    ["realm", "a\tb", '"a\\tb"', "printable ASCII that is not empty"],
+    ["realm", "a\x7f", '"a\x7f"', "printable ASCII that is not empty"],
     ["fresh", "yes", '"yes"', "true or false"],
     ["onError", true, "true", "a function"],
   ])("%s", (name, given, value, expected) => {
@@ -105,26 +118,70 @@ describe.each(faces)("in $name a ConfigError of a middleware says what and what 
 
 describe.each(faces)("in $name a ConfigError of a guard says where, what and what else:", (face) => {
   const names = "one or more names";
+  const parameter = "a route parameter's name alone, as localId of /:localId";
   const sources = "a route parameter's name, { header }, { query } or a function of the request";
 
   test.each<[string, string, string, () => unknown]>([
     ["requirePermission", "nothing", names, () => face.requirePermission()],
-    ["requirePermission", "an array", names, () => face.requirePermission("a", "")],
+    ["requirePermission", '""', names, () => face.requirePermission("a", "")],
+    ["requirePermission", "an array", names, () => face.requirePermission(["a"] as unknown as string)],
+    ["requireModule", "7", names, () => face.requireModule("a", 7 as unknown as string, "b")],
     ["requireAnyPermission", "nothing", names, () => face.requireAnyPermission()],
     ["requireModule", "nothing", names, () => face.requireModule()],
     ["requireUser(predicate)", '"ana"', "a function", () => face.requireUser("ana" as never)],
     ["requireLocal.orPermission", '""', "a name", () => face.requireLocal("a", { orPermission: "" })],
     ["requireLocal.fresh", '"yes"', "true or false", () => face.requireLocal("a", { fresh: "yes" as never })],
-    [
-      "requireLocal.frehs",
-      "something else (not shown)",
-      "no such option, but any of fresh, orPermission",
-      () => face.requireLocal("a", { frehs: true } as LocalGuardOptions),
-    ],
-    ["source", "null", sources, () => face.requireLocal(null as never)],
-    ["source", "an object", sources, () => face.requireOrganization({ cookie: "a" } as never)],
+    ["requireLocal(source)", "nothing", sources, () => face.requireLocal(undefined as never)],
+    ["requireLocal(source)", "null", sources, () => face.requireLocal(null as never)],
+    ["requireLocal(source)", '""', sources, () => face.requireLocal("")],
+    ["requireOrganization(source)", "an object", sources, () => face.requireOrganization({ cookie: "a" } as never)],
+    ["requireLocal(source)", '":localId"', parameter, () => face.requireLocal(":localId")],
+    ["requireLocal(source)", '"*path"', parameter, () => face.requireLocal("*path")],
+    ["requireOrganization(source)", '"/orgs/:id"', parameter, () => face.requireOrganization("/orgs/:id")],
+    ["requireLocal({ header })", '"X Y"', "the name of a header", () => face.requireLocal({ header: "X Y" })],
+    ["requireLocal({ header })", '"X-Y:"', "the name of a header", () => face.requireLocal({ header: "X-Y:" })],
+    ["requireLocal({ header })", '""', "the name of a header", () => face.requireLocal({ header: "" })],
+    ["requireLocal({ query })", '""', "the name of a query parameter", () => face.requireLocal({ query: "" })],
   ])("%s, %s, %s", (name, value, expected, make) => {
     expect(toldOf(make)).toEqual([{ name, value, expected }]);
+  });
+});
+
+describe.each(faces)("in $name a mistake is told in one line:", (face) => {
+  const lineOf = (make: () => unknown) => messageOf(make).split("\n").slice(1);
+
+  test("a client in the place of the options", () => {
+    for (const make of [face.requireAuth, face.optionalAuth]) {
+      const lines = lineOf(() => make(stubAuthClient() as FaceOptions));
+      expect(lines).toEqual(["  options: pass { client }: what was given is the client itself"]);
+    }
+  });
+
+  test("a misspelt option", () => {
+    const misspelt = { client: stubAuthClient(), relm: "api" } as FaceOptions;
+    expect(lineOf(() => face.requireAuth(misspelt))).toEqual(["  relm: there is no such option; did you mean realm?"]);
+    expect(lineOf(() => face.requireLocal("a", { frehs: true } as LocalGuardOptions))).toEqual([
+      "  requireLocal.frehs: there is no such option; did you mean requireLocal.fresh?",
+    ]);
+  });
+});
+
+describe.each(faces)("in $name what makes a middleware, mounted without being called, says so:", (face) => {
+  test.each([
+    ["requireAuth", "requireAuth()"],
+    ["optionalAuth", "optionalAuth()"],
+    ["requirePermission", 'requirePermission("…")'],
+    ["requireAnyPermission", 'requireAnyPermission("…")'],
+    ["requireModule", 'requireModule("…")'],
+    ["requireUser", "requireUser(predicate)"],
+    ["requireLocal", "requireLocal(source)"],
+    ["requireOrganization", "requireOrganization(source)"],
+  ] as const)("%s", async (maker, call) => {
+    const { status, body } = await request(face.serve("/", face[maker] as Step))
+      .get("/")
+      .set(bearer("token-ana"));
+
+    expect([status, body]).toEqual([500, { thrown: `${maker} is to be called: app.use(${call})` }]);
   });
 });
 
