@@ -1,4 +1,5 @@
-import { Directory, type DirectoryOptions, type TestOrganization, type TestUser } from "./directory.js";
+import { Directory } from "./directory.js";
+import type { DirectoryOptions, TestOrganization, TestUser } from "./directory-options.js";
 import { GrpcSide } from "./grpc-side.js";
 import { RestSide } from "./rest-side.js";
 import type { CallCounts, Side } from "./side.js";
@@ -29,7 +30,8 @@ export interface FakeAuthService {
  * @example
  * const service = await startAuthService({ users: { "token-ana": { id: "ana", locals: ["madrid"] } } });
  * const client = createAuthClient(service.upstreams);
- * service.grpc.stop(); // and now REST answers
+ * await service.grpc.stop(); // and now REST answers
+ * @throws ConfigError, as a rejection, for a user or an organization that cannot be one
  */
 export async function startAuthService(options: DirectoryOptions = {}): Promise<FakeAuthService> {
   const directory = new Directory(options);

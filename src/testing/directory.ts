@@ -1,48 +1,25 @@
-/** A user for tests. What is left out gets a plain value. */
-export interface TestUser {
-  id: string;
-  /** Default `"org-1"`. */
-  organizationId?: string;
-  /** Default the id at `example.com`. */
-  email?: string;
-  /** Default none. */
-  permissions?: readonly string[];
-  /** Ids of locals. Default none. */
-  locals?: readonly string[];
-  /** Default `true`. */
-  isActive?: boolean;
-}
-
-/** An organization for tests. What is left out gets a plain value. */
-export interface TestOrganization {
-  /** Default the id. */
-  name?: string;
-  /** Default `"free"`. */
-  plan?: string;
-  /** Default `true`. */
-  isActive?: boolean;
-  /** Default none. */
-  modules?: readonly string[];
-}
-
-export interface DirectoryOptions {
-  /** Whose token is whose: `{ "token-ana": { id: "ana", locals: ["madrid"] } }`. */
-  users?: Readonly<Record<string, TestUser>>;
-  /** By id. */
-  organizations?: Readonly<Record<string, TestOrganization>>;
-}
+import {
+  assertOrganization,
+  assertUser,
+  type DirectoryOptions,
+  readDirectory,
+  type TestOrganization,
+  type TestUser,
+} from "./directory-options.js";
 
 /** Who there is, for the fake auth service and for the stub client. */
 export class Directory {
   readonly #users = new Map<string, Required<TestUser>>();
   readonly #organizations = new Map<string, Required<TestOrganization> & { id: string }>();
 
-  constructor({ users = {}, organizations = {} }: DirectoryOptions) {
+  constructor(options: DirectoryOptions) {
+    const { users = {}, organizations = {} } = readDirectory(options);
     for (const [token, user] of Object.entries(users)) this.setUser(token, user);
     for (const [id, organization] of Object.entries(organizations)) this.setOrganization(id, organization);
   }
 
   setUser(token: string, user: TestUser): void {
+    assertUser(user);
     const defaults = {
       organizationId: "org-1",
       email: `${user.id}@example.com`,
@@ -58,6 +35,7 @@ export class Directory {
   }
 
   setOrganization(id: string, organization: TestOrganization): void {
+    assertOrganization(organization);
     this.#organizations.set(id, { id, name: id, plan: "free", isActive: true, modules: [], ...organization });
   }
 

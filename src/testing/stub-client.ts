@@ -1,7 +1,8 @@
 import type { AuthClient, CallOptions } from "../auth/client.js";
 import { AuthError, type AuthErrorCode, assertCode } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
-import { Directory, type DirectoryOptions, type TestOrganization, type TestUser } from "./directory.js";
+import { Directory } from "./directory.js";
+import type { DirectoryOptions, TestOrganization, TestUser } from "./directory-options.js";
 
 /** An `AuthClient` without a network, told what to answer. */
 export interface StubAuthClient extends AuthClient {
@@ -26,6 +27,7 @@ export interface StubAuthClient extends AuthClient {
  * @example
  * const client = stubAuthClient({ users: { "token-ana": { id: "ana", locals: ["madrid"] } } });
  * app.use(requireAuth({ client }));
+ * @throws ConfigError for a user or an organization that cannot be one; `allow` and `setOrganization` too
  */
 export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
   const directory = new Directory(options);
