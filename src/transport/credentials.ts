@@ -58,6 +58,9 @@ class CredentialsError extends UnavailableError {
 
 function merge(header: ConstructorParameters<typeof Headers>[0], own: Readonly<Record<string, string>>): Headers {
   const merged = new Headers(header);
-  for (const [name, value] of Object.entries(own)) merged.set(name, value);
+  for (const [name, value] of Object.entries(own)) {
+    if (typeof value !== "string" || value === "") throw new TypeError("a header without a value"); // a variable that is not set
+    merged.set(name, value);
+  }
   return merged;
 }

@@ -145,6 +145,12 @@ describe.each(faces)("in $name the source is", (face) => {
       expect(await answer("/")).toBe(expected);
     });
 
+    test("that is async and fails ends no process", async () => {
+      const { answer } = await open(face, "/", (() => Promise.reject(new Error("no such table"))) as never);
+
+      expect(await answer("/")).toBe(MISSING);
+    });
+
     test("that looks at the request", async () => {
       const { answer } = await open(face, "/", ({ headers }) => (headers as Record<string, string>)["x-local"]);
 

@@ -86,6 +86,8 @@ describe("a function that gives no credentials is an outage, and nobody is asked
     ["rejects", async () => raise(new Error("the vault says: s3cret"))],
     ["returns a value that is no header", () => ({ authorization: "s3cret\r\nx-admin: 1" })],
     ["returns a name that is no header", () => ({ "s3cret name": "1" })],
+    ["returns a header without a value", () => ({ authorization: undefined as unknown as string })],
+    ["returns an empty header", () => ({ authorization: "" })],
     ["returns nothing", () => undefined as unknown as Record<string, string>],
   ])("when it %s", async (_name, headers) => {
     const { service, client } = await start(headers);
