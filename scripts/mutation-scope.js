@@ -6,6 +6,7 @@ const CACHE_SUITES = [
   "frozen",
   "invalidation",
   "keyring",
+  "pending-writes",
   "refresh-ahead",
   "refusals",
   "sealed-entries",

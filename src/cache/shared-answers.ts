@@ -43,12 +43,8 @@ export class SharedAnswers<Q, V> {
     this.#staleIfErrorMs = staleIfErrorMs;
   }
 
-  /**
-   * What the tier holds, unless it must not be used any more. It may be expired: it can still stand in for an unavailable service.
-   *
-   * @param refusedAt when the service was asked that last said no
-   */
-  async find(trip: Trip<Q, V, unknown>, refusedAt: number): Promise<SharedAnswerLookup<V>> {
+  /** What the tier holds, unless it must not be used any more. It may be expired: it can still stand in for an unavailable service. */
+  async find(trip: Trip<Q, V, unknown>): Promise<SharedAnswerLookup<V>> {
     const name = this.#nameOf(trip.id);
     const names = this.#kind.subjectOf ? [name, ANY_USER_INVALIDATED] : [name];
     const [lookup, anyInvalidated] = (await this.#tier.read(...names)) as [SharedLookup, SharedLookup?];
@@ -61,8 +57,8 @@ export class SharedAnswers<Q, V> {
       if (mayBeInvalidated && !(await this.#users.learn(subject))) return NOTHING; // it cannot be ruled out
       if (this.#users.cover(subject, answer.askedAt)) return NOTHING;
     }
-    const voidBefore = Math.max(this.#invalidated.peek(trip.id) ?? 0, refusedAt);
-    const isVoid = answer.askedAt <= voidBefore || this.#undeleted.covers(trip.id, answer.askedAt);
+    const isVoid =
+      answer.askedAt <= (this.#invalidated.peek(trip.id) ?? 0) || this.#undeleted.covers(trip.id, answer.askedAt);
     return trip.grounded || isVoid ? NOTHING : { known: true, answer };
   }
 

@@ -160,12 +160,14 @@ export class TieredCache<Q, V, P, R> {
   async #fly(trip: Trip<Q, V, Outcome<P, R>>): Promise<Outcome<P, R>> {
     const { clock } = this.#options;
     const { id, cargo } = trip;
-    const { youngerThan } = cargo;
     // Always a wait: whoever is called on the way may ask the same, and find that it is being asked.
-    const lookup = await (youngerThan === NOTHING ? undefined : this.#shared?.find(trip, this.#refusals.askedAt(id)));
+    const lookup = await (cargo.youngerThan === NOTHING ? undefined : this.#shared?.find(trip));
     cargo.lookup = lookup;
-    const shared = lookup?.answer;
-    if (shared && shared.askedAt > youngerThan && clock.now() < Math.min(shared.expiresAt, cargo.end)) {
+    if (lookup?.answer && lookup.answer.askedAt <= this.#refusals.askedAt(id)) cargo.withdraw(); // refused meanwhile
+    const shared = cargo.usable(clock.now());
+    const met = lookup && cargo.youngerThan === ANYTHING ? this.#meet(trip, shared) : undefined;
+    if (met) return met;
+    if (shared) {
       this.counts.sharedHits++;
       const entry = this.#mayStore(trip, shared) ? this.#keep(trip, shared) : undefined;
       if (entry && clock.now() >= entry.refreshAt) {
@@ -173,21 +175,19 @@ export class TieredCache<Q, V, P, R> {
       }
       return { kind: "answer", answer: this.#kind.present(shared.value, "shared", cargo.end) };
     }
-    const met = lookup && youngerThan === ANYTHING ? this.#meet(trip) : undefined;
-    if (met) return met;
     this.counts.misses++;
-    dropOvertaken(trip);
+    if (trip.grounded) cargo.withdraw();
     this.#flights.setOut(trip);
     const askedAt = clock.now();
     let triedAt = askedAt;
     const verdict = await this.#kind.ask(cargo.question, () => {
       triedAt = clock.now();
-      dropOvertaken(trip);
+      if (trip.grounded) cargo.withdraw();
       this.#flights.tries(trip);
     });
     if (verdict.kind === "refusal") {
       // For a flood of garbage tokens there is nothing to delete.
-      this.#refused(trip, verdict.reason, triedAt, !lookup?.known || shared !== undefined);
+      this.#refused(trip, verdict.reason, triedAt, !lookup?.known || lookup.answer !== undefined);
       return verdict;
     }
     const dated = { value: verdict.value, askedAt, expiresAt: askedAt + this.#jittered(this.#kind.ttlMs) };
@@ -199,13 +199,20 @@ export class TieredCache<Q, V, P, R> {
     return { kind: "answer", answer: this.#kind.present(verdict.value, verdict.source, cargo.end) };
   }
 
-  /** What others, who did not look into the shared tier or were not content with it, have brought since or are bringing. */
-  #meet(trip: Trip<Q, V, Outcome<P, R>>): Outcome<P, R> | Promise<Outcome<P, R>> | undefined {
+  /**
+   * What others, who did not look into the shared tier or were not content with it, have brought since or are bringing, unless what the
+   * tier holds is newer.
+   */
+  #meet(
+    trip: Trip<Q, V, Outcome<P, R>>,
+    shared: Dated<V> | undefined,
+  ): Outcome<P, R> | Promise<Outcome<P, R>> | undefined {
     const entry = this.#findFresh(trip.id, this.#options.clock.now());
-    if (entry) {
+    if (entry && (!shared || entry.askedAt >= shared.askedAt)) {
       this.counts.hits++;
       return { kind: "answer", answer: entry.hit };
     }
+    if (shared) return undefined;
     const reason = this.#peekRefusal(trip.id);
     return reason === undefined ? this.#beside(trip)?.landed : { kind: "refusal", reason };
   }
@@ -257,9 +264,4 @@ export class TieredCache<Q, V, P, R> {
   #jittered(ttlMs: number): number {
     return ttlMs * (1 - JITTER * this.#options.random());
   }
-}
-
-/** What the shared tier said before the trip was grounded does not come back with a later try. */
-function dropOvertaken<Q, V>({ grounded, cargo }: Trip<Q, V, unknown>): void {
-  if (grounded && cargo.lookup) cargo.lookup = { ...cargo.lookup, answer: undefined };
 }

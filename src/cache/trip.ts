@@ -36,6 +36,19 @@ export class TripCargo<Q, V> {
     if (endOf) setImmediate(() => this.end);
   }
 
+  /** What the shared tier holds, where the question is content with it. */
+  usable(now: number): Dated<V> | undefined {
+    const answer = this.lookup?.answer;
+    return answer && answer.askedAt > this.youngerThan && now < Math.min(answer.expiresAt, this.end)
+      ? answer
+      : undefined;
+  }
+
+  /** What the shared tier said holds no more, and does not come back with a later try. */
+  withdraw(): void {
+    if (this.lookup) this.lookup = { known: this.lookup.known, answer: undefined };
+  }
+
   /** After which no answer may be used; infinite where the question does not say. */
   get end(): number {
     this.#end ??= this.#endOf?.(this.question) ?? Number.POSITIVE_INFINITY;

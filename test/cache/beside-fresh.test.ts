@@ -100,6 +100,43 @@ describe("Beside a fresh call that hangs, with a shared tier,", () => {
     expect([outcome, service.grpc.calls.VerifyToken]).toEqual([{ source: "process" }, 2]);
   });
 
+  test("who gets an old answer from there meets what it brought all the same", async () => {
+    const { service, store, client } = await withSharedCopy();
+    const old = new Map(store.texts);
+    const looks = holdLooks(store);
+    service.allow("token-ana", { id: "ana", permissions: ["new"] });
+    const fresh = client.verifyToken("token-ana", { fresh: true });
+    const { outcome, done } = begin(client);
+    await until(() => looks.length > 0);
+    await fresh;
+    await settle();
+    for (const [key, text] of old) store.texts.set(key, text);
+    for (const letGo of looks) letGo();
+    await done;
+    expect([outcome, service.grpc.calls.VerifyToken]).toEqual([{ source: "process" }, 2]);
+    expect(client.peekToken("token-ana")?.user.permissions).toEqual(["new"]);
+  });
+
+  test.each([0, 10_000])("or that it was refused, remembered for %d ms", async (refusalTtlMs) => {
+    const { service, store, client } = await withSharedCopy({ refusalTtlMs });
+    service.grpc.hang();
+    service.refuse("token-ana");
+    const fresh = client.verifyToken("token-ana", { fresh: true }).catch((error: unknown) => error);
+    await until(() => service.grpc.calls.VerifyToken === 2);
+    const [old] = [...store.texts.entries()].filter(([key]) => key.includes(":token:"));
+    const looks = holdLooks(store);
+    const { outcome, done } = begin(client);
+    await until(() => looks.length > 0);
+    service.grpc.allow();
+    expect(await fresh).toMatchObject({ code: "invalid_token" });
+    await settle();
+    store.texts.set(...(old as [string, unknown])); // the deletion is not seen yet
+    for (const letGo of looks) letGo();
+    await done;
+    expect(outcome).toEqual({ code: "invalid_token" });
+    expect(client.peekToken("token-ana")).toBeUndefined();
+  });
+
   test("or the refusal that it brought", async () => {
     const { service, store, client } = await withSharedCopy();
     const looks = holdLooks(store);

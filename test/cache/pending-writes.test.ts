@@ -1,0 +1,71 @@
+import { describe, expect, test } from "@jest/globals";
+import { PendingWrites } from "../../src/cache/pending-writes.js";
+import { settle } from "../support/manual-clock.js";
+
+/** A write that ends when it is told to. */
+function held() {
+  let begun = 0;
+  let end: (error?: Error) => void = () => undefined;
+  const write = () => {
+    begun++;
+    return new Promise<string>((resolve, reject) => {
+      end = (error) => (error ? reject(error) : resolve("stored"));
+    });
+  };
+  return { write, begun: () => begun, end: (error?: Error) => end(error) };
+}
+
+/** Whether a promise has settled by now. */
+async function hasEnded(promise: Promise<unknown> | undefined): Promise<boolean> {
+  let ended = false;
+  void promise?.then(() => {
+    ended = true;
+  });
+  await settle();
+  return ended;
+}
+
+describe("A write that is pending", () => {
+  test.each([
+    ["ends", undefined],
+    ["fails", new Error("full")],
+  ])("is known by its key until it %s", async (_how, error) => {
+    const pending = new PendingWrites();
+    const one = held();
+    const writing = pending.begin("key", one.write).catch((failure: unknown) => failure);
+    const known = pending.of("key");
+    expect([await hasEnded(known), pending.of("other"), [...pending.all()].length]).toEqual([false, undefined, 1]);
+    one.end(error);
+    expect(await writing).toBe(error ?? "stored");
+    expect([await hasEnded(known), pending.of("key"), [...pending.all()]]).toEqual([true, undefined, []]);
+  });
+
+  test("holds up the next one of its key alone", async () => {
+    const pending = new PendingWrites();
+    const [first, second, other] = [held(), held(), held()];
+    void pending.begin("key", first.write).catch(() => undefined);
+    const secondWriting = pending.begin("key", second.write);
+    void pending.begin("other", other.write);
+    await settle();
+    expect([first.begun(), second.begun(), other.begun()]).toEqual([1, 0, 1]);
+    first.end(new Error("full"));
+    await settle();
+    expect(second.begun()).toBe(1);
+    const known = pending.of("key");
+    expect(await hasEnded(known)).toBe(false); // the end of the first one is not taken for the second's
+    second.end();
+    expect([await secondWriting, await hasEnded(known), pending.of("key")]).toEqual(["stored", true, undefined]);
+  });
+});
+
+test("Of writes that never end the latest 10,000 are known.", () => {
+  const pending = new PendingWrites();
+  for (let n = 0; n < 10_000; n++) void pending.begin(`key-${n}`, held().write);
+  expect([pending.of("key-0") === undefined, [...pending.all()].length]).toEqual([false, 10_000]);
+  void pending.begin("one more", held().write);
+  expect([pending.of("key-0"), pending.of("key-1") === undefined, [...pending.all()].length]).toEqual([
+    undefined,
+    false,
+    10_000,
+  ]);
+});
