@@ -104,10 +104,13 @@ describe("Beside a fresh call that hangs, with a shared tier,", () => {
     const { service, store, client } = await withSharedCopy();
     const old = new Map(store.texts);
     const looks = holdLooks(store);
+    service.grpc.hang();
     service.allow("token-ana", { id: "ana", permissions: ["new"] });
     const fresh = client.verifyToken("token-ana", { fresh: true });
+    await until(() => service.grpc.calls.VerifyToken === 2);
     const { outcome, done } = begin(client);
     await until(() => looks.length > 0);
+    service.grpc.allow();
     await fresh;
     await settle();
     for (const [key, text] of old) store.texts.set(key, text);

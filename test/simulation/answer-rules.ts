@@ -42,9 +42,10 @@ function whyNotKept(answer: Answer, use: Use): string | undefined {
   const isStale = source === "stale";
   if (request.fresh) return "a fresh request must not be answered from what is kept";
   if (source === "shared" && store === "none") return "there is no shared tier";
-  // What came while the caller looked into the shared tier is met after that.
-  const wasThere = when.at !== request.began.at && !(store !== "none" && attempt.ended!.order > request.began.order);
-  if (source === "process" && wasThere) return "the process knew it, and made the caller wait";
+  // What somebody else brought while the caller looked into the shared tier is met after that.
+  const lookupMs = store === "none" ? 0 : SHARED_LOOKUP_MS;
+  const mayBeNew = when.at <= request.began.at + lookupMs;
+  if (source === "process" && !mayBeNew) return "the process knew it, and made the caller wait";
   const mayBeStale = cache.staleIfErrorMs > 0 && (isStale || source === undefined);
   const untilMs = ttlOf(question, by.settings) + (mayBeStale ? cache.staleIfErrorMs : 0);
   const askedAt = attempt.ask.began.at;
