@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { Outcome } from "../cache/kind.js";
 import { raceAbort, sleep } from "../runtime/abort.js";
+import { errorName } from "../runtime/error-name.js";
 import { tolerant } from "../runtime/logger.js";
 import { OverloadedError, UnavailableError } from "../transport/outcome.js";
 import { createRemoteAuthService } from "./auth-service.js";
@@ -69,7 +70,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     }
     if (error === closing.signal.reason) return new AuthError("auth_unavailable", { cause: error });
     // A fault of our own. It says nothing about the token, and its text could hold one.
-    const name = (error as Partial<Error> | null)?.name ?? typeof error;
+    const name = errorName(error);
     config.logger.error(`portero: unexpected ${name} while asking the auth service`);
     return new AuthError("auth_unavailable", { cause: new Error(`unexpected ${name}`) });
   }

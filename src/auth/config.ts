@@ -110,8 +110,11 @@ function readHeaders(read: SettingReader, headers: AuthClientOptions["headers"])
     read.secretProblem("headers", "an object of header names and values, or a function that returns one");
     return undefined;
   }
-  const empty = Object.entries(headers).filter(([, value]) => value === undefined || value === null || isBlank(value));
-  for (const [name, value] of empty) read.problem(`headers.${name}`, value, "a value that is not empty");
+  for (const [name, value] of Object.entries(headers) as [string, unknown][]) {
+    if (value === undefined || value === null || isBlank(value)) {
+      read.problem(`headers.${name}`, value, "a value that is not empty");
+    } else if (typeof value !== "string") read.secretProblem(`headers.${name}`, "a string");
+  }
   return { ...headers };
 }
 

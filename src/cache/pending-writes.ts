@@ -4,16 +4,13 @@ const MAX_PENDING = 10_000;
 /** Writes that a store has not ended, by key: it may take longer for one than anybody waits. */
 export class PendingWrites {
   /** In the order they began. */
-  readonly #pending = new Map<string, Promise<void>>();
+  readonly #pending = new Map<string, Promise<unknown>>();
 
-  /** Begins a write once those of the same key have ended: the last one counts. */
   begin<T>(key: string, write: () => Promise<T>): Promise<T> {
-    const before = this.#pending.get(key);
-    const writing = before ? before.then(write) : write();
-    const ended: Promise<void> = writing.then(
-      () => this.#end(key, ended),
-      () => this.#end(key, ended),
-    );
+    const writing = write();
+    const ended: Promise<unknown> = Promise.allSettled([this.#pending.get(key), writing]).then(() => {
+      if (this.#pending.get(key) === ended) this.#pending.delete(key);
+    });
     if (this.#pending.size >= MAX_PENDING) {
       for (const oldest of this.#pending.keys()) {
         this.#pending.delete(oldest);
@@ -24,16 +21,12 @@ export class PendingWrites {
     return writing;
   }
 
-  /** Resolves when the last write of the key has ended, either way. */
-  of(key: string): Promise<void> | undefined {
+  /** Resolves when all writes of the key have ended, either way. */
+  of(key: string): Promise<unknown> | undefined {
     return this.#pending.get(key);
   }
 
-  all(): Iterable<Promise<void>> {
+  all(): Iterable<Promise<unknown>> {
     return this.#pending.values();
-  }
-
-  #end(key: string, ended: Promise<void>): void {
-    if (this.#pending.get(key) === ended) this.#pending.delete(key);
   }
 }

@@ -29,15 +29,23 @@ export function connectRedis(url: string): RedisStore {
   // the time. MGET also for one key: what is no text is missing there, and an error with GET, as if Redis were out of order.
   const getAll = (keys: readonly string[]) =>
     client?.mGet(keys as string[]) ?? connecting.then((connection) => connection.client.mGet(keys as string[]));
+  let closed = false;
+  /** @keyv/redis connects a client that was closed anew, and for ever. */
+  const open = async () => {
+    const { keyv } = await connecting;
+    if (closed) throw new Error("the client is closed");
+    return keyv;
+  };
   return {
     store: {
       ready,
       get: async (key) => (await getAll([key]))[0],
       getAll,
-      set: async (key, value, ttlMs) => (await connecting).keyv.set(key, value, ttlMs),
-      delete: async (key) => (await connecting).keyv.delete(key),
+      set: async (key, value, ttlMs) => (await open()).set(key, value, ttlMs),
+      delete: async (key) => (await open()).delete(key),
     },
     close: async () => {
+      closed = true;
       const connection = await connecting.catch(() => undefined);
       if (!connection) return; // there never was one
       await connection.settled().catch(() => undefined); // a client that is destroyed while it connects leaves its ping timer running for ever

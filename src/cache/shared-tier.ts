@@ -63,6 +63,7 @@ export class SharedTier {
   readonly #limit: TimeLimit;
   readonly #writes = new PendingWrites();
   readonly #onError = () => void this.#errors++;
+  #closed = false;
   #errors = 0;
   #lastError: unknown;
   #starting: boolean;
@@ -133,6 +134,7 @@ export class SharedTier {
 
   /** Waits for what is being written, no longer than for any operation, and lets go of the store. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.allSettled([...this.#writes.all()].map((writing) => this.#limit.race(writing)));
     this.#limit.rest();
     this.#options.store.off?.("error", this.#onError);
@@ -181,7 +183,7 @@ export class SharedTier {
   }
 
   #operate<T>(operation: () => Promise<T>, breaker = this.#breaker): Promise<T> {
-    const admission = this.#breaker.refuses ? undefined : breaker.admit();
+    const admission = this.#closed || this.#breaker.refuses ? undefined : breaker.admit();
     if (!admission) return Promise.reject(new Error("the shared cache is being skipped"));
     const errorsBefore = this.#errors;
     const fail = (error: unknown): never => {

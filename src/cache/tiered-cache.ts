@@ -214,7 +214,9 @@ export class TieredCache<Q, V, P, R> {
     }
     if (shared) return undefined;
     const reason = this.#peekRefusal(trip.id);
-    return reason === undefined ? this.#beside(trip)?.landed : { kind: "refusal", reason };
+    if (reason !== undefined) return { kind: "refusal", reason };
+    // Not one that looks there first: that one could meet another, and so on, and nobody would ask the service.
+    return this.#flights.joinable(trip.id, ({ cargo }) => cargo.youngerThan !== ANYTHING)?.landed;
   }
 
   /** Another flight for the same, under way at the same time. */

@@ -1,6 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import { raceAbort, raceTimeout } from "../runtime/abort.js";
 import type { Clock } from "../runtime/clock.js";
+import { errorName } from "../runtime/error-name.js";
 import { MIN_TRY_MS, timeLeftMs } from "./call-context.js";
 import { UnavailableError } from "./outcome.js";
 import { forward, unaryTransport } from "./stage.js";
@@ -10,9 +11,12 @@ export type CredentialHeaders =
   | Readonly<Record<string, string>>
   | (() => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>);
 
+/** A function that fails now and then makes no flood of lines, in milliseconds. */
+const REPORT_EVERY_MS = 60_000;
+
 export interface CredentialOptions {
   clock: Clock;
-  /** Called with the name of what the function threw when it fails, and again after it did not in between. */
+  /** Called with the name of what the function threw: when it begins to fail, and once a minute at most. */
   onFailure: (name: string) => void;
 }
 
@@ -29,6 +33,15 @@ export function withCredentials(
     );
   }
   let failing = false;
+  let quietUntil = Number.NEGATIVE_INFINITY;
+  const failed = (error: unknown) => {
+    const now = clock.monotonic();
+    if (!failing && now >= quietUntil) {
+      quietUntil = now + REPORT_EVERY_MS;
+      onFailure(errorName(error));
+    }
+    failing = true;
+  };
   return unaryTransport(async (call) => {
     const fetched = raceAbort(Promise.resolve().then(headers), call.signal); // within the bound, so that no timer stays
     const leftMs = Math.max(0, timeLeftMs(call.context, clock) - MIN_TRY_MS);
@@ -40,8 +53,7 @@ export function withCredentials(
       failing = false;
     } catch (error) {
       if (call.signal?.aborted) throw error;
-      if (!failing) onFailure((error as Partial<Error> | null)?.name ?? typeof error);
-      failing = true;
+      failed(error);
       throw new CredentialsError("the function given as `headers` failed");
     }
     return forward(inner, { ...call, header: own });

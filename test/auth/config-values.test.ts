@@ -160,6 +160,12 @@ describe("Of the wrong kind is", () => {
     },
   );
 
+  test("a header that is no text, without showing it", () => {
+    const headers = { Authorization: "Bearer x", "X-Tenant": 5 as unknown as string };
+    expect(errorOf({ grpc, headers }).problems).toMatchObject([{ name: "headers.X-Tenant", expected: "a string" }]);
+    expect(errorOf({ grpc, headers }).message).not.toContain("5");
+  });
+
   test("nothing of the options themselves", () => {
     for (const options of [null, "http://auth", [], 5]) {
       expect(errorOf(options).problems.length).toBeGreaterThan(0);

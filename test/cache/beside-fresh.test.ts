@@ -154,6 +154,24 @@ describe("Beside a fresh call that hangs, with a shared tier,", () => {
   });
 });
 
+test("Who finds nothing in the shared tier asks the service, and waits for nobody who still looks there.", async () => {
+  const { service, store, client } = await withSharedCopy();
+  store.texts.clear();
+  const looks = holdLooks(store);
+  const first = begin(client);
+  await until(() => looks.length === 1);
+  store.before = () => undefined;
+  await client.invalidateUser({ userId: "somebody", organizationId: "else" }); // who comes now does not join the first one
+  const more = holdLooks(store);
+  const second = begin(client);
+  await until(() => more.length === 1);
+  looks[0]?.();
+  await first.done;
+  expect([first.outcome, second.outcome, service.grpc.calls.VerifyToken]).toEqual([{ source: "grpc" }, {}, 2]);
+  more[0]?.();
+  await second.done;
+});
+
 test("Beside a refresh that hangs, what the shared tier holds serves to its end, also when the process' copy is over.", async () => {
   const TTL_MS = 2000;
   const service = await startService({ users: { "token-ana": { id: "ana" } } });

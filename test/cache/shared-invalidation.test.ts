@@ -253,22 +253,52 @@ test("A write on its way does not arrive after the deletion.", async () => {
   expect(store.keys("token")).toEqual([]);
 });
 
-test("Nor does the second of two writes, which waits for the first one.", async () => {
-  const { store, client } = await onOneStore();
+test("Nor does either of two writes.", async () => {
+  for (const [first, second] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    const { store, client } = await onOneStore();
+    const letGo: (() => void)[] = [];
+    store.before = (operation) => operation === "set" && new Promise<void>((resolve) => letGo.push(resolve));
+    await client.verifyToken("token-ana");
+    await client.verifyToken("token-ana", { fresh: true });
+    await until(() => letGo.length === 2);
+    letGo[first]?.();
+    await settle();
+    const invalidation = client.invalidateToken("token-ana");
+    await settle();
+    letGo[second]?.();
+    await invalidation;
+    await settle();
+    expect(store.keys("token")).toEqual([]);
+  }
+});
+
+test("Many users who are invalidated at once are all told, though the store takes its time.", async () => {
+  const { store, client, clock } = await onOneStore();
+  store.before = (operation) => operation === "set" && new Promise<void>((resolve) => clock.setTimeout(resolve, 30));
+  const all = Array.from({ length: 300 }, (_, n) =>
+    client.invalidateUser({ userId: `user-${n}`, organizationId: "org-1" }),
+  );
+  await clock.advance(60);
+  await Promise.all(all);
+});
+
+test("After close() a store is not asked any more.", async () => {
+  const { store, client, clock } = await onOneStore();
   const letGo: (() => void)[] = [];
   store.before = (operation) => operation === "set" && new Promise<void>((resolve) => letGo.push(resolve));
   await client.verifyToken("token-ana");
-  await client.verifyToken("token-ana", { fresh: true });
+  await until(() => letGo.length === 1);
+  const invalidation = expect(client.invalidateToken("token-ana")).rejects.toMatchObject(untold);
+  const closing = client.close();
+  await clock.advance(50);
+  await Promise.all([invalidation, closing]);
+  const asked = store.log.length;
+  for (const end of letGo) end();
   await settle();
-  expect(letGo).toHaveLength(1);
-  letGo[0]?.();
-  await until(() => letGo.length === 2);
-  const invalidation = client.invalidateToken("token-ana");
-  await settle();
-  letGo[1]?.();
-  await invalidation;
-  await settle();
-  expect(store.keys("token")).toEqual([]);
+  expect(store.log.length).toBe(asked);
 });
 
 describe("A write that takes longer than anybody waits", () => {

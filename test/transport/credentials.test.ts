@@ -115,9 +115,9 @@ describe("a function that gives no credentials is an outage, and nobody is asked
 
   test("and when it recovers, the next question is asked; one line says each time that it fails", async () => {
     let broken = true;
-    const { client, logger } = await start(() =>
-      broken ? raise(new TypeError("s3cret is undefined")) : { authorization: "Bearer own" },
-    );
+    const clock = new ManualClock();
+    const headers = () => (broken ? raise(new TypeError("s3cret is undefined")) : { authorization: "Bearer own" });
+    const { client, logger } = await start(headers, clock);
     const line = 'error portero: the function given as "headers" failed: TypeError';
     for (let n = 0; n < 3; n++) await client.verifyToken("token-ana").catch(() => undefined);
     expect(logger.lines).toEqual([line]);
@@ -125,8 +125,24 @@ describe("a function that gives no credentials is an outage, and nobody is asked
     expect(await client.verifyToken("token-ana")).toMatchObject({ source: "grpc" });
     broken = true;
     await client.verifyToken("token-bea").catch(() => undefined);
+    expect(logger.lines).toEqual([line]); // a flood of lines helps nobody
+    broken = false;
+    await client.verifyToken("token-bea");
+    await clock.advance(60_000);
+    broken = true;
+    await client.verifyToken("token-ana", { fresh: true }).catch(() => undefined);
     expect(logger.lines).toEqual([line, line]);
   });
+
+  test.each([{ name: "s3cret\nand more" }, { name: Symbol("s3cret") }, null, "s3cret"])(
+    "and what it throws is no error: %p",
+    async (thrown) => {
+      const { client, logger } = await start(() => raise(thrown as Error));
+      const error = await client.verifyToken("token-ana").catch((failure: unknown) => failure);
+      expect(error).toMatchObject({ code: "auth_unavailable", cause: { name: "UnavailableError" } });
+      expect(logger.lines).toEqual([`error portero: the function given as "headers" failed: ${typeof thrown}`]);
+    },
+  );
 
   test("close() ends the wait for it", async () => {
     const { client } = await start(() => new Promise(() => undefined));
