@@ -30,9 +30,11 @@ export class FailureWatch {
     });
   }
 
-  #failed({ failure, detail }: UpstreamError): void {
-    if (failure !== "refused") this.#last = `${failure} (${detail})`;
-    if (failure !== "refused" && this.#isNew) this.#onFirst(this.#last as string);
+  #failed({ failure, detail, credentialRefused }: UpstreamError): void {
+    const isNew = this.#isNew;
     this.#isNew = false;
+    if (failure === "refused") return;
+    this.#last = `${failure} (${detail})`;
+    if (isNew && !credentialRefused) this.#onFirst(this.#last); // which has a line of its own
   }
 }

@@ -28,6 +28,13 @@ test("An upstream that has never answered is reported with its first failure, on
   expect(reports).toEqual(["unreachable (ECONNREFUSED)"]);
 });
 
+test("One that refuses our own credential is there: that has a line of its own.", async () => {
+  const { watch, reports, call } = create();
+  await call(new UpstreamError("rest", "broken", "HTTP 401", { credentialRefused: true }));
+  await call(gone);
+  expect([watch.last, reports]).toEqual(["unreachable (ECONNREFUSED)", []]);
+});
+
 test.each([
   ["answered", "answer"],
   ["refused somebody", refused],
