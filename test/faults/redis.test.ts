@@ -66,7 +66,8 @@ async function endure(scene: Scene, fault: string, { strike, heal }: Ordeal): Pr
   return during;
 }
 
-const linesAboutCache = ({ logLines }: Caller) => logLines.filter((line) => /shared cache .*(cannot be reached|is back)/.test(line));
+const linesAboutCache = ({ logLines }: Caller) =>
+  logLines.filter((line) => /shared cache .*(cannot be reached|is back)/.test(line));
 const GONE_AND_BACK = [expect.stringContaining("cannot be reached"), expect.stringContaining("is back")];
 
 describeWithRedis("A shared cache on a Redis that is", () => {
