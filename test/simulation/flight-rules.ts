@@ -65,6 +65,7 @@ export class FlightRules {
   #checkAnswerKept({ question, began }: Ask, last: Ask): void {
     const { cache, store } = this.#settings;
     if (cache.maxEntries < MANY_ENTRIES || cache.maxBytes < MANY_BYTES) return;
+    if (store === "lying") return; // what it says may void whatever the process holds
     const ttlMs = ttlOf(question, this.#settings) * LEAST_TTL_SHARE * REFRESH_SHARE;
     const tierEnd =
       store === "none"
