@@ -125,6 +125,7 @@ export const SCOPE = [
   {
     sources: [
       "src/cache/tiered-cache.ts",
+      "src/cache/trips.ts",
       "src/cache/stand-in.ts",
       "src/cache/trip.ts",
       "src/cache/process-answers.ts",

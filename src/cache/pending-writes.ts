@@ -11,7 +11,7 @@ export class PendingWrites {
     const ended: Promise<unknown> = Promise.allSettled([this.#pending.get(key), writing]).then(() => {
       if (this.#pending.get(key) === ended) this.#pending.delete(key);
     });
-    if (this.#pending.size >= MAX_PENDING) {
+    if (this.#pending.size >= MAX_PENDING && !this.#pending.has(key)) {
       for (const oldest of this.#pending.keys()) {
         this.#pending.delete(oldest);
         break;

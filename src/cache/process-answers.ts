@@ -24,12 +24,12 @@ export interface Stay {
 
 /** One kind of answer in the process tier. */
 export class ProcessAnswers<Q, V, P> {
-  readonly #kind: Pick<Kind<Q, V, P, unknown>, "name" | "hasDigestIds" | "present" | "subjectOf" | "bytesOf">;
+  readonly #kind: Pick<Kind<Q, V, P, unknown>, "name" | "hasDigestIds" | "present" | "bytesOf">;
   readonly #options: ProcessAnswersOptions;
   readonly #prefix: string;
 
   constructor(
-    kind: Pick<Kind<Q, V, P, unknown>, "name" | "hasDigestIds" | "present" | "subjectOf" | "bytesOf">,
+    kind: Pick<Kind<Q, V, P, unknown>, "name" | "hasDigestIds" | "present" | "bytesOf">,
     options: ProcessAnswersOptions,
   ) {
     this.#kind = kind;
@@ -42,11 +42,16 @@ export class ProcessAnswers<Q, V, P> {
     return this.#options.tier.get(this.#keyOf(id)) as ProcessEntry<V, P> | undefined;
   }
 
+  /** What may be used now. */
+  findFresh(id: string, now: number): ProcessEntry<V, P> | undefined {
+    const entry = this.find(id);
+    return entry && now < entry.freshUntil && !this.isVoid(entry) ? entry : undefined;
+  }
+
   /** Keeps an answer for as long as it may; `undefined` where that is over already. */
   keep(
     id: string,
-    question: Q,
-    { value, askedAt, expiresAt }: Dated<V>,
+    { value, askedAt, expiresAt, subject }: Dated<V>,
     { now, tierEnd, end }: Stay,
   ): ProcessEntry<V, P> | undefined {
     const freshUntil = Math.min(expiresAt, tierEnd, end);
@@ -61,7 +66,7 @@ export class ProcessAnswers<Q, V, P> {
       freshUntil,
       staleUntil: Math.min(expiresAt + this.#options.staleIfErrorMs, end),
       refreshAt: askedAt + (expiresAt - askedAt) * REFRESH_AT, // where `end` comes first, never
-      subject: this.#kind.subjectOf?.(question, value),
+      subject,
     };
     storeIn(this.#options.tier, this.#keyOf(id), entry, this.#kind.bytesOf(value));
     return entry;

@@ -49,9 +49,9 @@ export class SharedAnswers<Q, V> {
     const names = this.#kind.subjectOf ? [name, ANY_USER_INVALIDATED] : [name];
     const [lookup, anyInvalidated] = (await this.#tier.read(...names)) as [SharedLookup, SharedLookup?];
     if (!lookup.known && !lookup.entry) return UNKNOWN;
-    const answer = lookup.entry && this.#decode(lookup.entry);
+    const answer = lookup.entry && this.#decode(trip.cargo.question, lookup.entry);
     if (!answer) return NOTHING;
-    const subject = this.#kind.subjectOf?.(trip.cargo.question, answer.value);
+    const { subject } = answer;
     if (subject !== undefined) {
       const mayBeInvalidated = !anyInvalidated?.known || anyInvalidated.entry;
       if (mayBeInvalidated && !(await this.#users.learn(subject))) return NOTHING; // it cannot be ruled out
@@ -100,10 +100,14 @@ export class SharedAnswers<Q, V> {
     return { kind: this.#kind.name, id, isDigest: this.#kind.hasDigestIds };
   }
 
-  #decode(entry: SharedEntry): Dated<V> | undefined {
-    const value = this.#kind.decode(entry.value);
-    if (value === undefined || entry.askedAt > this.#clock.now() + MAX_SKEW_MS) return undefined;
-    // Whoever wrote it may have longer TTLs than we: ours hold here.
-    return { value, askedAt: entry.askedAt, expiresAt: Math.min(entry.expiresAt, entry.askedAt + this.#kind.ttlMs) };
+  #decode(question: Q, { askedAt, expiresAt, value: stored }: SharedEntry): Dated<V> | undefined {
+    const value = this.#kind.decode(stored);
+    if (value === undefined || askedAt > this.#clock.now() + MAX_SKEW_MS) return undefined;
+    return {
+      value,
+      askedAt,
+      expiresAt: Math.min(expiresAt, askedAt + this.#kind.ttlMs), // whoever wrote it may have longer TTLs than we: ours hold here
+      subject: this.#kind.subjectOf?.(question, value),
+    };
   }
 }

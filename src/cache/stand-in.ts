@@ -11,12 +11,12 @@ export interface StandInOptions {
 
 /** Expired answers of one kind, which may stand in while the service is unavailable. */
 export class StandIn<Q, V, P> {
-  readonly #kind: Pick<Kind<Q, V, P, unknown>, "present" | "subjectOf">;
+  readonly #kind: Pick<Kind<Q, V, P, unknown>, "present">;
   readonly #process: ProcessAnswers<Q, V, P>;
   readonly #options: StandInOptions;
 
   constructor(
-    kind: Pick<Kind<Q, V, P, unknown>, "present" | "subjectOf">,
+    kind: Pick<Kind<Q, V, P, unknown>, "present">,
     process: ProcessAnswers<Q, V, P>,
     options: StandInOptions,
   ) {
@@ -29,7 +29,7 @@ export class StandIn<Q, V, P> {
    * For a question that found nobody to answer it. Where the shared tier could be asked, its word counts: what it does not hold any more
    * may have been refused to, or invalidated by, another process.
    */
-  find({ id, grounded, cargo: { question, end, lookup } }: Trip<Q, V, unknown>): P | undefined {
+  find({ id, grounded, cargo: { end, lookup } }: Trip<Q, V, unknown>): P | undefined {
     const { clock, staleIfErrorMs } = this.#options;
     const now = clock.now();
     if (staleIfErrorMs <= 0 || now >= end) return undefined;
@@ -37,8 +37,7 @@ export class StandIn<Q, V, P> {
     const kept = entry && { ...entry, expiresAt: entry.staleUntil - staleIfErrorMs };
     const dated = lookup?.known ? (grounded ? undefined : lookup.answer) : kept;
     if (!dated || now >= dated.expiresAt + staleIfErrorMs) return undefined;
-    const subject = this.#kind.subjectOf?.(question, dated.value);
-    if (this.#process.isVoid({ subject, askedAt: dated.askedAt })) return undefined;
+    if (this.#process.isVoid(dated)) return undefined;
     return this.#kind.present(dated.value, "stale", end);
   }
 }

@@ -1,11 +1,13 @@
 import { setImmediate } from "node:timers"; // in jsdom there is no global one
 import type { Flight } from "./flights.js";
 
-/** An answer, and when it was asked for. */
+/** An answer, and when it was asked for. All times are wall time in milliseconds. */
 export interface Dated<V> {
   readonly value: V;
   readonly askedAt: number;
   readonly expiresAt: number;
+  /** Whose invalidation makes it void. */
+  readonly subject: string | undefined;
 }
 
 /** `known`: the shared tier could be asked. */
@@ -32,8 +34,14 @@ export class TripCargo<Q, V> {
     this.question = question;
     this.youngerThan = youngerThan;
     this.#endOf = endOf;
-    // Nobody needs it before an answer is there: it is worked out while everybody waits for that.
-    if (endOf) setImmediate(() => this.end);
+  }
+
+  /**
+   * Works {@link end} out while everybody waits: nobody needs it before an answer is there. To be called when the question is on its
+   * way; clients that write in the next phase of the loop, as that of Redis does, come first then.
+   */
+  prepareEnd(): void {
+    if (this.#endOf) setImmediate(() => this.end);
   }
 
   /** What the shared tier holds, where the question is content with it. */

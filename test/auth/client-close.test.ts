@@ -145,12 +145,7 @@ describe("close()", () => {
     const clock = new ManualClock();
     const store = new MemoryStore(clock);
     const { client } = await open({ clock, cache: { store } });
-    let letGo: () => void = () => undefined;
-    store.before = (operation) =>
-      operation === "set" &&
-      new Promise<void>((resolve) => {
-        letGo = resolve;
-      });
+    const letGo = store.hold("set");
     await client.verifyToken("token-ana");
     let done = false;
     const closing = client.close().then(() => {

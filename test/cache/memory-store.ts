@@ -34,6 +34,15 @@ export class MemoryStore implements SharedStore {
     return this.texts.delete(key);
   }
 
+  /** Keeps operations of one kind waiting; the function returned lets them go. */
+  hold(held: Operation): () => void {
+    const waiting: (() => void)[] = [];
+    this.before = (operation) => operation === held && new Promise<void>((resolve) => waiting.push(resolve));
+    return () => {
+      for (const letGo of waiting.splice(0)) letGo();
+    };
+  }
+
   /** The keys of one kind of entry. */
   keys(kind: string): string[] {
     return [...this.texts.keys()].filter((key) => key.split(":")[2] === kind);

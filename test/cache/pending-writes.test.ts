@@ -58,6 +58,7 @@ describe("A write that is pending", () => {
 test("Of writes that never end the latest 10,000 are known.", () => {
   const pending = new PendingWrites();
   for (let n = 0; n < 10_000; n++) void pending.begin(`key-${n}`, held().write);
+  void pending.begin("key-1", held().write); // takes no room
   expect([pending.of("key-0") === undefined, [...pending.all()].length]).toEqual([false, 10_000]);
   void pending.begin("one more", held().write);
   expect([pending.of("key-0"), pending.of("key-1") === undefined, [...pending.all()].length]).toEqual([

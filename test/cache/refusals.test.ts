@@ -134,12 +134,7 @@ test("A refusal deletes also what is still on its way to the shared tier.", asyn
   const clock = new ManualClock();
   const store = new MemoryStore(clock);
   const client = openClient(service, { clock, cache: { store, processTtlMs: 1 } });
-  let letGo: () => void = () => undefined;
-  store.before = (operation) =>
-    operation === "set" &&
-    new Promise<void>((resolve) => {
-      letGo = resolve;
-    });
+  const letGo = store.hold("set");
   await client.verifyToken("token-ana");
   await clock.advance(1);
   service.refuse("token-ana");

@@ -237,12 +237,7 @@ describe.each([
 
 test("A write on its way does not arrive after the deletion.", async () => {
   const { store, client } = await onOneStore();
-  let letGo: () => void = () => undefined;
-  store.before = (operation) =>
-    operation === "set" &&
-    new Promise<void>((resolve) => {
-      letGo = resolve;
-    });
+  const letGo = store.hold("set");
   await client.verifyToken("token-ana");
   await until(() => store.count("set") === 1);
   const invalidation = client.invalidateToken("token-ana");
@@ -287,16 +282,15 @@ test("Many users who are invalidated at once are all told, though the store take
 
 test("After close() a store is not asked any more.", async () => {
   const { store, client, clock } = await onOneStore();
-  const letGo: (() => void)[] = [];
-  store.before = (operation) => operation === "set" && new Promise<void>((resolve) => letGo.push(resolve));
+  const letGo = store.hold("set");
   await client.verifyToken("token-ana");
-  await until(() => letGo.length === 1);
+  await until(() => store.count("set") === 1);
   const invalidation = expect(client.invalidateToken("token-ana")).rejects.toMatchObject(untold);
   const closing = client.close();
   await clock.advance(50);
   await Promise.all([invalidation, closing]);
   const asked = store.log.length;
-  for (const end of letGo) end();
+  letGo();
   await settle();
   expect(store.log.length).toBe(asked);
 });
@@ -304,15 +298,10 @@ test("After close() a store is not asked any more.", async () => {
 describe("A write that takes longer than anybody waits", () => {
   async function withSlowWrite() {
     const { store, client, clock, service, open } = await onOneStore();
-    let letGo: () => void = () => undefined;
-    store.before = (operation) =>
-      operation === "set" &&
-      new Promise<void>((resolve) => {
-        letGo = resolve;
-      });
+    const letGo = store.hold("set");
     await client.verifyToken("token-ana");
     await clock.advance(50);
-    return { store, client, clock, service, open, arrive: () => letGo() };
+    return { store, client, clock, service, open, arrive: letGo };
   }
 
   test("is deleted when it arrives after an invalidation, which says that it could not be told", async () => {

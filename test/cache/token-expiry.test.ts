@@ -1,4 +1,4 @@
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
 import { openClient, startService } from "../auth/open-client.js";
 import { jwtOf, unsignedJwt } from "../auth/unsigned-jwt.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
@@ -170,4 +170,34 @@ describe("In the shared tier", () => {
     await clock.advance(20_000);
     await expect(open(600_000).verifyToken(token)).rejects.toMatchObject({ code: "auth_unavailable" });
   });
+});
+
+test("The end of a token is read while the shared store is asked, not before the question has left.", async () => {
+  const token = unsignedJwt({ sub: "ana", exp: START_S + 60 });
+  const [, payload] = token.split(".");
+  const service = await startService({ users: { [token]: { id: "ana" } } });
+  const clock = new ManualClock(START);
+  const store = new MemoryStore(clock);
+  await openClient(service, { clock, cache: { store } }).verifyToken(token);
+  const order: string[] = [];
+  // As the client of Redis writes: in the next phase of the loop, everything that was asked until then.
+  store.before = () =>
+    new Promise<void>((resolve) => {
+      setImmediate(() => {
+        order.push("the question leaves");
+        setImmediate(() => {
+          order.push("the answer comes");
+          resolve();
+        });
+      });
+    });
+  const decode = Buffer.from as (...given: unknown[]) => Buffer;
+  const decoded = jest.spyOn(Buffer, "from").mockImplementation(((...given: unknown[]) => {
+    if (given[0] === payload) order.push("the end is read");
+    return decode.apply(Buffer, given);
+  }) as never);
+  const { source, expiresAt } = await openClient(service, { clock, cache: { store } }).verifyToken(token);
+  decoded.mockRestore();
+  expect([source, expiresAt]).toEqual(["shared", START + 60_000]);
+  expect([...new Set(order)]).toEqual(["the question leaves", "the end is read", "the answer comes"]);
 });
