@@ -1,6 +1,7 @@
 // An HTTP server of one of the kinds below, in a process of its own. All of them answer alike.
+import { hash } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type RequestListener } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import express, { type RequestHandler } from "express";
 import { expressjwt } from "express-jwt";
@@ -13,10 +14,12 @@ import { AUDIENCE, ISSUER } from "../kit/tokens.js";
 
 export type ServerKind =
   | "bare Express"
+  | "Express with SHA-256"
   | "portero"
   | "express-oauth2-jwt-bearer"
   | "express-jwt"
   | "bare Koa"
+  | "Koa with SHA-256"
   | "portero in Koa";
 
 export interface HttpServerOptions {
@@ -55,6 +58,11 @@ function listenerOf({ kind, jwksUri, publicKey }: HttpServerOptions, client: Aut
   switch (kind) {
     case "bare Express":
       return expressWith();
+    case "Express with SHA-256":
+      return expressWith((req, _res, next) => {
+        hashed(req);
+        next();
+      });
     case "portero":
       return expressWith(requireAuth({ client }));
     case "express-oauth2-jwt-bearer":
@@ -65,9 +73,19 @@ function listenerOf({ kind, jwksUri, publicKey }: HttpServerOptions, client: Aut
       );
     case "bare Koa":
       return koaWith();
+    case "Koa with SHA-256":
+      return koaWith((ctx, next) => {
+        hashed(ctx.req);
+        return next();
+      });
     case "portero in Koa":
       return koaWith(requireAuthInKoa({ client }));
   }
+}
+
+/** What no cache of tokens that does not keep them can do without. */
+function hashed({ headers }: IncomingMessage): string {
+  return hash("sha256", (headers.authorization as string).slice("Bearer ".length), "base64url");
 }
 
 function expressWith(...middleware: RequestHandler[]): RequestListener {
