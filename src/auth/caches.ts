@@ -7,7 +7,6 @@ import { type CacheCounts, TieredCache } from "../cache/tiered-cache.js";
 import { UserInvalidations } from "../cache/user-invalidations.js";
 import { UnavailableError } from "../transport/outcome.js";
 import type { RemoteAuthService } from "./auth-service.js";
-import type { CacheConfig } from "./cache-config.js";
 import { type CacheKinds, createCacheKinds, subjectOf } from "./cache-kinds.js";
 import type { AuthClientStatus } from "./client.js";
 import type { Config } from "./config.js";
@@ -33,7 +32,7 @@ export function createCaches(service: RemoteAuthService, config: Config, events:
   const { clock, random } = config;
   const process = createProcessTier(config.cache);
   const { shared, redis } = connectShared(config, events);
-  const users = new UserInvalidations({ shared, clock, keepMs: longestLife(config.cache) });
+  const users = new UserInvalidations({ shared, clock });
   const tiers = { process, shared, users };
   const options = {
     clock,
@@ -103,12 +102,4 @@ function errorCode(error: unknown): string | undefined {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   if (typeof code === "string" && /^[A-Z][A-Z_]{1,30}$/.test(code)) return code;
   return typeof message === "string" ? /^[A-Z]{3,20}(?= )/.exec(message)?.[0] : undefined;
-}
-
-/** Processes that share a tier may have longer TTLs than this one, up to a day. */
-const LEAST_TOMBSTONE_MS = 24 * 3_600_000;
-
-/** The longest that an entry which speaks of a user can be used, by any process that may have it. */
-function longestLife({ ttlMs, localsTtlMs, permissionsTtlMs, staleIfErrorMs }: CacheConfig): number {
-  return Math.max(Math.max(ttlMs, localsTtlMs, permissionsTtlMs) + staleIfErrorMs, LEAST_TOMBSTONE_MS);
 }

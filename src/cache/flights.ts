@@ -95,6 +95,7 @@ export class Flights<T, C> {
   }
 
   async #land(flight: LiveFlight<T, C>, fly: (flight: Flight<T, C>) => Promise<T>): Promise<T> {
+    await undefined; // whoever is called on the way may ask the same, and finds that it is being asked
     try {
       return await fly(flight);
     } finally {

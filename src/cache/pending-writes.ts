@@ -11,7 +11,8 @@ export class PendingWrites {
     const ended: Promise<unknown> = Promise.allSettled([this.#pending.get(key), writing]).then(() => {
       if (this.#pending.get(key) === ended) this.#pending.delete(key);
     });
-    if (this.#pending.size >= MAX_PENDING && !this.#pending.has(key)) {
+    this.#pending.delete(key); // the latest of its writes counts
+    if (this.#pending.size >= MAX_PENDING) {
       for (const oldest of this.#pending.keys()) {
         this.#pending.delete(oldest);
         break;

@@ -5,15 +5,13 @@ import type { Kind } from "./kind.js";
 import type { SharedEntry, SharedLookup, SharedTier } from "./shared-tier.js";
 import { Tombstones } from "./tombstones.js";
 import type { Dated, SharedAnswerLookup, Trip } from "./trip.js";
-import { ANY_USER_INVALIDATED, type UserInvalidations } from "./user-invalidations.js";
+import { ANY_USER_INVALIDATED, MAX_SKEW_MS, SHARED_LIFE_MS, type UserInvalidations } from "./user-invalidations.js";
 
 const UNKNOWN = { known: false, answer: undefined };
 const NOTHING = { known: true, answer: undefined };
 
 /** Answers whose invalidation is remembered one by one. */
 const MAX_INVALIDATED = 10_000;
-/** An entry from further in the future, in milliseconds, was written by somebody whose clock, or purpose, is not ours. */
-const MAX_SKEW_MS = 60_000;
 
 /** One kind of answer in the shared tier: what may be believed of it, and what goes there. */
 export class SharedAnswers<Q, V> {
@@ -25,6 +23,8 @@ export class SharedAnswers<Q, V> {
   readonly #users: UserInvalidations;
   readonly #clock: Clock;
   readonly #staleIfErrorMs: number;
+  /** No answer is shared for longer after it was asked for, in milliseconds. */
+  readonly #lifeMs: number;
   /** When an answer was invalidated here, by question: this process does not take back what the tier may have lost the deletion of. */
   readonly #invalidated = createBoundedMap<number>({ maxEntries: MAX_INVALIDATED });
   /** What the tier could not be told to delete: that must not be forgotten, however much it is. */
@@ -41,6 +41,7 @@ export class SharedAnswers<Q, V> {
     this.#users = users;
     this.#clock = clock;
     this.#staleIfErrorMs = staleIfErrorMs;
+    this.#lifeMs = kind.subjectOf ? SHARED_LIFE_MS : Number.POSITIVE_INFINITY;
   }
 
   /** What the tier holds, unless it must not be used any more. It may be expired: it can still stand in for an unavailable service. */
@@ -65,7 +66,7 @@ export class SharedAnswers<Q, V> {
   /** Writes behind: nobody waits for it. */
   put({ id, cargo: { end } }: Trip<Q, V, unknown>, { value, askedAt, expiresAt }: Dated<V>): void {
     const now = this.#clock.now();
-    const keptMs = Math.min(expiresAt + this.#staleIfErrorMs, end) - now;
+    const keptMs = Math.min(expiresAt + this.#staleIfErrorMs, askedAt + this.#lifeMs, end) - now;
     if (expiresAt <= now || keptMs <= 0) return;
     this.#tier.write(this.#nameOf(id), { askedAt, expiresAt, value: this.#kind.encode(value) }, keptMs);
   }
@@ -101,8 +102,11 @@ export class SharedAnswers<Q, V> {
   }
 
   #decode(question: Q, { askedAt, expiresAt, value: stored }: SharedEntry): Dated<V> | undefined {
+    const now = this.#clock.now();
+    // One from further in the future was written by somebody whose clock, or purpose, is not ours.
+    if (askedAt > now + MAX_SKEW_MS || now >= askedAt + this.#lifeMs) return undefined;
     const value = this.#kind.decode(stored);
-    if (value === undefined || askedAt > this.#clock.now() + MAX_SKEW_MS) return undefined;
+    if (value === undefined) return undefined;
     return {
       value,
       askedAt,

@@ -37,8 +37,8 @@ export class TripCargo<Q, V> {
   }
 
   /**
-   * Works {@link end} out while everybody waits: nobody needs it before an answer is there. To be called when the question is on its
-   * way; clients that write in the next phase of the loop, as that of Redis does, come first then.
+   * Works {@link end} out while everybody waits: nobody needs it before an answer is there. To be called when the shared tier has been
+   * asked: the client of Redis writes in the next phase of the loop, and so comes first.
    */
   prepareEnd(): void {
     if (this.#endOf) setImmediate(() => this.end);

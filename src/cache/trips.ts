@@ -78,7 +78,11 @@ export class Trips<Q, V, P, R> {
     return this.#depart(id, question, NOTHING);
   }
 
-  /** Brings, in the background, what takes the entry's place. */
+  /**
+   * Brings, in the background, what takes the entry's place.
+   *
+   * @param except the trip that brought the entry itself
+   */
   renew(id: string, question: Q, entry: ProcessEntry<V, P>, except?: Trip<Q, V, Outcome<P, R>>): void {
     const trip = this.#flights.joinable(id, (other) => other !== except) ?? this.#depart(id, question, entry.askedAt);
     entry.refreshAt = Number.POSITIVE_INFINITY; // once
@@ -112,7 +116,6 @@ export class Trips<Q, V, P, R> {
     const { id, cargo } = trip;
     const looking = cargo.youngerThan === NOTHING ? undefined : this.#tiers.shared?.find(trip);
     cargo.prepareEnd();
-    // Always a wait: whoever is called on the way may ask the same, and find that it is being asked.
     const lookup = await looking;
     cargo.lookup = lookup;
     if (lookup?.answer && lookup.answer.askedAt <= this.#tiers.refusals.askedAt(id)) cargo.withdraw(); // refused meanwhile

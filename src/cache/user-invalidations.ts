@@ -4,6 +4,15 @@ import type { EntryName } from "./keyring.js";
 import type { SharedTier } from "./shared-tier.js";
 import { Tombstones } from "./tombstones.js";
 
+/**
+ * No answer about a user is left in the shared tier, or taken from there, for longer after it was asked for, in milliseconds, whatever
+ * TTLs the processes have that share it: an invalidation need not be remembered for longer.
+ */
+export const SHARED_LIFE_MS = 24 * 3_600_000;
+/** What the clocks of processes that share a tier may differ by, in milliseconds. */
+export const MAX_SKEW_MS = 60_000;
+const TOMBSTONE_MS = SHARED_LIFE_MS + MAX_SKEW_MS;
+
 const KIND = "user-invalidated";
 /** One more entry that says whether there is any tombstone at all: without it nobody need look for one. */
 export const ANY_USER_INVALIDATED: EntryName = { kind: "any-user-invalidated", id: "" };
@@ -16,14 +25,11 @@ export class UserInvalidations implements Epochs {
   readonly #tombstones = new Tombstones();
   readonly #shared: SharedTier | undefined;
   readonly #clock: Clock;
-  readonly #keepMs: number;
   #epoch = 0;
 
-  /** @param keepMs how long an entry can live at most: a tombstone must outlive it */
-  constructor({ shared, clock, keepMs }: { shared: SharedTier | undefined; clock: Clock; keepMs: number }) {
+  constructor({ shared, clock }: { shared: SharedTier | undefined; clock: Clock }) {
     this.#shared = shared;
     this.#clock = clock;
-    this.#keepMs = keepMs;
   }
 
   /** Grows with each invalidation here. Whom a flight will speak of shows when it lands, so nobody joins one begun before. */
@@ -41,16 +47,19 @@ export class UserInvalidations implements Epochs {
     const at = this.#clock.now();
     this.#epoch++;
     this.#tombstones.record(subject, at);
-    const tombstone = { askedAt: at, expiresAt: at + this.#keepMs, value: true };
-    await this.#shared?.writeThrough(nameOf(subject), tombstone, this.#keepMs);
-    await this.#shared?.writeThrough(ANY_USER_INVALIDATED, tombstone, this.#keepMs); // after it, so that it outlives it
+    const tombstone = { askedAt: at, expiresAt: at + TOMBSTONE_MS, value: true };
+    await this.#shared?.writeThrough(nameOf(subject), tombstone, TOMBSTONE_MS);
+    await this.#shared?.writeThrough(ANY_USER_INVALIDATED, tombstone, TOMBSTONE_MS); // after it, so that it outlives it
   }
 
   /** Takes over what the shared tier knows of the user; `false` when it cannot be asked. */
   async learn(subject: string): Promise<boolean> {
     if (!this.#shared) return true;
     const [lookup] = await this.#shared.read(nameOf(subject));
-    if (lookup.entry) this.#tombstones.record(subject, lookup.entry.askedAt);
+    if (lookup.entry) {
+      // One from the far future would hold in this process for ever, and for everybody once it had to make room.
+      this.#tombstones.record(subject, Math.min(lookup.entry.askedAt, this.#clock.now() + MAX_SKEW_MS));
+    }
     return lookup.known;
   }
 }

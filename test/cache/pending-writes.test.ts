@@ -58,12 +58,14 @@ describe("A write that is pending", () => {
 test("Of writes that never end the latest 10,000 are known.", () => {
   const pending = new PendingWrites();
   for (let n = 0; n < 10_000; n++) void pending.begin(`key-${n}`, held().write);
-  void pending.begin("key-1", held().write); // takes no room
-  expect([pending.of("key-0") === undefined, [...pending.all()].length]).toEqual([false, 10_000]);
+  void pending.begin("key-0", held().write); // takes no room, and is the latest now
+  expect([pending.of("key-1") === undefined, [...pending.all()].length]).toEqual([false, 10_000]);
   void pending.begin("one more", held().write);
-  expect([pending.of("key-0"), pending.of("key-1") === undefined, [...pending.all()].length]).toEqual([
-    undefined,
+  expect(["key-0", "key-1", "key-2", "one more"].map((key) => pending.of(key) !== undefined)).toEqual([
+    true,
     false,
-    10_000,
+    true,
+    true,
   ]);
+  expect([...pending.all()]).toHaveLength(10_000);
 });

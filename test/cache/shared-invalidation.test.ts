@@ -99,14 +99,79 @@ describe("On a shared tier", () => {
     expect(service.calls.GetUserLocals).toBe(4);
   });
 
-  test.each([
-    ["a day, which covers processes with longer TTLs", 3_600_000, 0, 86_400_000],
-    ["longer where an entry can live longer, and stand in for an outage", 86_400_000, 60_000, 86_460_000],
-  ])("and is kept for %s", async (_how, localsTtlMs, staleIfErrorMs, keptMs) => {
-    const { clock, service, store } = await onOneStore();
-    await openClient(service, { clock, cache: { store, localsTtlMs, staleIfErrorMs } }).invalidateUser(anaRef);
-    const keys = [...store.keys("user-invalidated"), ...store.keys("any-user-invalidated")];
-    expect(keys.map((key) => store.ttlMs(key))).toEqual([keptMs, keptMs]);
+  test.each([1_000, 3_600_000, 172_800_000])(
+    "and is kept for a day and the skew of clocks (TTL %d ms)",
+    async (ttlMs) => {
+      const { clock, service, store } = await onOneStore();
+      const ttls = { ttlMs, localsTtlMs: ttlMs, permissionsTtlMs: ttlMs, staleIfErrorMs: ttlMs };
+      await openClient(service, { clock, cache: { store, ...ttls } }).invalidateUser(anaRef);
+      const keys = [...store.keys("user-invalidated"), ...store.keys("any-user-invalidated")];
+      expect(keys.map((key) => store.ttlMs(key))).toEqual([86_460_000, 86_460_000]);
+    },
+  );
+
+  describe("where some processes have TTLs of days, and others have not,", () => {
+    const DAY = 86_400_000;
+    const [days, staleFor] = [{ ttlMs: 2 * DAY, localsTtlMs: 2 * DAY, permissionsTtlMs: 2 * DAY }, 2 * DAY];
+
+    async function onStoreForDays() {
+      const { service, clock, store, client } = await onOneStore();
+      const open = (staleIfErrorMs = 0) => openClient(service, { clock, cache: { store, ...days, staleIfErrorMs } });
+      return { service, clock, store, brief: client, open };
+    }
+
+    test.each([
+      ["long", 1],
+      ["brief", 1],
+      ["long", 24],
+      ["brief", 24],
+      ["long", 25],
+      ["brief", 25],
+    ] as const)(
+      "nobody takes what was asked before an invalidation by one with %s TTLs, %d hours later",
+      async (by, hours) => {
+        const { clock, brief, open } = await onStoreForDays();
+        const long = open();
+        await long.verifyToken("token-ana");
+        await clock.advance(1);
+        await (by === "long" ? long : brief).invalidateUser(anaRef);
+        await brief.invalidateUser(benRef); // what it leaves must not take the place of what holds for longer
+        await clock.advance(hours * 3_600_000);
+        expect((await open().verifyToken("token-ana")).source).toBe("grpc");
+      },
+    );
+
+    test("an answer about a user is shared for a day at most", async () => {
+      const { service, clock, store, open } = await onStoreForDays();
+      await open(staleFor).verifyToken("token-ana");
+      await settle();
+      expect(store.keys("token").map((key) => store.ttlMs(key))).toEqual([DAY]);
+      const [key = ""] = store.keys("token");
+      await store.set(key, store.texts.get(key) as string, 2 * DAY); // a store that does not forget
+      await clock.advance(DAY - 1);
+      expect((await open().verifyToken("token-ana")).source).toBe("shared");
+      await clock.advance(1);
+      service.grpc.fail();
+      service.rest.fail();
+      await expect(open(staleFor).verifyToken("token-ana")).rejects.toMatchObject({ code: "auth_unavailable" });
+    });
+  });
+
+  test("one from the far future voids what was asked so far, but not for ever what this process asks from then on", async () => {
+    const { clock, store, open, client } = await onOneStore();
+    await client.verifyToken("token-ana");
+    await client.invalidateUser(anaRef);
+    const [key = ""] = store.keys("user-invalidated");
+    const future = clock.now() + 10 * 31_536_000_000;
+    await store.set(key, JSON.stringify({ askedAt: future, expiresAt: future, value: true }), 86_400_000);
+    const other = open();
+    expect((await other.verifyToken("token-ana")).source).toBe("grpc");
+    expect(other.peekToken("token-ana")).toBeUndefined();
+    for (const entry of store.keys("token")) await store.delete(entry); // whoever finds one learns of the invalidation again
+    await clock.advance(60_001);
+    expect((await other.verifyToken("token-ana")).source).toBe("grpc");
+    expect(other.peekToken("token-ana")?.user.id).toBe("ana");
+    expect((await open().verifyToken("token-ana")).source).toBe("grpc");
   });
 
   test("nobody looks for invalidations where an answer speaks of no user", async () => {

@@ -1,6 +1,8 @@
 import { expect, test } from "@jest/globals";
 import { openClient, startService } from "../auth/open-client.js";
+import { ManualClock } from "../support/manual-clock.js";
 import { until } from "../support/until.js";
+import { MemoryStore } from "./memory-store.js";
 
 const users = { "token-ana": { id: "ana" }, "token-ben": { id: "ben" } };
 
@@ -112,4 +114,18 @@ test("Look-ups fly together too, each kind for itself.", async () => {
     ]).flat(),
   );
   expect(service.calls).toMatchObject({ GetUserLocals: 1, GetUserPermissions: 1, GetOrganization: 1, total: 3 });
+});
+
+test("A store that asks the same at once gets the same answer.", async () => {
+  const service = await startService({ users });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const client = openClient(service, { clock, cache: { store } });
+  const inner: Promise<unknown>[] = [];
+  store.before = () => {
+    if (inner.length === 0) inner.push(client.verifyToken("token-ana"));
+  };
+  const answer = await client.verifyToken("token-ana");
+  expect([await inner[0], answer.user.id]).toEqual([answer, "ana"]);
+  expect(service.calls.total).toBe(1);
 });

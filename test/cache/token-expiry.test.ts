@@ -196,8 +196,8 @@ test("The end of a token is read while the shared store is asked, not before the
     if (given[0] === payload) order.push("the end is read");
     return decode.apply(Buffer, given);
   }) as never);
-  const { source, expiresAt } = await openClient(service, { clock, cache: { store } }).verifyToken(token);
-  decoded.mockRestore();
+  const asked = openClient(service, { clock, cache: { store } }).verifyToken(token);
+  const { source, expiresAt } = await asked.finally(() => decoded.mockRestore());
   expect([source, expiresAt]).toEqual(["shared", START + 60_000]);
   expect([...new Set(order)]).toEqual(["the question leaves", "the end is read", "the answer comes"]);
 });
