@@ -83,7 +83,7 @@ function listenerOf({ kind, jwksUri, publicKey }: HttpServerOptions, client: Aut
   }
 }
 
-/** What no cache of tokens that does not keep them can do without. */
+/** What a cache that keeps no tokens must do where a connection brings another one than before. */
 function hashed({ headers }: IncomingMessage): string {
   return hash("sha256", (headers.authorization as string).slice("Bearer ".length), "base64url");
 }
