@@ -131,7 +131,15 @@ export const SCOPE = [
       "src/cache/process-answers.ts",
     ],
     suites: [
-      ...cacheSuites("stale-if-error", "refresh-ahead", "fresh", "ttl", "token-expiry"),
+      ...cacheSuites(
+        "stale-if-error",
+        "refresh-ahead",
+        "fresh",
+        "beside-fresh",
+        "single-flight",
+        "ttl",
+        "token-expiry",
+      ),
       ...suites("auth", "client-status"),
     ],
   },

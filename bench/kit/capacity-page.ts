@@ -101,7 +101,7 @@ in the whole fleet, N·U/R in one process.
 | upstream calls, without a shared tier | N·U / (${LIFE} T + N·U/R) |
 | upstream calls, with it | U / c, where c = ${LIFE} T + U/R |
 | looks into Redis | N·U · (1 + h·p/2c) / (p + N·U/R) + U · (1 − h) · (1 − e^(−${LATE} T·R/U)) / c, where p = ${JITTERED} P is an entry's stay in the process and h = p / (p + N·U/R) the share of time in which the process holds it |
-| \`MGET\` | as many as looks: the entry and the mark that there are invalidated users, in one. While that mark is there (a day after an invalidation, or the longest TTL) one more, for the user's own, comes with each |
+| \`MGET\` | as many as looks: the entry and the mark that there are invalidated users, in one. While that mark is there (for a day after an invalidation) one more, for the user's own, comes with each |
 | \`SET\` | as many as upstream calls |
 | \`PING\` | ${PINGS_PER_SECOND} N |
 

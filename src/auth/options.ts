@@ -63,7 +63,10 @@ export interface LimitOptions {
   maxQueue?: number;
 }
 
-/** What is remembered, where and how long. Each TTL is up to 10 % shorter at random; 0 = not cached. */
+/**
+ * What is remembered, where and how long. Each TTL is up to 10 % shorter at random; 0 = not cached. In a shared tier, what speaks of a
+ * user lives for 24 h after it was asked for at most, whatever its TTL and `staleIfErrorMs`.
+ */
 export interface CacheOptions {
   /** Entries in the process. Default 20,000. */
   maxEntries?: number;

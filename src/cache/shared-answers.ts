@@ -4,8 +4,8 @@ import type { EntryName } from "./keyring.js";
 import type { Kind } from "./kind.js";
 import type { SharedEntry, SharedLookup, SharedTier } from "./shared-tier.js";
 import { Tombstones } from "./tombstones.js";
-import type { Dated, SharedAnswerLookup, Trip } from "./trip.js";
-import { ANY_USER_INVALIDATED, MAX_SKEW_MS, SHARED_LIFE_MS, type UserInvalidations } from "./user-invalidations.js";
+import { type Dated, MAX_SKEW_MS, type SharedAnswerLookup, type Trip } from "./trip.js";
+import { ANY_USER_INVALIDATED, SHARED_LIFE_MS, type UserInvalidations } from "./user-invalidations.js";
 
 const UNKNOWN = { known: false, answer: undefined };
 const NOTHING = { known: true, answer: undefined };
@@ -53,13 +53,13 @@ export class SharedAnswers<Q, V> {
     const answer = lookup.entry && this.#decode(trip.cargo.question, lookup.entry);
     if (!answer) return NOTHING;
     const { subject } = answer;
+    const askedSince = answer.askedAt - MAX_SKEW_MS; // by the clock of whoever invalidated, at the earliest
     if (subject !== undefined) {
       const mayBeInvalidated = !anyInvalidated?.known || anyInvalidated.entry;
       if (mayBeInvalidated && !(await this.#users.learn(subject))) return NOTHING; // it cannot be ruled out
-      if (this.#users.cover(subject, answer.askedAt)) return NOTHING;
+      if (this.#users.cover(subject, askedSince)) return NOTHING;
     }
-    const isVoid =
-      answer.askedAt <= (this.#invalidated.peek(trip.id) ?? 0) || this.#undeleted.covers(trip.id, answer.askedAt);
+    const isVoid = askedSince <= (this.#invalidated.peek(trip.id) ?? 0) || this.#undeleted.covers(trip.id, askedSince);
     return trip.grounded || isVoid ? NOTHING : { known: true, answer };
   }
 
@@ -109,7 +109,7 @@ export class SharedAnswers<Q, V> {
     if (value === undefined) return undefined;
     return {
       value,
-      askedAt,
+      askedAt: Math.min(askedAt, now), // an invalidation here is later than all that was found before
       expiresAt: Math.min(expiresAt, askedAt + this.#kind.ttlMs), // whoever wrote it may have longer TTLs than we: ours hold here
       subject: this.#kind.subjectOf?.(question, value),
     };

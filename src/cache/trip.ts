@@ -1,9 +1,13 @@
 import { setImmediate } from "node:timers"; // in jsdom there is no global one
 import type { Flight } from "./flights.js";
 
+/** What the clocks of processes that share a tier may differ by, in milliseconds. */
+export const MAX_SKEW_MS = 60_000;
+
 /** An answer, and when it was asked for. All times are wall time in milliseconds. */
 export interface Dated<V> {
   readonly value: V;
+  /** Of the clock of the process that asked. */
   readonly askedAt: number;
   readonly expiresAt: number;
   /** Whose invalidation makes it void. */

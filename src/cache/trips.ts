@@ -5,7 +5,7 @@ import type { ProcessAnswers } from "./process-answers.js";
 import type { ProcessEntry } from "./process-tier.js";
 import type { Refusals } from "./refusals.js";
 import type { SharedAnswers } from "./shared-answers.js";
-import { type Dated, type Trip, TripCargo } from "./trip.js";
+import { type Dated, MAX_SKEW_MS, type Trip, TripCargo } from "./trip.js";
 
 /** What trips look into on their way, and leave their answers in. */
 export interface TripTiers<Q, V, P, R> {
@@ -118,7 +118,8 @@ export class Trips<Q, V, P, R> {
     cargo.prepareEnd();
     const lookup = await looking;
     cargo.lookup = lookup;
-    if (lookup?.answer && lookup.answer.askedAt <= this.#tiers.refusals.askedAt(id)) cargo.withdraw(); // refused meanwhile
+    // Refused, here and since it was asked for: that may have been while this trip looked.
+    if (lookup?.answer && lookup.answer.askedAt - MAX_SKEW_MS <= this.#tiers.refusals.askedAt(id)) cargo.withdraw();
     const shared = cargo.usable(clock.now());
     const met = lookup && cargo.youngerThan === ANYTHING ? this.#meet(trip, shared) : undefined;
     if (met) return met;

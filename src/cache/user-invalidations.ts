@@ -3,14 +3,13 @@ import type { Epochs } from "./flights.js";
 import type { EntryName } from "./keyring.js";
 import type { SharedTier } from "./shared-tier.js";
 import { Tombstones } from "./tombstones.js";
+import { MAX_SKEW_MS } from "./trip.js";
 
 /**
  * No answer about a user is left in the shared tier, or taken from there, for longer after it was asked for, in milliseconds, whatever
  * TTLs the processes have that share it: an invalidation need not be remembered for longer.
  */
 export const SHARED_LIFE_MS = 24 * 3_600_000;
-/** What the clocks of processes that share a tier may differ by, in milliseconds. */
-export const MAX_SKEW_MS = 60_000;
 const TOMBSTONE_MS = SHARED_LIFE_MS + MAX_SKEW_MS;
 
 const KIND = "user-invalidated";
@@ -57,8 +56,8 @@ export class UserInvalidations implements Epochs {
     if (!this.#shared) return true;
     const [lookup] = await this.#shared.read(nameOf(subject));
     if (lookup.entry) {
-      // One from the far future would hold in this process for ever, and for everybody once it had to make room.
-      this.#tombstones.record(subject, Math.min(lookup.entry.askedAt, this.#clock.now() + MAX_SKEW_MS));
+      // What was asked so far: one from the future would hold for what is asked from now on, and once it has to make room, for everybody.
+      this.#tombstones.record(subject, Math.min(lookup.entry.askedAt, this.#clock.now()));
     }
     return lookup.known;
   }

@@ -116,6 +116,19 @@ test("Look-ups fly together too, each kind for itself.", async () => {
   expect(service.calls).toMatchObject({ GetUserLocals: 1, GetUserPermissions: 1, GetOrganization: 1, total: 3 });
 });
 
+test("100 concurrent requests with one cold token make one look into a shared store, and one upstream call.", async () => {
+  const service = await startService({ users });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const client = openClient(service, { clock, cache: { store } });
+  await Promise.all(Array.from({ length: 100 }, () => client.verifyToken("token-ana")));
+  expect([
+    store.keys("token").length,
+    store.log.filter((line) => line.startsWith("get portero:1:token:")).length,
+  ]).toEqual([1, 1]);
+  expect(service.calls.total).toBe(1);
+});
+
 test("A store that asks the same at once gets the same answer.", async () => {
   const service = await startService({ users });
   const clock = new ManualClock();
