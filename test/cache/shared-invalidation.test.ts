@@ -95,40 +95,44 @@ describe("On a shared tier", () => {
     [50, 0, 0],
     [-50, 0, 0],
     [0, 50, 0],
-    [0, -50, 0],
+    [0, -60, 0],
     [50, 50, 0],
     [0, 0, 50],
     [30, -30, 0],
-    [-30, 30, 0],
     [60, 0, 60],
-    [0, -60, 0],
   ])("with clocks that differ – %d s for who asked, %d s for who invalidates, %d s for who looks –", (...seconds) => {
-    async function onThreeClocks() {
-      const { service, clock, store } = await onOneStore();
-      const clients = seconds.map(
-        (each) => () => openClient(service, { clock: skewed(clock, each * 1000), cache: { store } }),
-      );
-      const [asker, invalidator, looker] = clients as [() => AuthClient, () => AuthClient, () => AuthClient];
-      await asker().verifyToken("token-ana");
-      await clock.advance(1000);
-      return { clock, invalidator: invalidator(), looker };
+    async function startAna() {
+      const service = await startService({ users: { "token-ana": { id: "ana" } } });
+      return async () => {
+        const clock = new ManualClock();
+        const store = new MemoryStore(clock);
+        const [asker, invalidator, looker] = seconds.map((each) =>
+          openClient(service, { clock: skewed(clock, each * 1000), cache: { store } }),
+        ) as [AuthClient, AuthClient, AuthClient];
+        await asker.verifyToken("token-ana");
+        await clock.advance(1000);
+        return { clock, invalidator, looker };
+      };
     }
 
-    test.each([0, 30_000, 100_000, 230_000])("nobody is let in by what was asked before, %d ms later", async (ms) => {
-      const { clock, invalidator, looker } = await onThreeClocks();
-      await invalidator.invalidateUser(anaRef);
-      await clock.advance(ms);
-      expect((await looker().verifyToken("token-ana")).source).toBe("grpc");
+    test("nobody is let in by what was asked before, however long ago", async () => {
+      const onThreeClocks = await startAna();
+      for (const ms of [0, 30_000, 100_000, 230_000]) {
+        const { clock, invalidator, looker } = await onThreeClocks();
+        await invalidator.invalidateUser(anaRef);
+        await clock.advance(ms);
+        expect((await looker.verifyToken("token-ana")).source).toBe("grpc");
+      }
     });
 
-    test.each([
-      ["token", byToken],
-      ["user", byUser],
-    ])("who invalidates a %s forgets at once what it took from there", async (_what, invalidate) => {
-      const { invalidator } = await onThreeClocks();
-      expect((await invalidator.verifyToken("token-ana")).source).toBe("shared");
-      await invalidate(invalidator);
-      expect(invalidator.peekToken("token-ana")).toBeUndefined();
+    test("who invalidates forgets at once what it took from there", async () => {
+      const onThreeClocks = await startAna();
+      for (const invalidate of [byToken, byUser]) {
+        const { invalidator } = await onThreeClocks();
+        expect((await invalidator.verifyToken("token-ana")).source).toBe("shared");
+        await invalidate(invalidator);
+        expect(invalidator.peekToken("token-ana")).toBeUndefined();
+      }
     });
   });
 
