@@ -111,7 +111,7 @@ describe("On a shared tier", () => {
         ) as [AuthClient, AuthClient, AuthClient];
         await asker.verifyToken("token-ana");
         await clock.advance(1000);
-        return { clock, invalidator, looker };
+        return { service, clock, store, invalidator, looker };
       };
     }
 
@@ -133,6 +133,19 @@ describe("On a shared tier", () => {
         await invalidate(invalidator);
         expect(invalidator.peekToken("token-ana")).toBeUndefined();
       }
+    });
+
+    test("who could not delete what it invalidated, or heard refused, does not take it back", async () => {
+      const { service, clock, store, invalidator, looker } = await (await startAna())();
+      store.before = (operation) => operation === "delete" && fail();
+      await expect(byToken(invalidator)).rejects.toMatchObject(untold);
+      await clock.advance(1000);
+      expect((await invalidator.verifyToken("token-ana")).source).toBe("grpc");
+      service.refuse("token-ana");
+      const refused = { code: "invalid_token" };
+      await expect(looker.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject(refused);
+      await clock.advance(10_001); // the refusal itself is forgotten
+      await expect(looker.verifyToken("token-ana")).rejects.toMatchObject(refused);
     });
   });
 
