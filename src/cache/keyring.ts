@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, hash, hkdfSync, type KeyObject } from "node:crypto";
-import { open, seal } from "./seal.js";
+import { isSealed, open, seal } from "./seal.js";
 
 /** What an entry of the shared tier is called by those who write and read it. */
 export interface EntryName {
@@ -7,6 +7,8 @@ export interface EntryName {
   readonly id: string;
   /** The id is a digest already: it tells nothing, and is as long as any other. */
   readonly isDigest?: boolean | undefined;
+  /** It can only make other entries void: one of version 0.1.0, which does not carry its key, is still believed. */
+  readonly isTombstone?: boolean | undefined;
 }
 
 /** Where one entry lives in the shared tier, and how its content is protected there. */
@@ -16,6 +18,8 @@ export interface Slot {
   seal(text: string): string;
   /** The text that was sealed for this very slot; `undefined` for anything else. */
   open(stored: string): string | undefined;
+  /** Whether a text that does not open was written for another slot: a store that mixes up its replies has not said what lies in this one. */
+  isMisplaced(stored: string): boolean;
 }
 
 /** Names the entries of the shared tier. */
@@ -70,7 +74,7 @@ function plainCutter(identity: string): Cutter {
   const nameOf = namesOf(identity);
   return (name) => {
     const digest = name.isDigest ? `${whose}:${name.id}` : hash("sha256", nameOf(name), "base64url");
-    return new PlainSlot(keyOf(name.kind, digest));
+    return new PlainSlot(keyOf(name.kind, digest), name.isTombstone === true);
   };
 }
 
@@ -84,19 +88,30 @@ function namesOf(identity: string): (name: EntryName) => string {
   };
 }
 
+const UNKEYED_TOMBSTONE = /^\{"askedAt":[\d.]+,"expiresAt":[\d.]+,"value":true\}$/;
+
+/** An entry begins with its own key, a property that version 0.1.0 does not look at: in a reply to another question it is a miss. */
 class PlainSlot implements Slot {
   readonly key: string;
+  readonly #isTombstone: boolean;
 
-  constructor(key: string) {
+  constructor(key: string, isTombstone: boolean) {
     this.key = key;
+    this.#isTombstone = isTombstone;
   }
 
+  /** @param text JSON of an object that is not empty */
   seal(text: string): string {
-    return text;
+    return `{"key":"${this.key}",${text.slice(1)}`;
   }
 
-  open(stored: string): string {
-    return stored;
+  open(stored: string): string | undefined {
+    if (stored.startsWith(`{"key":"${this.key}",`)) return stored;
+    return this.#isTombstone && UNKEYED_TOMBSTONE.test(stored) ? stored : undefined;
+  }
+
+  isMisplaced(stored: string): boolean {
+    return stored.startsWith('{"key":') || stored.startsWith('{"askedAt":');
   }
 }
 
@@ -130,6 +145,10 @@ class SealedSlot implements Slot {
 
   open(stored: string): string | undefined {
     return open(stored, this.#secret, this.key);
+  }
+
+  isMisplaced(stored: string): boolean {
+    return isSealed(stored);
   }
 }
 

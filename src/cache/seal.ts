@@ -26,3 +26,8 @@ export function open(stored: string, key: KeyObject, context: string): string | 
     return undefined;
   }
 }
+
+/** Whether a text looks as if it was sealed, with whatever key. */
+export function isSealed(stored: string): boolean {
+  return stored.length >= ((IV_BYTES + TAG_BYTES) * 4) / 3 && /^[\w-]+$/.test(stored);
+}

@@ -27,7 +27,10 @@ export interface SharedEntry {
   readonly value: unknown;
 }
 
-/** A look into the shared tier. Not `known`: where it could not be asked may lie a later entry, which matters for a tombstone. */
+/**
+ * A look into the shared tier. Not `known`: it could not be asked, or gave the reply to another question; a later entry may lie there,
+ * which matters for a tombstone.
+ */
 export interface SharedLookup {
   readonly known: boolean;
   readonly entry: SharedEntry | undefined;
@@ -158,8 +161,13 @@ export class SharedTier {
     const { store } = this.#options;
     if (!store.getAll || slots.length === 1) return Promise.all(slots.map((slot) => this.#readSlot(slot)));
     const keys = slots.map(({ key }) => key);
-    return this.#operate(async () => store.getAll?.(keys)).then(
-      (stored) => slots.map((slot, at) => open(slot, stored?.[at])),
+    const readAll = async () => {
+      const stored = await store.getAll?.(keys);
+      if (stored?.length !== keys.length) throw new Error("the store gave the reply to another question");
+      return stored;
+    };
+    return this.#operate(readAll).then(
+      (stored) => slots.map((slot, at) => open(slot, stored[at])),
       () => slots.map(() => UNKNOWN),
     );
   }
@@ -216,7 +224,8 @@ function open(slot: Slot, stored: unknown): SharedLookup {
   if (typeof stored !== "string" || stored.length > MAX_ENTRY_LENGTH) return NOTHING;
   try {
     const text = slot.open(stored);
-    return text === undefined ? NOTHING : { known: true, entry: parse(text) };
+    if (text === undefined) return slot.isMisplaced(stored) ? UNKNOWN : NOTHING;
+    return { known: true, entry: parse(text) };
   } catch {
     return NOTHING; // somebody else's, or garbage
   }

@@ -14,7 +14,7 @@ const TOMBSTONE_MS = SHARED_LIFE_MS + MAX_SKEW_MS;
 
 const KIND = "user-invalidated";
 /** One more entry that says whether there is any tombstone at all: without it nobody need look for one. */
-export const ANY_USER_INVALIDATED: EntryName = { kind: "any-user-invalidated", id: "" };
+export const ANY_USER_INVALIDATED: EntryName = { kind: "any-user-invalidated", id: "", isTombstone: true };
 
 /**
  * Invalidation of a user: leaves a tombstone with the time, in this process and in the shared tier. Entries that were asked for
@@ -64,5 +64,5 @@ export class UserInvalidations implements Epochs {
 }
 
 function nameOf(subject: string): EntryName {
-  return { kind: KIND, id: subject };
+  return { kind: KIND, id: subject, isTombstone: true };
 }

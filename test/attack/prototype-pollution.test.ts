@@ -142,7 +142,7 @@ describe("An entry of the shared cache, where anybody can write,", () => {
     const store = new MemoryStore(clock);
     await openClient(service, { clock, cache: { store } }).verifyToken("token-ana");
     const [key = ""] = store.keys("token");
-    store.texts.set(key, text);
+    store.texts.set(key, `{"key":"${key}",${text.slice(1)}`);
     service.refuse("token-ana");
     return openClient(service, { clock, cache: { store } }).verifyToken("token-ana");
   }

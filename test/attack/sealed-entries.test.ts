@@ -245,7 +245,7 @@ function attacks(open: typeof openMemory): void {
     expect(key).toBe(slot?.key);
     expect(await store.dump()).toContain("ana@example.com");
     service.refuse("token-ana");
-    await store.write(key, FORGED);
+    await store.write(key, slot?.seal(FORGED) ?? "");
     expect(await whoIs(await join({ cache: { secret: undefined } }), "token-ana")).toBe("ana by shared");
   });
 }
