@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "@jest/globals";
@@ -178,6 +178,13 @@ describe("the shape of files", () => {
       .filter(({ lines }) => lines > MAX_ADAPTER_LINES);
     expect(adapters.length).toBeGreaterThan(1);
     expect(long).toEqual([]);
+  });
+
+  test("the suites that run first are there", () => {
+    const order = readFileSync(join(root, "test", "support", "slowest-first.js"), "utf8");
+    const suites = [...order.matchAll(/^ {2}"(.+)",$/gm)].map(([, suite = ""]) => suite);
+    expect(suites.length).toBeGreaterThan(3);
+    expect(suites.filter((suite) => !existsSync(join(root, suite)))).toEqual([]);
   });
 });
 

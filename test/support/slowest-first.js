@@ -1,0 +1,26 @@
+import Sequencer from "@jest/test-sequencer";
+
+/**
+ * What takes a process long, the longest first. A suite of half a minute that begins last is waited for alone, and where nothing has
+ * run before Jest has only the sizes of the files to go by.
+ */
+const SLOWEST = [
+  "test/attack/flood.test.ts",
+  "test/examples/demo.test.ts",
+  "test/simulation/simulation.test.ts",
+  "test/package/tarball.test.ts",
+  "test/cache/redis.test.ts",
+  "test/package/snippets.test.ts",
+  "test/examples/start.test.ts",
+  "test/properties/configuration.test.ts",
+];
+
+export default class SlowestFirst extends Sequencer {
+  sort(tests) {
+    const place = ({ path }) => {
+      const at = SLOWEST.findIndex((suite) => path.endsWith(`/${suite}`));
+      return at < 0 ? SLOWEST.length : at;
+    };
+    return super.sort(tests).sort((one, other) => place(one) - place(other));
+  }
+}
