@@ -58,7 +58,7 @@ export interface AuthErrorOptions {
 /**
  * Why a request is not let through.
  *
- * `status` and `headers` are what the error handlers of Express and Koa read; `code` is what your code should look at.
+ * `status`, or `statusCode`, and `headers` are what the error handlers of frameworks read; `code` is what your code should look at.
  * An outage is never a 401 or 403, and a refusal is never a 503.
  */
 export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
@@ -66,6 +66,8 @@ export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
   readonly code: C;
   /** HTTP status. */
   readonly status: (typeof STATUS)[C];
+  /** The same under the name that Nest, Fastify and `http-errors` read. */
+  readonly statusCode: (typeof STATUS)[C];
   /** Whether a client may read the message (Koa's `expose`): it holds nothing secret in any case. */
   readonly expose: boolean;
   readonly #options: AuthErrorOptions;
@@ -76,6 +78,7 @@ export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
     super(options.message ?? MESSAGE[code], options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.status = STATUS[code];
+    this.statusCode = this.status;
     this.expose = this.status < 500;
     this.#options = options;
   }

@@ -120,8 +120,14 @@ function refusalMeansNo(error: unknown): never {
 function assertNames(guard: string, names: readonly unknown[]): void {
   if (names.length > 0 && names.every(isName)) return;
   assertNoRequest(guard, names[0], `${guard}("…")`);
-  const value = show(names.find((name) => !isName(name)));
-  throw new ConfigError([{ name: guard, value, expected: "one or more names" }]);
+  const wrong = names.find((name) => !isName(name));
+  const problem = { name: guard, value: show(wrong), expected: "one or more names" };
+  throw new ConfigError([isList(wrong) ? { ...problem, message: `spread it: ${guard}(...names)` } : problem]);
+}
+
+/** An array, a Set …: names in one argument. */
+function isList(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Symbol.iterator in value;
 }
 
 function isName(value: unknown): boolean {

@@ -124,7 +124,6 @@ describe.each(faces)("in $name a ConfigError of a guard says where, what and wha
   test.each<[string, string, string, () => unknown]>([
     ["requirePermission", "nothing", names, () => face.requirePermission()],
     ["requirePermission", '""', names, () => face.requirePermission("a", "")],
-    ["requirePermission", "an array", names, () => face.requirePermission(["a"] as unknown as string)],
     ["requireModule", "7", names, () => face.requireModule("a", 7 as unknown as string, "b")],
     ["requireAnyPermission", "nothing", names, () => face.requireAnyPermission()],
     ["requireModule", "nothing", names, () => face.requireModule()],
@@ -154,6 +153,18 @@ describe.each(faces)("in $name a mistake is told in one line:", (face) => {
     for (const make of [face.requireAuth, face.optionalAuth]) {
       const lines = lineOf(() => make(stubAuthClient() as FaceOptions));
       expect(lines).toEqual(["  options: pass { client }: what was given is the client itself"]);
+    }
+  });
+
+  test.each([
+    ["an array", ["a", "b"]],
+    ["an empty array", []],
+    ["a Set", new Set(["a"])],
+  ])("a list of names in one argument: %s", (_what, list) => {
+    for (const guard of ["requirePermission", "requireAnyPermission", "requireModule"] as const) {
+      const told = [`  ${guard}: spread it: ${guard}(...names)`];
+      expect(lineOf(() => face[guard](list as unknown as string))).toEqual(told);
+      expect(lineOf(() => face[guard]("a", list as unknown as string))).toEqual(told);
     }
   });
 
