@@ -33,9 +33,11 @@ export function answer<R extends IncomingMessage>(
   else next(own);
 }
 
+/** In two statements: a session middleware may have put its own `writeHead` there, and it need not return the response. */
 function write(error: AuthError, res: ServerResponse): void {
   const { status, headers, body } = toProblem(error);
-  res.writeHead(status, headers).end(body);
+  res.writeHead(status, headers);
+  res.end(body);
 }
 
 /**

@@ -21,6 +21,7 @@ export function answer<C extends KoaContext>(
   if (!(error instanceof AuthError)) throw error;
   const own = error.inRealm(realm);
   if (onError) return onError(own, ctx);
+  if (ctx.res.headersSent) throw own; // Koa would append the answer to what was begun
   const { status, headers, body } = toProblem(own);
   ctx.status = status;
   ctx.set({ ...headers });

@@ -14,9 +14,14 @@ export interface Problem {
  */
 export function toProblem(error: AuthError): Problem {
   const { status, code, message, headers } = error;
+  const body = JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, code, detail: message });
   return {
     status,
-    headers: { ...headers, "Content-Type": "application/problem+json" },
-    body: JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, code, detail: message }),
+    headers: {
+      ...headers,
+      "Content-Type": "application/problem+json",
+      "Content-Length": String(Buffer.byteLength(body)),
+    },
+    body,
   };
 }
