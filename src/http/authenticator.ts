@@ -7,7 +7,7 @@ import { PresentedToken, peekPresented, verifyPresented } from "../auth/presente
 import { SettingReader } from "../auth/setting-reader.js";
 import { isPromise } from "../runtime/is-promise.js";
 import { forgetBearer, presentedBearer, rememberBearer } from "./presented-bearer.js";
-import type { RequestLike } from "./request.js";
+import type { MaybeHeaded } from "./request.js";
 import { requestAuthOf } from "./request-auth.js";
 
 /** How requests are authenticated, whatever the framework. `R` is what the framework's handlers get: the request, or Koa's context. */
@@ -34,7 +34,7 @@ export interface Authenticator<R> {
    *
    * @param node the request under the framework's, which keeps what an earlier middleware found
    */
-  authenticate(request: R, node: RequestLike): VerifiedToken | Promise<VerifiedToken>;
+  authenticate(request: R, node: MaybeHeaded): VerifiedToken | Promise<VerifiedToken>;
 }
 
 /** @throws ConfigError that names every option that cannot be used */
@@ -97,8 +97,14 @@ function presentedBy<R>(source: NonNullable<AuthenticateOptions<R>["token"]>, re
   if (typeof token === "string") return new PresentedToken(token);
   const isAsync = isPromise(token);
   if (isAsync) token.then(undefined, () => undefined); // nobody waits for it, and its rejection would end the process
+  if (!isAsync && isData(token)) throw new AuthError("invalid_request", { message: "The token is not one text." });
   const got = isAsync ? "a Promise: it must not be async" : show(token);
   throw new TypeError(`the option \`token\` must return a string or nothing, got ${got}`);
+}
+
+/** What a client can make of a query parameter, or of a field of its body: by repeating it, or writing `token[a]=b`, or in JSON. */
+function isData(value: unknown): boolean {
+  return ["object", "number", "boolean"].includes(typeof value);
 }
 
 /**
@@ -106,7 +112,7 @@ function presentedBy<R>(source: NonNullable<AuthenticateOptions<R>["token"]>, re
  *
  * @throws AuthError as a rejection; see its `code`
  */
-export async function authenticate<R extends RequestLike>(
+export async function authenticate<R extends MaybeHeaded>(
   request: R,
   options: AuthenticateOptions<R> = {},
 ): Promise<VerifiedToken> {

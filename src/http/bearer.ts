@@ -1,6 +1,6 @@
 import { AuthError } from "../auth/errors.js";
 import { isToken } from "../auth/token-syntax.js";
-import { headerOf, isRepeated, type RequestLike } from "./request.js";
+import { headerOf, isRepeated, type MaybeHeaded } from "./request.js";
 
 const SCHEME = "bearer";
 const SPACE = 0x20;
@@ -13,7 +13,7 @@ const SPACE = 0x20;
  * @example requireAuth({ token: (req) => bearerToken(req) ?? cookieToken("session")(req) })
  * @throws AuthError `invalid_request` for anything else, and for a second `Authorization` header
  */
-export function bearerToken(request: RequestLike): string | undefined {
+export function bearerToken(request: MaybeHeaded): string | undefined {
   const credentials = bearerCredentials(request);
   if (credentials !== undefined && !isToken(credentials)) throw new AuthError("invalid_request");
   return credentials;
@@ -24,7 +24,7 @@ export function bearerToken(request: RequestLike): string | undefined {
  *
  * @throws AuthError `invalid_request` for a second `Authorization` header, and where nothing, or no space, follows the scheme
  */
-export function bearerCredentials(request: RequestLike): string | undefined {
+export function bearerCredentials(request: MaybeHeaded): string | undefined {
   const value = headerOf(request, "authorization");
   if (value === undefined) return undefined;
   if (isRepeated(request, "authorization")) {

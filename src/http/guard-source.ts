@@ -1,7 +1,7 @@
 import { ConfigError, show } from "../auth/config-error.js";
 import { AuthError } from "../auth/errors.js";
 import { isPromise } from "../runtime/is-promise.js";
-import { headerLines, type RequestLike } from "./request.js";
+import { type MaybeHeaded, readingsOf } from "./request.js";
 import { assertNoRequest } from "./wrong-use.js";
 
 /**
@@ -16,7 +16,7 @@ export type GuardSource<R> =
 
 /** What guards must know of a framework's request. */
 export interface RequestAccess<R> {
-  node(request: R): RequestLike & object;
+  node(request: R): MaybeHeaded & object;
   params(request: R): Readonly<Record<string, unknown>> | undefined;
   query(request: R): Readonly<Record<string, unknown>> | undefined;
   /** The pattern of the route, where the framework tells it. */
@@ -67,7 +67,7 @@ function toReader<R>(
     if ("header" in source) {
       if (!isHeaderName(source.header)) throw refuse("{ header }", source.header, "the name of a header");
       const name = source.header.toLowerCase();
-      return { label: `the header ${source.header}`, read: (request) => headerLines(access.node(request), name) };
+      return { label: `the header ${source.header}`, read: (request) => readingsOf(access.node(request), name) };
     }
     if ("query" in source) {
       const { query } = source;

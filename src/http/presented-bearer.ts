@@ -1,6 +1,6 @@
 import { PresentedToken } from "../auth/presented-token.js";
 import { bearerCredentials } from "./bearer.js";
-import { headerOf, isRepeated, type RequestLike } from "./request.js";
+import { headerOf, isRepeated, type MaybeHeaded } from "./request.js";
 
 /** What a connection keeps for its next request, until it ends. */
 interface Remembered {
@@ -16,7 +16,7 @@ const last = new WeakMap<object, Remembered>();
 /**
  * {@link bearerCredentials}, and the same object again for the same header on the same connection, where the last one was remembered.
  */
-export function presentedBearer(request: RequestLike): PresentedToken | undefined {
+export function presentedBearer(request: MaybeHeaded): PresentedToken | undefined {
   const connection = connectionOf(request);
   const remembered = connection && last.get(connection);
   if (remembered && remembered.header === headerOf(request, "authorization") && !isRepeated(request, "authorization")) {
@@ -27,7 +27,7 @@ export function presentedBearer(request: RequestLike): PresentedToken | undefine
 }
 
 /** Keeps the token with the connection. For tokens that are known: others are not worth the memory. */
-export function rememberBearer(request: RequestLike, token: PresentedToken): void {
+export function rememberBearer(request: MaybeHeaded, token: PresentedToken): void {
   const connection = connectionOf(request);
   const header = headerOf(request, "authorization");
   if (!connection || header === undefined) return;
@@ -39,7 +39,7 @@ export function rememberBearer(request: RequestLike, token: PresentedToken): voi
 }
 
 /** Lets go of a token that is known no more. */
-export function forgetBearer(request: RequestLike): void {
+export function forgetBearer(request: MaybeHeaded): void {
   const connection = connectionOf(request);
   if (connection) last.delete(connection);
 }
@@ -48,7 +48,7 @@ export function forgetBearer(request: RequestLike): void {
  * The socket of a request of HTTP/1 that can bring another one: not of an upgrade. One of HTTP/2 is shared by requests at the same time,
  * and a proxy guards it.
  */
-function connectionOf(request: RequestLike): object | undefined {
+function connectionOf(request: MaybeHeaded): object | undefined {
   const { httpVersionMajor, socket, upgrade } = request as Partial<
     Record<"httpVersionMajor" | "socket" | "upgrade", unknown>
   >;

@@ -1,5 +1,8 @@
-/** Anything that has headers: a request of Node, Express or Koa (its context too), a WebSocket upgrade, a Fetch `Request`. */
+import { AuthError } from "../auth/errors.js";
+
+/** Anything that has headers: a request of Node, Express or Koa (its context too), a WebSocket upgrade, a Fetch `Request`, an event. */
 export interface RequestLike {
+  /** Names are found in any case. */
   readonly headers: HeadersLike;
   /** As they stood on the wire, name and value in turn (Node). */
   readonly rawHeaders?: readonly string[];
@@ -10,29 +13,61 @@ export interface RequestLike {
   readonly raw?: unknown;
 }
 
-type HeadersLike =
-  | Readonly<Record<string, string | readonly string[] | undefined>>
-  | { get(name: string): string | null };
+/** A request whose headers may be missing, as those of an event can be. */
+export type MaybeHeaded = Omit<RequestLike, "headers"> & { readonly headers?: HeadersLike | null | undefined };
 
-/** A header's value; repeated ones are joined as Node or Fetch joins them. */
-export function headerOf({ headers }: RequestLike, name: string): string | undefined {
-  // A header called "get" is a string: a function is the method of `Headers`.
-  if (typeof headers.get === "function") return headers.get(name) ?? undefined;
-  const value = (headers as Readonly<Record<string, string | readonly string[] | undefined>>)[name];
-  return typeof value === "object" ? value.join(", ") : value;
+type HeaderRecord = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+type HeadersLike = HeaderRecord | { get(name: string): string | null };
+
+/**
+ * A header's value; repeated ones are joined as Node or Fetch joins them. `name` is in lower case.
+ *
+ * @throws AuthError `invalid_request` where the value is neither text nor a list of texts
+ */
+export function headerOf(request: MaybeHeaded, name: string): string | undefined {
+  const { headers } = request;
+  if (headers !== null && headers !== undefined && typeof headers.get !== "function" && rawHeadersOf(request)) {
+    const value = Object.hasOwn(headers, name) ? (headers as HeaderRecord)[name] : undefined;
+    if (typeof value === "string") return value; // at once: Node writes names in lower case
+  }
+  return joined(headerValues(request, name), name);
 }
 
-function rawHeadersOf({ rawHeaders, req, raw }: RequestLike): readonly string[] | undefined {
+function joined(values: readonly string[], name: string): string | undefined {
+  if (values.length < 2) return values[0];
+  return values.join(name === "cookie" ? "; " : ", "); // RFC 9113 §8.2.3
+}
+
+/**
+ * What a plain object has under a header's name, written in any case: its own properties, each list's items one by one. The same under
+ * another spelling of the name is no second value.
+ */
+function valuesOf(headers: HeaderRecord, name: string): readonly string[] {
+  const values: string[] = [];
+  for (const key of Object.keys(headers)) {
+    if (key.length !== name.length || (key !== name && key.toLowerCase() !== name)) continue;
+    const own = textsOf(headers[key]);
+    if (!own.every((value) => values.includes(value))) values.push(...own);
+  }
+  return values;
+}
+
+function textsOf(value: unknown): readonly string[] {
+  if (typeof value === "string") return [value];
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value;
+  throw new AuthError("invalid_request");
+}
+
+function rawHeadersOf({ rawHeaders, req, raw }: MaybeHeaded): readonly string[] | undefined {
   return rawHeaders ?? (req as RequestLike | undefined)?.rawHeaders ?? (raw as RequestLike | undefined)?.rawHeaders;
 }
 
 /** Every line of a header, as it stood on the wire. */
-export function headerLines(request: RequestLike, name: string): readonly string[] {
+export function headerLines(request: MaybeHeaded, name: string): readonly string[] {
   const rawHeaders = rawHeadersOf(request);
-  if (!rawHeaders) {
-    const value = headerOf(request, name);
-    return value === undefined ? [] : [value];
-  }
+  if (!rawHeaders) return headerValues(request, name);
   const lines: string[] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {
     if (rawHeaders[at]?.length === name.length && rawHeaders[at]?.toLowerCase() === name)
@@ -41,10 +76,31 @@ export function headerLines(request: RequestLike, name: string): readonly string
   return lines;
 }
 
+/**
+ * Whatever a header says to somebody who reads it: every line of the wire, and what stands in `headers`, unless that is those lines,
+ * joined. The application may have put another value there, and a handler reads that one; where it has taken the header away, there is
+ * none.
+ */
+export function readingsOf(request: MaybeHeaded, name: string): readonly string[] {
+  const lines = headerLines(request, name);
+  const values = headerValues(request, name);
+  if (values.length === 0) return values;
+  return [...lines, ...values.filter((value) => !lines.includes(value) && value !== joined(lines, name))];
+}
+
+/** What stands in `headers`. */
+function headerValues(request: MaybeHeaded, name: string): readonly string[] {
+  const { headers } = request;
+  if (headers === null || headers === undefined) return [];
+  if (typeof headers.get !== "function") return valuesOf(headers as HeaderRecord, name);
+  const value = headers.get(name);
+  return typeof value === "string" ? [value] : [];
+}
+
 /** Whether a header came on more than one line. Node keeps only the first `Authorization`: a proxy may have looked at another. */
-export function isRepeated(request: RequestLike, name: string): boolean {
+export function isRepeated(request: MaybeHeaded, name: string): boolean {
   const rawHeaders = rawHeadersOf(request);
-  if (!rawHeaders) return false; // Fetch joins them, and the comma is no part of a token
+  if (!rawHeaders) return headerValues(request, name).length > 1; // Fetch joins them, and the comma is no part of a token
   let seen = false;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const candidate = rawHeaders[at] as string;

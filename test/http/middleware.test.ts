@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 import request from "supertest";
-import type { AuthClient } from "../../src/client.js";
+import type { AuthClient, RequestLike } from "../../src/client.js";
 import { stubAuthClient } from "../../src/testing.js";
 import { type Face, faces, type Step } from "./faces.js";
 import { bearer, closeAll, startAuth, USERS } from "./fixture.js";
@@ -103,8 +103,8 @@ describe.each(faces)("in $name", (face) => {
     test.each<[string, () => unknown, string]>([
       ["a promise", async () => "token-ana", "a Promise: it must not be async"],
       ["a promise that rejects", () => Promise.reject(new Error("no store")), "a Promise: it must not be async"],
-      ["a number", () => 7, "7"],
-      ["an object", () => ({ token: "token-ana" }), "an object"],
+      ["a function", () => () => "token-ana", "a function"],
+      ["a symbol", () => Symbol("token"), "a symbol"],
     ])("tells what a token source returned: %s", async (_what, token, got) => {
       const { client } = await startAuth();
 
@@ -114,6 +114,26 @@ describe.each(faces)("in $name", (face) => {
       expect([status, body]).toEqual([500, { thrown }]);
     });
 
+    test.each<[string, (request: RequestLike) => unknown]>([
+      ["a list", () => ["token-ana", "token-bea"]],
+      ["a list of one", () => ["token-ana"]],
+      ["an empty list", () => []],
+      ["an object", () => ({ x: "token-ana" })],
+      ["an object without a prototype", () => Object.assign(Object.create(null), { x: "token-ana" })],
+      ["a number", () => 7],
+      ["a number that is none", () => Number.NaN],
+      ["a boolean", () => false],
+    ])("takes what a client can make of a parameter for malformed, not for a fault: %s", async (_what, token) => {
+      const { service, client } = await startAuth();
+      for (const make of [face.requireAuth, face.optionalAuth]) {
+        const { status, text } = await get(face, [make({ client, token: token as () => string })]);
+
+        expect([status, JSON.parse(text).code]).toEqual([400, "invalid_request"]);
+        expect(text).not.toContain("token-ana");
+      }
+      expect(service.calls.total).toBe(0);
+    });
+
     test("leaves a token source that throws, or returns no text, to the framework", async () => {
       const { client } = await startAuth();
       const thrower = () => {
@@ -121,7 +141,7 @@ describe.each(faces)("in $name", (face) => {
       };
 
       const thrown = await get(face, [face.requireAuth({ client, token: thrower })]);
-      const wrong = await get(face, [face.requireAuth({ client, token: () => 7 as unknown as string })]);
+      const wrong = await get(face, [face.requireAuth({ client, token: (() => () => "a") as never })]);
 
       expect([thrown.status, thrown.body]).toEqual([500, { thrown: "no session store" }]);
       expect([wrong.status, wrong.body.thrown]).toEqual([500, expect.stringContaining("`token`")]);
