@@ -1,7 +1,7 @@
 import { ConfigError, show } from "../auth/config-error.js";
 import { AuthError } from "../auth/errors.js";
 import { SettingReader } from "../auth/setting-reader.js";
-import { headerOf, type RequestLike } from "./request.js";
+import { headerOf, type MaybeHeaded } from "./request.js";
 
 export interface CookieTokenOptions {
   /** Other origins whose pages may send the cookie with unsafe methods: `"https://app.example.com"`. Default: none. */
@@ -11,7 +11,8 @@ export interface CookieTokenOptions {
 const SAFE_METHODS: readonly (string | undefined)[] = ["GET", "HEAD", "OPTIONS"];
 
 /**
- * A token source that reads a cookie: `requireAuth({ token: cookieToken("session") })`.
+ * A token source that reads a cookie: `requireAuth({ token: cookieToken("session") })`. Its value is decoded once
+ * (`decodeURIComponent`); what cannot be decoded, and a second cookie of the name with another value, is `invalid_request`.
  *
  * Browsers send cookies with requests that other sites make. On unsafe methods, and on WebSocket upgrades, a request that a browser
  * marks as coming from another origin is refused with `cross_site`, by the rules of Go's `http.CrossOriginProtection`:
@@ -22,14 +23,18 @@ const SAFE_METHODS: readonly (string | undefined)[] = ["GET", "HEAD", "OPTIONS"]
 export function cookieToken(
   name: string,
   options: CookieTokenOptions = {},
-): (request: RequestLike) => string | undefined {
+): (request: MaybeHeaded) => string | undefined {
   if (typeof name !== "string" || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) {
     throw new ConfigError([{ name: "cookieToken(name)", value: show(name), expected: "the name of a cookie" }]);
   }
   const trusted = new Set(readTrustedOrigins(options).map(parseOrigin));
   return (request) => {
-    const token = readCookie(headerOf(request, "cookie"), name);
-    if (token !== undefined && isCrossOrigin(request, trusted)) throw new AuthError("cross_site");
+    const values = cookieValues(headerOf(request, "cookie"), name);
+    if (values.every((value) => value === "")) return undefined;
+    if (isCrossOrigin(request, trusted)) throw new AuthError("cross_site");
+    const [token, ...others] = values.map(decode);
+    // A second one may have been planted by a neighbouring domain: which one is ours cannot be told.
+    if (others.some((other) => other !== token)) throw new AuthError("invalid_request");
     return token;
   };
 }
@@ -42,18 +47,25 @@ function readTrustedOrigins(options: CookieTokenOptions): readonly string[] {
   return origins ?? [];
 }
 
-function readCookie(header: string | undefined, name: string): string | undefined {
-  let found: string | undefined;
+/** The value of each cookie of the name, without its quotes. */
+function cookieValues(header: string | undefined, name: string): readonly string[] {
+  const values: string[] = [];
   for (const pair of header?.split(";") ?? []) {
     const equals = pair.indexOf("=");
     if (equals < 0 || withoutBlanks(pair.slice(0, equals)) !== name) continue;
     const value = withoutBlanks(pair.slice(equals + 1));
-    const unquoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
-    // A second one may have been planted by a neighbouring domain: which one is ours cannot be told.
-    if (found !== undefined && found !== unquoted) throw new AuthError("invalid_request");
-    found = unquoted;
+    values.push(value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value);
   }
-  return found === "" ? undefined : found;
+  return values;
+}
+
+/** Once, as `res.cookie()` of Express encodes it: what is left then is looked at as any token is. */
+function decode(value: string): string {
+  try {
+    return value.includes("%") ? decodeURIComponent(value) : value;
+  } catch {
+    throw new AuthError("invalid_request");
+  }
 }
 
 /** Without spaces and tabs at its ends (RFC 6265 §5.2). `trim` takes what a browser takes for a part of the name: another cookie's. */
@@ -69,7 +81,7 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
-function isCrossOrigin(request: RequestLike, trusted: ReadonlySet<string>): boolean {
+function isCrossOrigin(request: MaybeHeaded, trusted: ReadonlySet<string>): boolean {
   const upgrades = headerOf(request, "upgrade") !== undefined; // a GET, but what follows is not safe
   if (SAFE_METHODS.includes(request.method) && !upgrades) return false;
   const origin = headerOf(request, "origin");

@@ -1,5 +1,8 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { bearerToken, type CookieTokenOptions, cookieToken } from "../../src/index.js";
+import express from "express";
+import express4 from "express4";
+import request from "supertest";
+import { bearerToken, type CookieTokenOptions, cookieToken, requireAuth } from "../../src/index.js";
 import { express5Face, type FaceOptions, faces } from "./faces.js";
 import { closeAll, startAuth } from "./fixture.js";
 import { listenRaw } from "./raw-request.js";
@@ -66,7 +69,15 @@ describe("the rules for tokens hold for cookies: malformed is", () => {
     ["a comma", ["Cookie: session=ab,c"]],
     ["= in the middle", ["Cookie: session=a=b"]],
     ["one quote", ['Cookie: session="abc']],
-    ["a percent escape", ["Cookie: session=abc%3D"]],
+    ["what cannot be decoded", ["Cookie: session=abc%"]],
+    ["what cannot be decoded to text", ["Cookie: session=abc%ff"]],
+    ["a percent sign that is encoded twice", ["Cookie: session=abc%253D"]],
+    ["an encoded space", ["Cookie: session=ab%20c"]],
+    ["an encoded line end", ["Cookie: session=abc%0d%0a"]],
+    ["an encoded comma", ["Cookie: session=ab%2Cc"]],
+    ["an encoded quote", ["Cookie: session=%22abc%22"]],
+    ["a second cookie that is another when it is decoded", ["Cookie: session=abc%3D; session=abc%3D%3D"]],
+    ["a second cookie that cannot be decoded", ["Cookie: session=abc; session=%"]],
     ["a byte that is not ASCII", ["Cookie: session=ab\xe9c"]],
     ["a no-break space before the value", ["Cookie: session=\xa0abc"]],
     ["a no-break space after the value", ["Cookie: session=abc\xa0; a=b"]],
@@ -93,6 +104,53 @@ describe("the rules for tokens hold for cookies: malformed is", () => {
     service.allow(token, { id: "bea" });
 
     expect((await send({ headers: [`Cookie: session=${token}`] })).status).toBe(200);
+  });
+});
+
+describe("a cookie is decoded once", () => {
+  test.each([
+    ["%61bc", "abc"],
+    ["abc%3D%3d", "abc=="],
+    ["a%2Bb%2Fc%3D", "a+b/c="],
+    ["a+b", "a+b"],
+    ['"abc%3D"', "abc="],
+    ["abc%3D; session=abc=", "abc="],
+    ["%61bc; session=a%62c; session=abc", "abc"],
+  ])("%s is %s", async (cookie, token) => {
+    const { service, send } = await openDoor();
+    service.allow(token, { id: "bea" });
+
+    const { status, body } = await send({ headers: [`Cookie: other=%; session=${cookie}`] });
+
+    expect([status, JSON.parse(body).user?.id]).toEqual([200, "bea"]);
+  });
+
+  test.each([
+    ["Express 5", express],
+    ["Express 4", express4],
+  ])("so that what res.cookie() of %s writes is read", async (_name, create) => {
+    const token = "v1/a+b/c==";
+    const { client } = await startAuth({ users: { [token]: { id: "ana" } } });
+    const app = create();
+    app.get("/login", (_req, res) => {
+      res.cookie("session", token).end();
+    });
+    app.get("/", requireAuth({ client, token: cookieToken("session") }), (req, res) => {
+      res.end(req.user?.id);
+    });
+    const agent = request.agent(app);
+    await agent.get("/login");
+
+    const { status, text } = await agent.get("/").buffer(true);
+
+    expect([status, text]).toEqual([200, "ana"]);
+  });
+
+  test.each(faces)("in $name, before the token rules", async (face) => {
+    const { send } = await openDoor({}, face);
+
+    expect((await send({ headers: ["Cookie: session=%61bc"] })).status).toBe(200);
+    expect((await send({ headers: ["Cookie: session=%"] })).status).toBe(400);
   });
 });
 
@@ -166,6 +224,15 @@ describe("from another site", () => {
     const response = await send({ line: "POST / HTTP/1.1", headers: crossSite });
 
     expect(JSON.parse(response.body)).toMatchObject({ code: "missing_token" });
+  });
+
+  test("a POST request with a cookie that is malformed is cross-site first", async () => {
+    const { send } = await openDoor();
+    for (const cookie of ["session=%", "session=abc; session=def", "session=; session=abc"]) {
+      const response = await send({ line: "POST / HTTP/1.1", headers: [`Cookie: ${cookie}`, ...crossSite] });
+
+      expect(JSON.parse(response.body)).toMatchObject({ code: "cross_site" });
+    }
   });
 
   test("optionalAuth does not let the cookie through either", async () => {
