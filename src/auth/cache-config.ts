@@ -1,7 +1,7 @@
 import type { SharedStore } from "../cache/shared-tier.js";
 import type { CacheOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
-import { type GrpcConfig, type RestConfig, withoutUserInfo } from "./upstream-config.js";
+import type { GrpcConfig, RestConfig } from "./upstream-config.js";
 
 export interface CacheConfig {
   readonly maxEntries: number;
@@ -21,6 +21,8 @@ export interface CacheConfig {
 }
 
 const MIN_SECRET_BYTES = 32;
+const ENCODED =
+  ", as redis://user:…@host:port/number with user and password encoded: # as %23, / as %2F, ? as %3F, @ as %40, % as %25";
 
 export function readCache(
   read: SettingReader,
@@ -43,16 +45,11 @@ export function readCache(
     "namespace",
     "secret",
   ]);
-  const redisUrl = read.url("cache.redisUrl", options.redisUrl, ["redis:", "rediss:"]);
+  const redisUrl = read.url("cache.redisUrl", options.redisUrl, ["redis:", "rediss:"], { hint: ENCODED });
   if (redisUrl !== undefined && !isRedisUrl(redisUrl)) {
-    read.problem("cache.redisUrl", redisUrl, "redis://host:port/number, its user and password encoded");
+    read.urlProblem("cache.redisUrl", redisUrl, `a URL${ENCODED}`);
   }
-  const store = read.optional(
-    "cache.store",
-    options.store,
-    isStore,
-    "a Keyv, or anything with its get, set and delete",
-  );
+  const store = read.hidden("cache.store", options.store, isStore, "a Keyv, or anything with its get, set and delete");
   if (store && redisUrl) read.problem("cache.store", store, "either cache.store or cache.redisUrl");
   const namespace = read.optional("cache.namespace", options.namespace, isText, "a string that is not empty");
   if ((store || redisUrl) && grpc?.transport && namespace === undefined) {
@@ -104,6 +101,15 @@ function isRedisUrl(url: string): boolean {
     return false;
   }
   return /^\/?\d*$/.test(pathname);
+}
+
+/** A URL as it is compared: a password may change, and could be guessed from the names of keys. */
+function withoutUserInfo(url: string | undefined): string | undefined {
+  if (url === undefined || !URL.canParse(url)) return undefined;
+  const compared = new URL(url);
+  compared.username = "";
+  compared.password = "";
+  return compared.href;
 }
 
 function isStore(store: SharedStore): boolean {

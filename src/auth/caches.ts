@@ -12,8 +12,8 @@ import type { AuthClientStatus } from "./client.js";
 import type { Config } from "./config.js";
 import type { Events } from "./events.js";
 import type { UserRef } from "./model.js";
+import { shownUrl } from "./shown-url.js";
 import type { StringLists } from "./string-lists.js";
-import { withoutUserInfo } from "./upstream-config.js";
 
 type CacheOf<K> = K extends Kind<infer Q, infer V, infer P, infer R> ? TieredCache<Q, V, P, R> : never;
 
@@ -86,8 +86,8 @@ function connectShared({ cache, clock, logger }: Config, events: Events): { shar
     clock,
     keyring: createKeyring({ identity: cache.identity, secrets: cache.secrets }),
     onTransition: (available, error) => {
-      const name =
-        cache.redisUrl === undefined ? "the shared cache" : `the shared cache ${withoutUserInfo(cache.redisUrl)}`;
+      const url = shownUrl(cache.redisUrl);
+      const name = url === undefined ? "the shared cache" : `the shared cache ${url}`;
       const reason = available ? undefined : errorCode(error);
       if (available) logger.info(`portero: ${name} is back`);
       else logger.warn(`portero: ${name} cannot be reached${reason ? ` (${reason})` : ""}: going on without it`);

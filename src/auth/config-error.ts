@@ -1,3 +1,5 @@
+import { showUrl } from "./shown-url.js";
+
 /** One setting that cannot be used. */
 export interface ConfigProblem {
   /** The option's path (`grpc.timeoutMs`) or the variable's name (`AUTH_GRPC_TIMEOUT`). */
@@ -55,8 +57,8 @@ export function show(value: unknown): string {
   }
 }
 
-/** What stands before an `@` is the user-info of a URL, or of what was meant to be one. */
+/** What looks like a URL, or like a part of one, is shown as one. */
 function showString(value: string): string {
-  const shown = value.includes("@") ? `…${value.slice(value.lastIndexOf("@"))}` : value;
-  return JSON.stringify(shown.length > 80 ? `${shown.slice(0, 79)}…` : shown);
+  if (/:\/\/|@/.test(value)) return showUrl(value);
+  return JSON.stringify(value.length > 80 ? `${value.slice(0, 79)}…` : value);
 }

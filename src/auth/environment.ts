@@ -1,6 +1,8 @@
 import { type ConfigProblem, show } from "./config-error.js";
 import type { AuthClientOptions } from "./options.js";
 import type { Origins, SettingOrigin } from "./setting-reader.js";
+import { showUrl } from "./shown-url.js";
+import { DEFAULT_GRPC_PORT } from "./upstream-config.js";
 
 /** The options that come from variables, by path. */
 const VARIABLES = {
@@ -12,7 +14,7 @@ const VARIABLES = {
   deadlineMs: { name: "AUTH_DEADLINE", seconds: true },
 } as const;
 
-const DEFAULT_GRPC_PORT = "50051";
+const HOST_ALONE = "a host name or an IP address alone: a port goes into AUTH_GRPC_PORT, a URL into AUTH_GRPC_URL";
 
 /** What is known of options that were read from an environment. */
 interface Environment {
@@ -74,9 +76,9 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
     const port = variable("AUTH_GRPC_PORT") ?? DEFAULT_GRPC_PORT;
     origins["grpc.url"] = { name: "AUTH_GRPC_HOST", value: host };
     const hostOk = /^(\[[\da-f:.]+\]|[\w.-]+|[\da-f]*:[\da-f:.]+)$/i.test(host);
-    if (!hostOk) problems.push({ name: "AUTH_GRPC_HOST", value: show(host), expected: "a host name or an IP address" });
+    if (!hostOk) problems.push({ name: "AUTH_GRPC_HOST", value: showUrl(host), expected: HOST_ALONE });
     const portOk = /^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535;
-    if (!portOk) problems.push({ name: "AUTH_GRPC_PORT", value: show(port), expected: "a port from 1 to 65535" });
+    if (!portOk) problems.push({ name: "AUTH_GRPC_PORT", value: showPort(port), expected: "a port from 1 to 65535" });
     const authority = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
     return hostOk && portOk ? `http://${authority}:${port}` : undefined;
   };
@@ -111,4 +113,9 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
     });
   }
   return Object.assign(options, { [ENVIRONMENT]: { origins, problems, spare } });
+}
+
+/** A number, or the URL that Kubernetes puts into such a variable. */
+function showPort(port: string): string {
+  return /^[\d+.-]{1,12}$/.test(port) ? show(port) : showUrl(port);
 }

@@ -14,7 +14,8 @@ import { withRetry } from "../transport/retry.js";
 import { withTimeout } from "../transport/timeout.js";
 import type { Config } from "./config.js";
 import type { Events } from "./events.js";
-import { type GrpcConfig, type RestConfig, withoutUserInfo } from "./upstream-config.js";
+import { shownUrl } from "./shown-url.js";
+import type { GrpcConfig, RestConfig } from "./upstream-config.js";
 
 /** When a client is made, REST is probably not needed yet; a second later its HTTP client is loaded, in case it will be. */
 const WARM_AFTER_MS = 1000;
@@ -106,7 +107,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     { timeoutMs }: { timeoutMs: number },
     beforeProbe?: () => void,
   ): Route {
-    const shown = withoutUserInfo(url) ?? "the transport given";
+    const shown = url === undefined ? "the transport given" : (shownUrl(url) ?? "its URL (not shown)");
     const failures = new FailureWatch((reason) =>
       config.logger.warn(`portero: ${upstream} has not answered so far: ${shown} is ${reason}`),
     );
@@ -136,7 +137,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
 
 /** An upstream's state, as plain data. */
 export function statusOf({ url, breaker }: Leg) {
-  const shown = withoutUserInfo(url);
+  const shown = shownUrl(url);
   return {
     ...(shown !== undefined && { url: shown }),
     breaker: breaker.state,

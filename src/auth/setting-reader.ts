@@ -1,5 +1,7 @@
 import { ConfigError, type ConfigProblem, show } from "./config-error.js";
+import { meantUrl } from "./meant-url.js";
 import { nearest } from "./nearest.js";
+import { showUrl } from "./shown-url.js";
 
 /** The variable that a setting was read from, so that a mistake is named as its author knows it. */
 export interface SettingOrigin {
@@ -32,6 +34,11 @@ export class SettingReader {
   /** For values that must not be shown; what is shown in their place. */
   secretProblem(path: string, expected: string, value = "something else (not shown)"): void {
     this.#problems.push({ name: this.#origins[path]?.name ?? path, value, expected });
+  }
+
+  /** For what should be a URL: of one, no more is shown than can be no secret; of what is none, nothing. */
+  urlProblem(path: string, value: unknown, expected: string): void {
+    this.secretProblem(path, expected, typeof value === "string" ? showUrl(value) : show(value));
   }
 
   throwIfAny(): void {
@@ -95,14 +102,25 @@ export class SettingReader {
     return fallback;
   }
 
-  /** A URL with one of these protocols (`"http:"`), or `undefined` where it is missing or wrong. */
-  url(path: string, value: string | undefined, protocols: readonly string[]): string | undefined {
+  /**
+   * A URL with one of these protocols (`"http:"`), or `undefined` where it is missing or wrong.
+   *
+   * @param hint what else must be said of such a URL
+   */
+  url(
+    path: string,
+    value: string | undefined,
+    protocols: readonly string[],
+    { hint = "", defaultPort }: { hint?: string; defaultPort?: string } = {},
+  ): string | undefined {
     if (value === undefined) return undefined;
     // The URL class drops or mends what nobody writes on purpose: spaces, controls, backslashes.
     const clean = typeof value === "string" && /^[^\s\p{Cc}\\]+$/u.test(value) && URL.canParse(value);
     const url = clean ? new URL(value) : undefined;
     if (url && protocols.includes(url.protocol) && url.hostname !== "" && !value?.includes("#")) return value;
-    this.problem(path, value, `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
+    const meant = meantUrl(value, protocols, defaultPort);
+    const expected = `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`;
+    this.urlProblem(path, value, `${expected}${meant ? `: write ${meant}` : hint}`);
     return undefined;
   }
 
@@ -110,6 +128,13 @@ export class SettingReader {
   optional<T>(path: string, value: T | undefined, accepts: (value: T) => boolean, expected: string): T | undefined {
     if (value === undefined || accepts(value)) return value;
     this.problem(path, value, expected);
+    return undefined;
+  }
+
+  /** The same for what can hold a secret where it is wrong: a whole URL in the place of a path, or of a store. */
+  hidden<T>(path: string, value: T | undefined, accepts: (value: T) => boolean, expected: string): T | undefined {
+    if (value === undefined || accepts(value)) return value;
+    this.secretProblem(path, expected, typeof value === "string" ? "a string (not shown)" : show(value));
     return undefined;
   }
 }

@@ -28,13 +28,14 @@ export interface RestConfig extends UpstreamConfig {
 
 /** No call is waited for longer; what is longer was meant in another unit. */
 export const MAX_TIMEOUT_MS = 300_000;
+export const DEFAULT_GRPC_PORT = "50051";
 const TLS_KEYS = ["ca", "cert", "key"] as const;
 const HTTP = ["http:", "https:"] as const;
 
 export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): GrpcConfig | undefined {
   if (!given) return undefined;
   const options = read.section("grpc", given, ["url", "timeoutMs", "tls", "interceptors", "transport"]);
-  const url = readBase(read, "grpc.url", options.url);
+  const url = readBase(read, "grpc.url", options.url, DEFAULT_GRPC_PORT);
   if (options.transport && options.url !== undefined) {
     read.problem("grpc.transport", options.transport, "either grpc.url or grpc.transport");
   } else if (!options.transport && options.url === undefined) read.problem("grpc.url", undefined, "a URL");
@@ -49,7 +50,7 @@ export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): G
         (interceptors) => Array.isArray(interceptors) && interceptors.every((each) => typeof each === "function"),
         "an array of Connect interceptors",
       ) ?? [],
-    transport: read.optional(
+    transport: read.hidden(
       "grpc.transport",
       options.transport,
       (transport) => typeof transport?.unary === "function",
@@ -72,9 +73,14 @@ export function readRest(read: SettingReader, given: RestOptions | undefined): R
 }
 
 /** A URL that paths are appended to: behind a query they would be a part of it. */
-function readBase(read: SettingReader, path: string, given: string | undefined): string | undefined {
-  const url = read.url(path, given, HTTP);
-  if (url?.includes("?")) read.problem(path, url, "a URL without a query");
+function readBase(
+  read: SettingReader,
+  path: string,
+  given: string | undefined,
+  defaultPort?: string,
+): string | undefined {
+  const url = read.url(path, given, HTTP, { ...(defaultPort !== undefined && { defaultPort }) });
+  if (url?.includes("?")) read.urlProblem(path, url, "a URL without a query");
   return url;
 }
 
@@ -84,7 +90,7 @@ function readPaths(read: SettingReader, given: Partial<RestPaths> | undefined): 
   const paths = { ...DEFAULT_REST_PATHS };
   for (const key of keys) {
     const placeholder = DEFAULT_REST_PATHS[key].match(/\{\w+\}/)?.[0] ?? "";
-    const path = read.optional(
+    const path = read.hidden(
       `rest.paths.${key}`,
       options[key],
       (value) => typeof value === "string" && value.startsWith("/") && value.includes(placeholder),
@@ -154,13 +160,4 @@ export function readDeadline(
   const deadlineMs = read.duration("deadlineMs", given, sum, min, Math.max(MAX_TIMEOUT_MS, min));
   const share = given === undefined ? 1 : Math.min(1, deadlineMs / (sum || 1));
   return { deadlineMs, shareOf: (timeoutMs: number) => timeoutMs * share };
-}
-
-/** A URL as it may be shown and compared. */
-export function withoutUserInfo(url: string | undefined): string | undefined {
-  if (url === undefined || !URL.canParse(url)) return undefined;
-  const shown = new URL(url);
-  shown.username = "";
-  shown.password = "";
-  return shown.href;
 }

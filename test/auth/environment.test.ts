@@ -51,11 +51,8 @@ describe("From the environment", () => {
   });
 
   test.each([
-    ["AUTH_GRPC_URL", "auth:50051"],
     ["AUTH_GRPC_URL", "ftp://auth"],
-    ["AUTH_GRPC_URL", "http://"],
-    ["AUTH_REST_URL", "auth"],
-    ["AUTH_REST_URL", "http://auth/?a=1"],
+    ["AUTH_REST_URL", "ftp://auth:2121/base"],
     ["AUTH_GRPC_TIMEOUT", "1s"],
     ["AUTH_GRPC_TIMEOUT", "0"],
     ["AUTH_GRPC_TIMEOUT", "0.019"],
@@ -78,10 +75,38 @@ describe("From the environment", () => {
     ["AUTH_DEADLINE", "0.059"],
     ["AUTH_DEADLINE", "301"],
     ["REDIS_URL", "http://cache:6379"],
-    ["REDIS_URL", "cache:6379"],
   ])("%s=%s is an error that names the variable, its value and what is expected", (name, value) => {
     const problems = problemsOf({ ...BOTH, [name]: value });
     expect(problems).toEqual([{ name, value: JSON.stringify(value), expected: expect.stringMatching(/\w/) }]);
+  });
+
+  test.each([
+    ["AUTH_GRPC_URL", "auth:50051"],
+    ["AUTH_GRPC_URL", "http://"],
+    ["AUTH_REST_URL", "auth"],
+    ["REDIS_URL", "cache:6379"],
+    ["REDIS_URL", "redis://default:letmein"],
+  ])("%s=%s is no URL, and is not shown", (name, value) => {
+    const problems = problemsOf({ ...BOTH, [name]: value });
+    const shown = "something that is no URL (not shown)";
+    expect(problems).toEqual([{ name, value: shown, expected: expect.stringMatching(/\w/) }]);
+  });
+
+  test.each([
+    ["AUTH_REST_URL", "https://auth:8443/base?api_key=hunter2", '"https://auth:8443/base"'],
+    ["AUTH_REST_URL", "https://auth/#hunter2", '"https://auth/"'],
+    ["AUTH_GRPC_URL", "http://auth:50051?key=hunter2", '"http://auth:50051"'],
+    ["AUTH_GRPC_URL", "ftp://hunter2@auth:50051", '"ftp://…@auth:50051"'],
+    ["REDIS_URL", "http://:hunter2@cache:6379/1?x=hunter2", '"http://…@cache:6379/1"'],
+    ["REDIS_URL", "redis://:hunter2%zz@cache/2", '"redis://…@cache/2"'],
+    ["REDIS_URL", "redis://cache/hunter2", '"redis://cache/…"'],
+    ["AUTH_GRPC_PORT", "tcp://10.0.0.1:50051", '"tcp://10.0.0.1:50051"'],
+    ["AUTH_GRPC_PORT", "70000", '"70000"'],
+    ["AUTH_GRPC_PORT", "hunter2", "something that is no URL (not shown)"],
+    ["AUTH_GRPC_TIMEOUT", "redis://:hunter2@cache", '"redis://…@cache"'],
+  ])("of %s=%s, scheme, host, port and path are shown", (name, value, shown) => {
+    const base = name === "AUTH_GRPC_PORT" ? { AUTH_GRPC_HOST: "auth" } : BOTH;
+    expect(problemsOf({ ...base, [name]: value })).toMatchObject([{ name, value: shown }]);
   });
 
   test("times are expected in the unit that the variable counts in", () => {
@@ -116,7 +141,7 @@ describe("From the environment", () => {
 
   test("everything that is wrong is named at once", () => {
     const wrong = {
-      AUTH_GRPC_URL: "nonsense",
+      AUTH_GRPC_URL: "file://auth",
       AUTH_GRPC_TIMEOUT: "soon",
       AUTH_REST_URL: "ftp://auth",
       AUTH_REST_TIMEOUT: "later",

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { readConfig } from "../../src/auth/config.js";
-import { ConfigError } from "../../src/client.js";
+import { ConfigError, optionsFromEnv } from "../../src/client.js";
 import { byHost, GOOD, read, VARIABLES, value } from "./environments.js";
 import { runs } from "./runs.js";
 
@@ -26,6 +26,87 @@ describe("A ConfigError", () => {
       }),
       runs(4000),
     );
+  });
+
+  test("shows no part of a secret in any setting that should be a URL, from the environment or from code, however it is spelt", () => {
+    const letters = fc.constantFrom(..."jkqvxzJKQVXZ23456789"); // no words are made of them
+    const sign = fc.constantFrom(..."!$%&*+-.,;=?/#@~:|^");
+    const hidden = fc
+      .tuple(
+        fc.string({ unit: letters, minLength: 4, maxLength: 12 }),
+        fc.array(fc.tuple(sign, letters), { maxLength: 6 }),
+      )
+      .filter(([start]) => /^[a-z]/i.test(start))
+      .map(([start, rest]) => ({ start: `${start}~`, written: `Z${start}~${rest.flat().join("")}` }));
+    const spelling = fc.constantFrom<(text: string) => string>(
+      (text) => `user:${text}@auth`,
+      (text) => `:${text}@auth:6379/1`,
+      (text) => `default:${text}`,
+      (text) => `default:${text}/0`,
+      (text) => `user:1234#${text}@auth`,
+      (text) => `user:1234/${text}@auth`,
+      (text) => `user:p@ss/${text}@auth`,
+      (text) => `user:p@ss?${text}@auth`,
+      (text) => `user:p@ss#${text}`,
+      (text) => `default%3A${text}%40auth`,
+      (text) => `auth/?api_key=${text}`,
+      (text) => `auth?api_key=${text}`,
+      (text) => `auth:8001/base#${text}`,
+      (text) => `auth/&api_key=${text}`,
+      (text) => `auth/;key=${text}`,
+      (text) => `auth/%3Fapi_key=${text}`,
+      (text) => `auth, http://user:${text}@auth`,
+      (text) => `auth:${text}`,
+      (text) => `[${text}]`,
+      (text) => `auth\n${text}`,
+      (text) => `auth\\${text}`,
+    );
+    const schemes = [
+      "http://",
+      "https://",
+      "redis://",
+      "rediss://",
+      "grpc://",
+      "ftp://",
+      "http:",
+      "http:///",
+      "",
+      "dns:///",
+    ];
+    const names = ["AUTH_GRPC_URL", "AUTH_REST_URL", "REDIS_URL", "AUTH_GRPC_HOST", "grpc.url", "rest.url"] as const;
+    const coded = ["cache.redisUrl", "rest.paths.organization", "cache.store"] as const;
+    const outcomeOf = (name: (typeof names)[number] | (typeof coded)[number], text: string) => {
+      const variables = { ...GOOD, AUTH_DEADLINE: undefined };
+      if (!name.includes(".")) return read({ ...(name === "AUTH_GRPC_HOST" ? byHost(GOOD) : GOOD), [name]: text });
+      const { cache: _cache, ...options } = optionsFromEnv(variables);
+      const [section = "", ...path] = name.split(".");
+      const value = path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), text);
+      const given = { ...options, rest: { url: "http://auth" }, [section]: value };
+      if (name === "rest.paths.organization") given.rest = { url: "http://auth", ...(value as object) };
+      try {
+        return readConfig(given as never);
+      } catch (error) {
+        return error as Error;
+      }
+    };
+    let errors = 0;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...names, ...coded),
+        fc.constantFrom(...schemes),
+        hidden,
+        spelling,
+        (name, scheme, { start, written }, spell) => {
+          const outcome = outcomeOf(name, scheme + spell(written));
+          if (!(outcome instanceof ConfigError)) return;
+          errors++;
+          const shown = JSON.stringify([outcome.message, outcome.problems]);
+          for (let at = 0; at + 4 <= start.length; at++) expect(shown).not.toContain(start.slice(at, at + 4));
+        },
+      ),
+      runs(6000),
+    );
+    expect(errors).toBeGreaterThan(100);
   });
 
   test("never shows the cache's secret, good or bad, whatever else is wrong", () => {

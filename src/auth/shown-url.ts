@@ -1,0 +1,47 @@
+/** What of a URL may be shown: nobody writes a password there. */
+export interface ShownUrl {
+  /** With its colon. */
+  readonly protocol: string;
+  /** With the port, unless that is the scheme's own. */
+  readonly host: string;
+  /** `/…` where it holds more than plain segments: an `&api_key=` behind a wrong sign is a path. */
+  readonly path: string;
+  readonly hasUserInfo: boolean;
+}
+
+const PARTS = /^[a-z][a-z\d+.-]*:\/\/([^\s\p{Cc}\\/?#]+)([^\s\p{Cc}\\]*)$/iu;
+const PLAIN_HOST = /^([\w.-]+|\[[\da-f:.]+\])$/i;
+const PLAIN_PATH = /^[\w.~/-]*$/;
+/** The number of a database. */
+const REDIS_PATH = /^\/?\d*$/;
+
+/**
+ * Takes a URL apart; `undefined` for what is none, and for one whose host cannot be told for certain: behind an `@` past the authority,
+ * or a `#` behind user-info, stands a password that was not encoded.
+ */
+export function takeApart(value: unknown): ShownUrl | undefined {
+  const [, authority = "", rest = ""] = (typeof value === "string" && PARTS.exec(value)) || [];
+  const hasUserInfo = authority.includes("@");
+  if (authority === "" || rest.includes("@") || (hasUserInfo && rest.includes("#"))) return undefined;
+  if (!URL.canParse(value as string)) return undefined;
+  const { protocol, host, hostname, pathname } = new URL(value as string);
+  if (!PLAIN_HOST.test(hostname)) return undefined;
+  const isPlain = (protocol.startsWith("redis") ? REDIS_PATH : PLAIN_PATH).test(pathname);
+  return { protocol, host, path: isPlain ? pathname : "/…", hasUserInfo };
+}
+
+/** Scheme, host, port and path of a URL, for log lines and `status()`. */
+export function shownUrl(url: string | undefined): string | undefined {
+  const parts = takeApart(url);
+  return parts && `${parts.protocol}//${parts.host}${parts.path}`;
+}
+
+/** The same for the value of a setting that should be a URL; of what is none, nothing. */
+export function showUrl(value: unknown): string {
+  const parts = takeApart(value);
+  if (!parts) return value === "" ? '""' : "something that is no URL (not shown)";
+  const { protocol, host, path, hasUserInfo } = parts;
+  const isBare = path === "/" && !/:\/\/[^/]*\//.test(String(value));
+  const shown = `${protocol}//${hasUserInfo ? "…@" : ""}${host}${isBare ? "" : path}`;
+  return JSON.stringify(shown.length > 80 ? `${shown.slice(0, 79)}…` : shown);
+}

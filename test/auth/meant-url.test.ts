@@ -1,0 +1,56 @@
+import { expect, test } from "@jest/globals";
+import { readConfig } from "../../src/auth/config.js";
+import { ConfigError, optionsFromEnv } from "../../src/client.js";
+
+function expectedOf(env: Record<string, string>): string | undefined {
+  try {
+    readConfig(optionsFromEnv({ AUTH_REST_URL: "http://auth", ...env }));
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems[0]?.expected;
+    throw error;
+  }
+  throw new Error("no ConfigError");
+}
+
+test.each([
+  ["AUTH_GRPC_URL", "grpc://auth:50051", "http://auth:50051"],
+  ["AUTH_GRPC_URL", "grpc://auth", "http://auth:50051"],
+  ["AUTH_GRPC_URL", "grpcs://auth.example.com", "https://auth.example.com"],
+  ["AUTH_GRPC_URL", "GRPC://auth:50051/", "http://auth:50051"],
+  ["AUTH_GRPC_URL", "dns:///auth:50051", "http://auth:50051"],
+  ["AUTH_GRPC_URL", "dns://10.0.0.2:53/auth:50051", "http://auth:50051"],
+  ["AUTH_GRPC_URL", "dns:auth:50051", "http://auth:50051"],
+  ["AUTH_GRPC_URL", "auth:50051", "http://auth:50051"],
+  ["AUTH_GRPC_URL", "10.0.0.1:50051", "http://10.0.0.1:50051"],
+  ["AUTH_GRPC_URL", "[::1]:50051", "http://[::1]:50051"],
+  ["AUTH_GRPC_URL", "tcp://auth:50051", "http://auth:50051"],
+  ["AUTH_GRPC_URL", "grpc://service:hunter2@auth:50051?x=1", "http://auth:50051"],
+  ["AUTH_REST_URL", "ws://auth:8001/base", "http://auth:8001/base"],
+  ["AUTH_REST_URL", "wss://auth/base", "https://auth/base"],
+  ["AUTH_REST_URL", "auth:8001", "http://auth:8001"],
+  ["REDIS_URL", "cache:6379", "redis://cache:6379"],
+  ["REDIS_URL", "http://cache:6379", "redis://cache:6379"],
+  ["REDIS_URL", "https://cache:6380/1", "rediss://cache:6380/1"],
+  ["REDIS_URL", "redis+tls://:hunter2@cache", "rediss://cache"],
+  ["REDIS_URL", "valkey://cache:6379", "redis://cache:6379"],
+])("%s=%s gets the URL to write: %s", (name, value, url) => {
+  expect(expectedOf({ [name]: value })).toMatch(new RegExp(`: write ${url.replace(/[[\]]/g, "\\$&")}$`));
+});
+
+test.each([
+  ["AUTH_GRPC_URL", "auth"],
+  ["AUTH_GRPC_URL", "ftp://auth"],
+  ["AUTH_GRPC_URL", "default:hunter2"],
+  ["AUTH_REST_URL", "auth:99999"],
+  ["AUTH_REST_URL", "grpc://user:1234/hunter2@auth"],
+  ["REDIS_URL", "redis://default:hunter2"],
+])("%s=%s gets none: nobody can tell what was meant", (name, value) => {
+  expect(expectedOf({ [name]: value })).not.toMatch(/write|hunter2/);
+});
+
+test.each(["redis://default:hunter2", "redis://:p#hunter2@cache", "redis://:100%@cache"])(
+  "REDIS_URL=%s is told how signs are written in a password",
+  (url) => {
+    expect(expectedOf({ REDIS_URL: url })).toMatch(/# as %23/);
+  },
+);
