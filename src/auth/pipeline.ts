@@ -1,5 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import { CircuitBreaker } from "../runtime/circuit-breaker.js";
+import { againIfUnprocessed } from "../transport/again.js";
 import { withBreaker } from "../transport/breaker.js";
 import { watchingCredential } from "../transport/credential-watch.js";
 import { withCredentials } from "../transport/credentials.js";
@@ -47,7 +48,7 @@ export const networkUpstreams: UpstreamFactories = { grpc: createGrpcUpstream, r
 
 /**
  * The order of the stages, said once:
- * `limit( credentials( retry( failover( breaker( timeout( grpc ) ), breaker( timeout( rest ) ) ) ) ) )`
+ * `limit( credentials( retry( failover( breaker( timeout( again( grpc ) ) ), breaker( timeout( again( rest ) ) ) ) ) ) )`
  */
 export function createPipeline(config: Config, events: Events, make: UpstreamFactories = networkUpstreams): Pipeline {
   const { clock, random, headers } = config;
@@ -126,10 +127,12 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
         events.emit("breaker", { upstream, from, to });
       },
     });
-    const watched = watchingCredential(failures.watch(withTimeout(transport, upstream, clock)), () =>
-      config.logger.error(
-        `portero: ${upstream} refuses this service's own credentials on look-ups; see the option "headers"`,
-      ),
+    const watched = watchingCredential(
+      failures.watch(withTimeout(againIfUnprocessed(transport), upstream, clock)),
+      () =>
+        config.logger.error(
+          `portero: ${upstream} refuses this service's own credentials on look-ups; see the option "headers"`,
+        ),
     );
     return { upstream, breaker, timeoutMs, transport: withBreaker(watched, breaker, { upstream, timeoutMs }) };
   }

@@ -22,29 +22,39 @@ export interface Admission {
   readonly probe: boolean;
   succeeded(): void;
   failed(): void;
+  /**
+   * It failed by an event that ends many calls at once, such as the reset of their connection: counts only if the call began after the
+   * last counted failure was known.
+   */
+  fellWithOthers(): void;
   /** The call says nothing about the upstream: it was cancelled, or had no fair chance. A probe's place becomes free again. */
   inconclusive(): void;
 }
+
+type Result = "succeeded" | "failed" | "fell with others" | "inconclusive";
 
 type State =
   | { readonly name: "closed"; readonly failures: number[] }
   | { readonly name: "open"; readonly until: number }
   | { readonly name: "half-open"; probing: boolean };
 
-type Tell = (admitted: State, result: "succeeded" | "failed" | "inconclusive") => void;
+type Tell = (call: OneCall, result: Result) => void;
 
 /** Leave for one call, under the state that it was given in. */
 class OneCall implements Admission {
-  readonly #admitted: State;
+  readonly admitted: State;
+  /** How many failures had been counted when it began. */
+  readonly countedBefore: number;
   #tell: Tell | undefined;
 
-  constructor(admitted: State, tell: Tell) {
-    this.#admitted = admitted;
+  constructor(admitted: State, countedBefore: number, tell: Tell) {
+    this.admitted = admitted;
+    this.countedBefore = countedBefore;
     this.#tell = tell;
   }
 
   get probe(): boolean {
-    return this.#admitted.name === "half-open";
+    return this.admitted.name === "half-open";
   }
 
   succeeded(): void {
@@ -55,15 +65,19 @@ class OneCall implements Admission {
     this.#end("failed");
   }
 
+  fellWithOthers(): void {
+    this.#end("fell with others");
+  }
+
   inconclusive(): void {
     this.#end("inconclusive");
   }
 
   /** The first result counts. */
-  #end(result: Parameters<Tell>[1]): void {
+  #end(result: Result): void {
     const tell = this.#tell;
     this.#tell = undefined;
-    tell?.(this.#admitted, result);
+    tell?.(this, result);
   }
 }
 
@@ -76,6 +90,8 @@ class OneCall implements Admission {
 export class CircuitBreaker {
   readonly #options: CircuitBreakerOptions;
   #state: State = { name: "closed", failures: [] };
+  /** Failures counted so far, whatever became of them. */
+  #counted = 0;
 
   constructor(options: CircuitBreakerOptions) {
     this.#options = options;
@@ -109,10 +125,10 @@ export class CircuitBreaker {
     // The probe's place is taken before anybody hears of it: a listener may ask at once.
     if (this.#state.name === "open") this.#moveTo({ name: "half-open", probing: true });
     else if (this.#state.name === "half-open") this.#state.probing = true;
-    return new OneCall(this.#state, this.#tell);
+    return new OneCall(this.#state, this.#counted, this.#tell);
   }
 
-  readonly #tell: Tell = (admitted, result) => {
+  readonly #tell: Tell = ({ admitted, countedBefore }, result) => {
     // Identity is enough: each transition makes a new state, so a result that began under another one is late.
     if (this.#state !== admitted) return;
     switch (result) {
@@ -120,14 +136,23 @@ export class CircuitBreaker {
         if (admitted.name === "closed") admitted.failures.length = 0;
         else this.#moveTo({ name: "closed", failures: [] });
         break;
+      case "fell with others":
+        if (countedBefore === this.#counted) this.#failed(admitted);
+        else if (admitted.name === "half-open") admitted.probing = false;
+        break;
       case "failed":
-        if (admitted.name === "closed") this.#countFailure(admitted.failures);
-        else this.#open();
+        this.#failed(admitted);
         break;
       case "inconclusive":
         if (admitted.name === "half-open") admitted.probing = false;
     }
   };
+
+  #failed(admitted: State): void {
+    this.#counted++;
+    if (admitted.name === "closed") this.#countFailure(admitted.failures);
+    else this.#open();
+  }
 
   #countFailure(failures: number[]): void {
     const recent = this.#recent(failures);

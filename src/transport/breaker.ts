@@ -36,8 +36,11 @@ function tell(admission: Admission, error: UpstreamError, fair: boolean): void {
   switch (error.failure) {
     case "refused":
       return admission.succeeded();
+    case "busy":
+      return admission.inconclusive(); // the answer of a live upstream, which a stranger can provoke
     case "unreachable":
-      return error.timedOut && !fair ? admission.inconclusive() : admission.failed();
+      if (error.cutOff || (error.timedOut && !fair)) return admission.inconclusive();
+      return error.network && !error.timedOut ? admission.fellWithOthers() : admission.failed();
     case "broken":
       if (error.healthy) return admission.succeeded();
       // Anyone who finds a token that makes the service throw could open the last way to it: REST is never blamed for that.

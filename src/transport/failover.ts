@@ -4,7 +4,14 @@ import type { CircuitBreaker } from "../runtime/circuit-breaker.js";
 import type { Clock } from "../runtime/clock.js";
 import { operationOf } from "./answer.js";
 import { beginTry, MIN_TRY_MS, setAnsweredBy, timeLeftMs } from "./call-context.js";
-import { breakerOpen, type Operation, UnavailableError, type Upstream, UpstreamError } from "./outcome.js";
+import {
+  breakerOpen,
+  type Failure,
+  type Operation,
+  UnavailableError,
+  type Upstream,
+  UpstreamError,
+} from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
 
 /** One upstream, behind its breaker. */
@@ -18,8 +25,8 @@ export interface Route {
 /** A question went to the second upstream. */
 export interface Fallback {
   readonly operation: Operation;
-  /** What the first one did: its breaker was not closed, it was out of reach, or its answer was none. */
-  readonly reason: "open" | "unreachable" | "broken";
+  /** What the first one did: its breaker was not closed, it was out of reach or busy, or its answer was none. */
+  readonly reason: "open" | "unreachable" | "busy" | "broken";
 }
 
 export interface FailoverOptions {
@@ -54,7 +61,7 @@ export function failover(first: Route, second: Route | undefined, { clock, onFal
       return await attempt(first, call, Math.min(first.timeoutMs, Math.ceil(timeLeftMs(call.context, clock) * share)));
     } catch (error) {
       if (!couldNotTell(error)) throw error;
-      return settleBy(error, fallBack(error.failure === "broken" ? "broken" : "unreachable"));
+      return settleBy(error, fallBack(error.failure));
     }
   });
 
@@ -122,6 +129,6 @@ function giveUp(error: unknown): never {
   throw new UnavailableError([error]);
 }
 
-function couldNotTell(error: unknown): error is UpstreamError {
+function couldNotTell(error: unknown): error is UpstreamError & { failure: Exclude<Failure, "refused"> } {
   return error instanceof UpstreamError && error.failure !== "refused";
 }

@@ -136,10 +136,12 @@ function toUpstreamError(
       return new UpstreamError("grpc", "broken", detail, { credentialRefused: true });
     }
   }
+  if (code === Code.ResourceExhausted && believesGrpcStatus(error)) return new UpstreamError("grpc", "busy", detail);
   if (isOversized(error)) return new UpstreamError("grpc", "broken", "answer too large");
   const systemCode = systemErrorCode(error);
   if (UNREACHABLE.includes(code) || systemCode !== undefined) {
-    return new UpstreamError("grpc", "unreachable", systemCode ?? detail, { timedOut: isTimeout(error) });
+    const network = !believesGrpcStatus(error);
+    return new UpstreamError("grpc", "unreachable", systemCode ?? detail, { timedOut: isTimeout(error), network });
   }
   return new UpstreamError("grpc", "broken", detail);
 }

@@ -8,13 +8,20 @@ export type Operation = "VerifyToken" | "GetUserPermissions" | "GetUserLocals" |
  * How a call that brought no answer ended:
  * - `refused`: a verdict. Final; the upstream is healthy.
  * - `unreachable`: nobody could tell. Falls back, may be retried, counts against the upstream.
+ * - `busy`: a live upstream has no room for this call. Falls back, may be retried after its `Retry-After`, counts nothing.
  * - `broken`: an answer that is none. Falls back, is never retried; whether it counts is for the failover to say.
  */
-export type Failure = "refused" | "unreachable" | "broken";
+export type Failure = "refused" | "unreachable" | "busy" | "broken";
 
 export interface UpstreamErrorOptions {
   /** It ran into its timeout. */
   timedOut?: boolean;
+  /** The network failed, the upstream said nothing: one such event can end many calls at once, and counts once. */
+  network?: boolean;
+  /** The upstream certainly did not process the call: it may be asked again at once, on another connection (RFC 9113 §8.7). */
+  unprocessed?: boolean;
+  /** Our own replacement of the connection cut it off: it says nothing about the upstream. */
+  cutOff?: boolean;
   /** The upstream asked to be left alone for this many milliseconds. */
   retryAfterMs?: number;
   /** The upstream does not have the operation, but is well: counts as a success (UNIMPLEMENTED). */
@@ -34,6 +41,9 @@ export interface UpstreamErrorOptions {
 export class UpstreamError extends Error {
   override readonly name = "UpstreamError";
   readonly timedOut: boolean;
+  readonly network: boolean;
+  readonly unprocessed: boolean;
+  readonly cutOff: boolean;
   readonly retryAfterMs: number | undefined;
   readonly healthy: boolean;
   readonly credentialRefused: boolean;
@@ -53,6 +63,9 @@ export class UpstreamError extends Error {
   ) {
     super(`${upstream === "grpc" ? "gRPC" : "REST"}: ${failure} (${detail})`);
     this.timedOut = options.timedOut ?? false;
+    this.network = options.network ?? false;
+    this.unprocessed = options.unprocessed ?? false;
+    this.cutOff = options.cutOff ?? false;
     this.retryAfterMs = options.retryAfterMs;
     this.healthy = options.healthy ?? false;
     this.credentialRefused = options.credentialRefused ?? false;
@@ -73,9 +86,9 @@ export class UnavailableError extends Error {
     super(failures.map((failure) => failure.message).join("; ") || "no upstream could be asked");
   }
 
-  /** Whether asking again can help: one upstream was asked and out of reach, not merely talking nonsense. */
+  /** Whether asking again can help: one upstream was asked and out of reach or busy, not merely talking nonsense. */
   get retryable(): boolean {
-    return this.failures.some((failure) => failure.failure === "unreachable" && !failure.notAsked);
+    return this.failures.some(({ failure, notAsked }) => failure !== "broken" && !notAsked);
   }
 
   /** The shortest time after which one of the upstreams may answer again, in milliseconds: what to tell our own caller. */

@@ -5,7 +5,8 @@ import { UpstreamError } from "./outcome.js";
 const TOKEN_REFUSALS: readonly number[] = [401, 403, 400, 422];
 const LOOKUP_REFUSALS: readonly number[] = [404, 400, 422];
 const CREDENTIAL_REFUSALS: readonly number[] = [401, 403];
-const UNREACHABLE: readonly number[] = [408, 429, 502, 503, 504];
+const BUSY: readonly number[] = [408, 429];
+const UNREACHABLE: readonly number[] = [502, 503, 504];
 
 /** Codes that tell of something else than HTTP, or of a request that could not be written. A body that ends early is the network's. */
 const NOT_HTTP = /^(HPE_|ERR_INVALID_|ERR_UNESCAPED_|ERR_HTTP_(?!CONTENT_LENGTH_MISMATCH))/;
@@ -23,8 +24,9 @@ export function fromHttpStatus(
   const detail = `HTTP ${status}`;
   const lookup = isLookup(method);
   if ((lookup ? LOOKUP_REFUSALS : TOKEN_REFUSALS).includes(status)) return new UpstreamError("rest", "refused", detail);
-  if (UNREACHABLE.includes(status)) {
-    return new UpstreamError("rest", "unreachable", detail, { retryAfterMs: parseRetryAfter(retryAfter, now) });
+  if (BUSY.includes(status) || UNREACHABLE.includes(status)) {
+    const failure = BUSY.includes(status) ? "busy" : "unreachable";
+    return new UpstreamError("rest", failure, detail, { retryAfterMs: parseRetryAfter(retryAfter, now) });
   }
   return new UpstreamError("rest", "broken", detail, {
     credentialRefused: lookup && CREDENTIAL_REFUSALS.includes(status),
@@ -37,7 +39,7 @@ export function fromNetworkError(error: unknown): UpstreamError {
   const detail = typeof code === "string" ? code : typeof name === "string" ? name : "unknown";
   // Not HTTP at all, or a request that we could not even write: asking again would bring the same.
   if (NOT_HTTP.test(detail)) return new UpstreamError("rest", "broken", detail);
-  return new UpstreamError("rest", "unreachable", detail, { timedOut: name === "TimeoutError" });
+  return new UpstreamError("rest", "unreachable", detail, { timedOut: name === "TimeoutError", network: true });
 }
 
 /** `Retry-After` in milliseconds from now: whole seconds or a date (RFC 9110 §10.2.3). At most {@link MAX_RETRY_AFTER_MS}. */
