@@ -137,8 +137,7 @@ export class CircuitBreaker {
         else this.#moveTo({ name: "closed", failures: [] });
         break;
       case "fell with others":
-        if (countedBefore === this.#counted) this.#failed(admitted);
-        else if (admitted.name === "half-open") admitted.probing = false;
+        if (countedBefore === this.#counted) this.#failed(admitted); // a probe always does: nothing else is counted meanwhile
         break;
       case "failed":
         this.#failed(admitted);

@@ -40,7 +40,8 @@ function tell(admission: Admission, error: UpstreamError, fair: boolean): void {
       return admission.inconclusive(); // the answer of a live upstream, which a stranger can provoke
     case "unreachable":
       if (error.cutOff || (error.timedOut && !fair)) return admission.inconclusive();
-      return error.network && !error.timedOut ? admission.fellWithOthers() : admission.failed();
+      if (error.timedOut) return admission.failed();
+      return error.network || error.unprocessed ? admission.fellWithOthers() : admission.failed();
     case "broken":
       if (error.healthy) return admission.succeeded();
       // Anyone who finds a token that makes the service throw could open the last way to it: REST is never blamed for that.

@@ -96,6 +96,34 @@ describe("closed", () => {
     expect(seen()).toEqual({ ...OPEN, moves: [OPENED] });
   });
 
+  test("what falls with others counts once for all that had begun before the failure was known", () => {
+    const { admitted, seen } = createBreaker();
+    const admissions = Array.from({ length: THRESHOLD * 2 }, admitted);
+    for (const admission of admissions) admission.fellWithOthers();
+    expect(seen()).toEqual({ ...CLOSED, failures: 1, moves: [] });
+    for (let failures = 2; failures < THRESHOLD; failures++) admitted().fellWithOthers();
+    expect(seen()).toEqual({ ...CLOSED, failures: THRESHOLD - 1, moves: [] });
+    admitted().fellWithOthers();
+    expect(seen()).toEqual({ ...OPEN, moves: [OPENED] });
+  });
+
+  test("what falls with others does not count after a failure of another kind that it did not know of", () => {
+    const { admitted, fail, seen } = createBreaker();
+    const before = admitted();
+    fail(1);
+    before.fellWithOthers();
+    expect(seen()).toEqual({ ...CLOSED, failures: 1, moves: [] });
+  });
+
+  test("an answer in between makes it no new event", () => {
+    const { admitted, seen } = createBreaker();
+    const [first, second] = [admitted(), admitted()];
+    first.fellWithOthers();
+    admitted().succeeded();
+    second.fellWithOthers();
+    expect(seen()).toEqual({ ...CLOSED, moves: [] });
+  });
+
   test("a result that is told twice counts once", () => {
     const { admitted, seen } = createBreaker();
     const admission = admitted();
@@ -121,7 +149,7 @@ describe("open", () => {
     expect(seen()).toEqual({ ...RECOVERED, moves: [OPENED] });
   });
 
-  test.each(["succeeded", "failed", "inconclusive"] as const)(
+  test.each(["succeeded", "failed", "fellWithOthers", "inconclusive"] as const)(
     "a late result (%s) of a call that began while it was closed changes nothing",
     async (result) => {
       const { admitted, clock, fail, seen } = createBreaker();
@@ -162,6 +190,12 @@ describe("half-open", () => {
     expect(seen()).toMatchObject({ state: "closed", failures: THRESHOLD - 1 });
   });
 
+  test("a probe that falls with others opens it again", async () => {
+    const { admitted, seen } = await recovered();
+    admitted().fellWithOthers();
+    expect(seen()).toEqual({ ...OPEN, moves: [OPENED, HALF_OPENED, OPENED_AGAIN] });
+  });
+
   test("a probe that fails opens it for another recovery time", async () => {
     const { breaker, admitted, clock, seen } = await recovered();
     const probe = admitted();
@@ -193,7 +227,7 @@ describe("half-open", () => {
     expect(seen()).toEqual({ ...RECOVERED, moves: [OPENED, HALF_OPENED] });
   });
 
-  test.each(["succeeded", "failed", "inconclusive"] as const)(
+  test.each(["succeeded", "failed", "fellWithOthers", "inconclusive"] as const)(
     "a late result (%s) of a call that began while it was closed neither decides nor frees the probe's place",
     async (result) => {
       const { admitted, clock, fail, seen } = createBreaker();
@@ -208,7 +242,7 @@ describe("half-open", () => {
     },
   );
 
-  test.each(["succeeded", "failed", "inconclusive"] as const)(
+  test.each(["succeeded", "failed", "fellWithOthers", "inconclusive"] as const)(
     "and neither does it (%s) after the breaker has closed again",
     async (result) => {
       const { admitted, clock, fail, seen } = createBreaker();

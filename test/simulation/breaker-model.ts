@@ -6,9 +6,12 @@ export interface BreakerRules {
   readonly recoveryMs: number;
 }
 
-/** Leave to call, and which epoch it was given in: each transition begins a new one. */
+/** Leave to call. */
 export interface Ticket {
+  /** Which it was given in: each transition begins a new one. */
   readonly epoch: number;
+  /** The failure that was counted last when it was given. */
+  readonly lastCounted: object | undefined;
 }
 
 export interface Transition {
@@ -25,6 +28,7 @@ export class BreakerModel {
   readonly transitions: Transition[] = [];
   readonly #rules: BreakerRules;
   #failedAt: number[] = [];
+  #lastCounted: object | undefined;
   #isProbeOut = false;
 
   constructor(rules: BreakerRules) {
@@ -60,7 +64,7 @@ export class BreakerModel {
   admit(now: number): Ticket {
     if (this.#stored === "open") this.#move("half-open", now);
     if (this.#stored === "half-open") this.#isProbeOut = true;
-    return { epoch: this.transitions.length };
+    return { epoch: this.transitions.length, lastCounted: this.#lastCounted };
   }
 
   succeed(ticket: Ticket, now: number): void {
@@ -71,9 +75,16 @@ export class BreakerModel {
 
   fail(ticket: Ticket, now: number): void {
     if (ticket.epoch !== this.transitions.length) return;
+    this.#lastCounted = {};
     if (this.#stored === "half-open") return this.#move("open", now);
     this.#failedAt = [...this.#counted(now), now];
     if (this.#failedAt.length >= this.#rules.failureThreshold) this.#move("open", now);
+  }
+
+  /** The network failed it. What began before the last counted failure was known fell with it, or by what it told of. */
+  fall(ticket: Ticket, now: number): void {
+    if (ticket.lastCounted === this.#lastCounted) this.fail(ticket, now);
+    else this.saysNothing(ticket);
   }
 
   saysNothing(ticket: Ticket): void {

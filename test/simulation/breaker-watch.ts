@@ -80,10 +80,12 @@ export class BreakerWatch {
         this.#tell(attempt, "succeed");
         break;
       case "abandoned":
+      case "busy":
         this.#tell(attempt, "saysNothing");
         break;
       case "unreachable":
-        this.#tell(attempt, result.timedOut && !this.#wasFair(attempt) ? "saysNothing" : "fail");
+        if (result.network) this.#tell(attempt, "fall");
+        else this.#tell(attempt, result.timedOut && !this.#wasFair(attempt) ? "saysNothing" : "fail");
         break;
       case "broken":
         if (result.healthy) this.#tell(attempt, "succeed");
@@ -133,7 +135,7 @@ export class BreakerWatch {
     }
   }
 
-  #tell(attempt: Try, verdict: "succeed" | "fail" | "saysNothing"): void {
+  #tell(attempt: Try, verdict: "succeed" | "fail" | "fall" | "saysNothing"): void {
     const ticket = this.#tickets.get(attempt);
     if (!ticket) return;
     this.#tickets.delete(attempt);

@@ -9,7 +9,7 @@ import {
 import type { Judgement } from "./authority.js";
 import type { Random } from "./random.js";
 import type { AnswerBody, Question } from "./records.js";
-import { broken, type Fault, type Reply, thrown, timedOut, unreachable } from "./reply.js";
+import { broken, busy, cut, type Fault, type Reply, thrown, timedOut, unreachable } from "./reply.js";
 
 const TOKEN_REFUSALS = [Code.Unauthenticated, Code.InvalidArgument, Code.NotFound, Code.PermissionDenied];
 const LOOKUP_REFUSALS = [Code.InvalidArgument, Code.NotFound];
@@ -38,28 +38,22 @@ export function grpcFault(random: Random, question: Question, fault: Fault): Rep
   const isToken = question.operation === "VerifyToken";
   switch (fault) {
     case "unreachable":
+      if (random.chance(0.4)) {
+        return { meaning: unreachable, ending: thrown(status(random.pick([Code.Unavailable, Code.Canceled]))) };
+      }
       return {
-        meaning: unreachable,
+        meaning: cut,
         ending: thrown(
           random.pick([
-            () => status(Code.Unavailable),
-            () => status(Code.Canceled),
-            () => new ConnectError("HTTP 503", Code.Unavailable),
             () => caused(Code.Unavailable, "ECONNREFUSED"),
             () => caused(Code.Internal, "ECONNRESET"),
             () => caused(Code.Canceled, "ERR_HTTP2_STREAM_ERROR"),
+            () => new ConnectError("http/2 stream closed with error code ENHANCE_YOUR_CALM", Code.ResourceExhausted),
           ])(),
         ),
       };
     case "busy":
-      return {
-        meaning: unreachable,
-        ending: thrown(
-          random.chance(0.5)
-            ? status(Code.ResourceExhausted)
-            : new ConnectError("http/2 stream closed with error code ENHANCE_YOUR_CALM", Code.ResourceExhausted),
-        ),
-      };
+      return { meaning: busy, ending: thrown(status(Code.ResourceExhausted)) };
     case "timeout":
       return { meaning: timedOut, ending: thrown(status(Code.DeadlineExceeded)) };
     case "credential":

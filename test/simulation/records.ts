@@ -43,7 +43,15 @@ export type RefusalReason = "invalid_token" | "inactive_user" | "lookup_refused"
 export type TryResult =
   | { readonly kind: "answer"; readonly answer: Answer }
   | { readonly kind: "refused"; readonly reason: RefusalReason; readonly lookedAt: number }
-  | { readonly kind: "unreachable"; readonly timedOut: boolean; readonly retryAfterMs?: number }
+  /** With `network` the upstream said nothing: what ended the call can have ended others with it. */
+  | {
+      readonly kind: "unreachable";
+      readonly timedOut: boolean;
+      readonly network: boolean;
+      readonly retryAfterMs?: number;
+    }
+  /** A live upstream has no room for it. */
+  | { readonly kind: "busy"; readonly retryAfterMs?: number }
   | { readonly kind: "broken"; readonly healthy: boolean }
   /** Cut off by us, and not for its time: it says nothing. */
   | { readonly kind: "abandoned" };

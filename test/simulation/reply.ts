@@ -8,7 +8,7 @@ export interface Reply {
   readonly meaning:
     | { readonly kind: "answer"; readonly body: AnswerBody }
     | { readonly kind: "refused"; readonly reason: RefusalReason }
-    | Extract<TryResult, { kind: "unreachable" | "broken" }>;
+    | Extract<TryResult, { kind: "unreachable" | "busy" | "broken" }>;
 }
 
 /** The ways in which an upstream fails. `truth` is none. */
@@ -22,5 +22,8 @@ export function thrown(error: unknown): () => never {
 }
 
 export const broken = { kind: "broken", healthy: false } as const;
-export const unreachable = { kind: "unreachable", timedOut: false } as const;
-export const timedOut = { kind: "unreachable", timedOut: true } as const;
+export const busy = { kind: "busy" } as const;
+/** The upstream, or what stands in front of it, says so itself. */
+export const unreachable = { kind: "unreachable", timedOut: false, network: false } as const;
+export const cut = { kind: "unreachable", timedOut: false, network: true } as const;
+export const timedOut = { kind: "unreachable", timedOut: true, network: false } as const;

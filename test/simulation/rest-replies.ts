@@ -6,7 +6,7 @@ import { fromHttpStatus, fromNetworkError } from "../../src/transport/rest-outco
 import type { Judgement } from "./authority.js";
 import type { Random } from "./random.js";
 import type { AnswerBody, Question } from "./records.js";
-import { broken, type Fault, type Reply, thrown, timedOut, unreachable } from "./reply.js";
+import { broken, busy, cut, type Fault, type Reply, thrown, timedOut, unreachable } from "./reply.js";
 
 const METHODS = {
   VerifyToken: AuthService.method.verifyToken,
@@ -44,14 +44,15 @@ export function restFault(random: Random, question: Question, fault: Fault): Rep
     case "unreachable":
       if (random.chance(0.5)) {
         const code = random.pick(["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "EPIPE"]);
-        return { meaning: unreachable, ending: thrown(fromNetworkError({ name: "RequestError", code })) };
+        return { meaning: cut, ending: thrown(fromNetworkError({ name: "RequestError", code })) };
       }
-      return { meaning: unreachable, ending: status(question, random.pick([408, 502, 503, 504])) };
+      return { meaning: unreachable, ending: status(question, random.pick([502, 503, 504])) };
     case "busy": {
       const seconds = random.pick([0, 1, 1, 3, 30]);
+      const [code, meaning] = random.pick([[408, busy] as const, [429, busy] as const, [503, unreachable] as const]);
       return {
-        meaning: { ...unreachable, retryAfterMs: seconds * 1000 },
-        ending: status(question, random.pick([429, 503]), String(seconds)),
+        meaning: { ...meaning, retryAfterMs: seconds * 1000 },
+        ending: status(question, code, String(seconds)),
       };
     }
     case "timeout":

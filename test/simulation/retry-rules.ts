@@ -47,14 +47,14 @@ export class RetryRules {
     const tries = triesIn(previous);
     if (verdict || tries.some(({ ended }) => !ended)) return this.#violate("a retry, though the first try is not over");
     if (rounds.length >= attempts) this.#violate(`${rounds.length + 1} tries, and ${attempts} are allowed`);
-    if (!tries.some(({ result }) => result?.kind === "unreachable")) {
-      this.#violate("a retry, though no upstream was out of reach");
+    if (!tries.some(({ result }) => result?.kind === "unreachable" || result?.kind === "busy")) {
+      this.#violate("a retry, though no upstream was out of reach or busy");
     }
     if (previous.whyNotFollowed) this.#violate(`a retry, though ${previous.whyNotFollowed}`);
     const ended = Math.max(...tries.map(({ ended }) => ended!.at));
     const asked = Math.max(
       0,
-      ...tries.map(({ result }) => (result?.kind === "unreachable" && result.retryAfterMs) || 0),
+      ...tries.map(({ result }) => (result && "retryAfterMs" in result && result.retryAfterMs) || 0),
     );
     const ceiling = Math.max(asked, Math.min(maxDelayMs, initialDelayMs * 2 ** (rounds.length - 1)));
     if (at < ended + asked) this.#violate(`a retry after ${at - ended} ms, and ${asked} were asked for`);

@@ -8,7 +8,7 @@ import type { Authority } from "./authority.js";
 import { grpcFault, grpcTruth } from "./grpc-replies.js";
 import type { Random } from "./random.js";
 import type { Question, Try, TryResult } from "./records.js";
-import type { Reply } from "./reply.js";
+import { type Reply, timedOut } from "./reply.js";
 import { restFault, restTruth } from "./rest-replies.js";
 import type { VirtualClock } from "./virtual-clock.js";
 import { drawPlan, type Plan, type Weather } from "./weather.js";
@@ -56,13 +56,13 @@ export function simulatedUpstream(options: SimulatedUpstreamOptions): Transport 
         if (!attempt.ended) observer.ended(attempt, result);
       };
       signal?.addEventListener("abort", () => {
-        end(isTimeout(signal.reason) ? { kind: "unreachable", timedOut: true } : { kind: "abandoned" });
+        end(isTimeout(signal.reason) ? timedOut : { kind: "abandoned" });
         if (plan.obeys) reject(signal.reason);
       });
       if (plan.obeys && timeoutMs !== undefined && plan.latencyMs > timeoutMs) {
         // Timers of the machine are whole milliseconds: one may fire a little before ours.
         clock.after(timeoutMs - random.ms(0, 0.5), () => {
-          end({ kind: "unreachable", timedOut: true });
+          end(timedOut);
           reject(ownTimeout());
         });
         return;

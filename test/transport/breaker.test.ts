@@ -49,6 +49,18 @@ describe("what the breaker is told", () => {
     { name: "a time-out without a timeout of its own is a failure", behaviour: TIMED_OUT, counted: 2 },
     { name: "a time-out of a short try says nothing", behaviour: TIMED_OUT, counted: 1, call: SHORT },
     { name: "out of reach in a short try is a failure", behaviour: UNREACHABLE, counted: 2, call: SHORT },
+    { name: "busy says nothing", behaviour: failure("grpc", "busy"), counted: 1 },
+    { name: "busy of REST says nothing", behaviour: failure("rest", "busy", { retryAfterMs: 1000 }), counted: 1 },
+    {
+      name: "a connection that was lost after the last failure is one",
+      behaviour: failure("grpc", "unreachable", { network: true }),
+      counted: 2,
+    },
+    {
+      name: "a call that our own replacement of the connection cut off says nothing",
+      behaviour: failure("grpc", "unreachable", { network: true, cutOff: true }),
+      counted: 1,
+    },
     { name: "nonsense of REST says nothing", behaviour: failure("rest", "broken"), counted: 1 },
     { name: "a fault of our own says nothing", behaviour: new TypeError("a bug"), counted: 1 },
     {
@@ -74,6 +86,36 @@ describe("what the breaker is told", () => {
       (error as UpstreamError).settle?.(guilty);
       expect(breaker.failures).toBe(expected);
     }
+  });
+});
+
+describe("calls that were under way at once", () => {
+  async function allFail(error: UpstreamError) {
+    const { upstream, breaker, start, turn } = create();
+    for (let call = 0; call < 10; call++) start("hold");
+    await turn();
+    for (const { fail } of upstream.held) fail(error);
+    await turn();
+    return { breaker, start, turn };
+  }
+
+  test.each([
+    ["the network failed", failure("grpc", "unreachable", { network: true })],
+    ["nothing was processed, twice", failure("grpc", "unreachable", { unprocessed: true })],
+  ])("are one failure where %s, and the next call may be another", async (_name, error) => {
+    const { breaker, start, turn } = await allFail(error);
+    expect([breaker.state, breaker.failures]).toEqual(["closed", 1]);
+    start(error);
+    await turn();
+    expect(breaker.failures).toBe(2);
+  });
+
+  test.each([
+    ["the upstream said so to each", UNREACHABLE],
+    ["each ran into its timeout", TIMED_OUT],
+  ])("are as many failures where %s", async (_name, error) => {
+    const { breaker } = await allFail(error);
+    expect(breaker.state).toBe("open");
   });
 });
 

@@ -56,6 +56,20 @@ test.each(ROWS.filter(({ outcome }) => outcome === "unreachable"))(
   },
 );
 
+test.each(ROWS.filter(({ outcome }) => outcome === "busy"))(
+  "$name to a look-up: REST answers and nothing counts; alone it is retried",
+  async ({ reply }) => {
+    const { grpc, rest, client, alone } = await start(reply);
+    expect(await client.getUserPermissions(ANA)).toEqual(["read"]);
+    expect([grpc.requests.length, rest.calls.GetUserPermissions]).toEqual([1, 1]);
+    expect(client.status().grpc?.failures).toBe(0);
+
+    await expect(alone.getUserPermissions(ANA)).rejects.toMatchObject({ code: "auth_unavailable" });
+    expect(grpc.requests).toHaveLength(1 + 2);
+    expect(alone.status().grpc?.failures).toBe(0);
+  },
+);
+
 test.each(ROWS.filter(({ outcome }) => outcome === "broken"))(
   "$name to a look-up: REST answers, therefore it counts; alone it is neither retried nor counted",
   async ({ reply }) => {

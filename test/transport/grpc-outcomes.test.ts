@@ -11,6 +11,7 @@ const opened = closedAfterEach();
 const ROWS = [...TOKEN_STATUS_ROWS, ...PROXY_ROWS, ...MALFORMED_ROWS, ...CUT_ROWS];
 const refused = ROWS.filter(({ outcome }) => outcome === "refused");
 const unreachable = ROWS.filter(({ outcome }) => outcome === "unreachable");
+const busy = ROWS.filter(({ outcome }) => outcome === "busy");
 const broken = ROWS.filter(({ outcome }) => outcome === "broken");
 const unimplemented = ROWS.filter(({ outcome }) => outcome === "unimplemented");
 
@@ -83,6 +84,25 @@ describe("unreachable gRPC", () => {
     expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 2 });
     await expect(ask()).rejects.toMatchObject({ code: "auth_unavailable" });
     expect(grpc.requests).toHaveLength(4);
+  });
+});
+
+describe("busy gRPC", () => {
+  test.each(busy)("$name: REST answers, and nothing moves the breaker", async ({ reply }) => {
+    const { grpc, rest, client, ask } = await withRest(reply);
+    expect(await ask()).toMatchObject({ user: { id: "ana" }, source: "rest" });
+    expect(await ask()).toMatchObject({ user: { id: "ana" }, source: "process" });
+    expect([grpc.requests.length, rest.calls.VerifyToken]).toEqual([1, 1]);
+    expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 1 });
+  });
+
+  test.each(busy)("$name: alone it is retried, neither counted nor remembered", async ({ reply }) => {
+    const { grpc, client, ask } = await grpcAlone(reply);
+    await expect(ask()).rejects.toMatchObject({ code: "auth_unavailable", status: 503 });
+    expect(grpc.requests).toHaveLength(2);
+    await expect(ask()).rejects.toMatchObject({ code: "auth_unavailable" });
+    expect(grpc.requests).toHaveLength(4);
+    expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 0 });
   });
 });
 

@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import * as reply from "./grpc-replies.js";
 
 /** What the contract makes of a reply. `unimplemented` is broken, but a success for the breaker. */
-export type GrpcOutcome = "refused" | "unreachable" | "broken" | "unimplemented";
+export type GrpcOutcome = "refused" | "unreachable" | "busy" | "broken" | "unimplemented";
 
 export interface GrpcRow {
   readonly name: string;
@@ -22,7 +22,7 @@ const TOKEN_OUTCOMES: Readonly<Record<number, GrpcOutcome>> = {
   [Code.NotFound]: "refused",
   [Code.AlreadyExists]: "broken",
   [Code.PermissionDenied]: "refused",
-  [Code.ResourceExhausted]: "unreachable",
+  [Code.ResourceExhausted]: "busy",
   [Code.FailedPrecondition]: "broken",
   [Code.Aborted]: "broken",
   [Code.OutOfRange]: "broken",

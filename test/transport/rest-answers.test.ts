@@ -149,6 +149,7 @@ describe("the status of a look-up", () => {
     const expected = {
       refused: { code: "lookup_refused", requests: 1, failures: 0 },
       unreachable: { code: "auth_unavailable", requests: 2, failures: 2 },
+      busy: { code: "auth_unavailable", requests: 2, failures: 0 },
       broken: { code: "auth_unavailable", requests: 1, failures: 0 },
     }[outcome];
     await expect(client.getUserPermissions(REF)).rejects.toMatchObject({ code: expected.code });

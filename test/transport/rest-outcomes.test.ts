@@ -148,6 +148,27 @@ describe("unreachable REST", () => {
   });
 });
 
+describe("busy REST", () => {
+  test.each(rows("busy"))("$name: retried, neither counted nor remembered", async ({ reply: busy }) => {
+    const { rest, client, ask } = await restAlone(reply.status(503));
+    await ask().catch(() => undefined);
+    rest.reply = busy;
+    rest.requests.length = 0;
+    await expect(ask()).rejects.toMatchObject({ code: "auth_unavailable", status: 503 });
+    expect(rest.requests).toHaveLength(2);
+    await expect(ask()).rejects.toMatchObject({ code: "auth_unavailable" });
+    expect(rest.requests).toHaveLength(4);
+    expect(client.status().rest).toMatchObject({ breaker: "closed", failures: 2 }); // those from before
+  });
+
+  test.each(rows("busy"))("$name as the fallback: both are asked again, and nobody is blamed", async ({ reply }) => {
+    const { rest, grpc, client, ask } = await asFallback(reply);
+    await expect(ask()).rejects.toMatchObject({ code: "auth_unavailable" });
+    expect([grpc.calls.total, rest.requests.length]).toEqual([2, 2]);
+    expect(client.status()).toMatchObject({ grpc: { failures: 0 }, rest: { failures: 0 } });
+  });
+});
+
 describe("broken REST", () => {
   test.each(rows("broken"))("$name: an outage, neither retried nor counted nor remembered", async ({ reply }) => {
     const { rest, client, ask } = await restAlone(reply);

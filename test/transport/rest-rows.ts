@@ -1,7 +1,7 @@
 import * as zlib from "node:zlib";
 import * as reply from "./rest-replies.js";
 
-export type RestOutcome = "refused" | "unreachable" | "broken";
+export type RestOutcome = "refused" | "unreachable" | "busy" | "broken";
 
 export interface RestRow {
   readonly name: string;
@@ -15,19 +15,22 @@ function statusRows(outcome: RestOutcome, ...codes: number[]): readonly RestRow[
   return codes.map((code) => ({ name: `HTTP ${code}`, reply: reply.status(code), outcome }));
 }
 
-const UNREACHABLE_STATUSES = statusRows("unreachable", 408, 429, 502, 503, 504);
+const UNREACHABLE_STATUSES = statusRows("unreachable", 502, 503, 504);
+const BUSY_STATUSES = statusRows("busy", 408, 429);
 const NEVER_AN_ANSWER = [201, 202, 203, 204, 206, 300, 301, 302, 303, 304, 307, 308];
 const NEVER_A_VERDICT = [402, 405, 406, 409, 410, 413, 415, 418, 451, 500, 501, 505, 511];
 
 export const TOKEN_STATUS_ROWS: readonly RestRow[] = [
   ...statusRows("refused", 400, 401, 403, 422),
   ...UNREACHABLE_STATUSES,
+  ...BUSY_STATUSES,
   ...statusRows("broken", 404, ...NEVER_AN_ANSWER, ...NEVER_A_VERDICT),
 ];
 
 export const LOOKUP_STATUS_ROWS: readonly RestRow[] = [
   ...statusRows("refused", 400, 404, 422),
   ...UNREACHABLE_STATUSES,
+  ...BUSY_STATUSES,
   ...statusRows("broken", 401, 403, ...NEVER_AN_ANSWER, ...NEVER_A_VERDICT),
 ];
 
