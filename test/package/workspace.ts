@@ -1,10 +1,29 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+
+/** package.json, as it is in the checkout. */
+export const manifest: {
+  readonly version: string;
+  readonly scripts: Readonly<Record<string, string>>;
+  readonly exports: Readonly<Record<string, unknown>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+} = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 /** What neither belongs to the sources nor is needed to build them. */
 const NOT_COPIED = ["node_modules", ".git", "dist", "build", "coverage"];
@@ -30,6 +49,32 @@ export function copySources(to: string): void {
   const filter = (source: string) => !NOT_COPIED.includes(relative(root, source).split("/")[0] ?? "");
   cpSync(root, to, { recursive: true, filter });
   symlinkSync(join(root, "node_modules"), join(to, "node_modules"), "dir");
+}
+
+/** Packs a copy of the sources, which stays in `sources`, and says where the tarball is. */
+export async function pack(folder: string): Promise<string> {
+  const sources = join(folder, "sources");
+  copySources(sources);
+  await output("npm", ["pack", "--pack-destination", folder], { cwd: sources });
+  return join(folder, `portero-${manifest.version}.tgz`);
+}
+
+/** `name@range` of packages that the tests here have, too. */
+export function packages(...names: readonly string[]): string[] {
+  return names.map((name) => `${name}@${manifest.devDependencies[name]}`);
+}
+
+/** A user's project, and what is installed there. */
+export async function createProject(path: string, packages: readonly string[]): Promise<void> {
+  mkdirSync(path);
+  writeFileSync(join(path, "package.json"), JSON.stringify({ name: "a-users-project", version: "1.0.0" }));
+  const options = ["--prefer-offline", "--no-audit", "--no-fund"];
+  await output("npm", ["install", ...options, ...packages], { cwd: path });
+}
+
+/** All files in a folder and in those below, from there. */
+export function filesIn(path: string): string[] {
+  return readdirSync(path, { recursive: true, encoding: "utf8" }).filter((file) => statSync(join(path, file)).isFile());
 }
 
 /** The environment of a user's shell. */

@@ -7,6 +7,7 @@ import Sequencer from "@jest/test-sequencer";
 const SLOWEST = [
   "test/attack/flood.test.ts",
   "test/examples/demo.test.ts",
+  "test/package/types.test.ts",
   "test/simulation/simulation.test.ts",
   "test/package/tarball.test.ts",
   "test/cache/redis.test.ts",

@@ -1,0 +1,87 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { createProject, filesIn, pack, packages, root, run, temporaryFolder } from "./workspace.js";
+
+jest.setTimeout(300_000);
+
+/** The least compiler that the README names, the least that checks the declarations of the libraries too, and today's. */
+const COMPILERS = {
+  "5.0": { installed: "typescript50@npm:typescript@5.0.4", folder: "typescript50", skipLibCheck: true },
+  "5.9": { installed: "typescript59@npm:typescript@5.9.3", folder: "typescript59", skipLibCheck: false },
+  today: { installed: packages("typescript")[0]!, folder: "typescript", skipLibCheck: false },
+};
+type Compiler = keyof typeof COMPILERS;
+
+/** `commonjs` and `node16` make CommonJS of `.ts`, `node16` an ES module of `.mts`; the others know ES modules alone. */
+const SETUPS: readonly (readonly [compiler: Compiler, moduleResolution: string, module: string])[] = [
+  ["5.0", "node", "commonjs"],
+  ["5.0", "node", "es2022"],
+  ["5.0", "node16", "node16"],
+  ["5.0", "bundler", "esnext"],
+  ["5.9", "node10", "commonjs"],
+  ["5.9", "node16", "node16"],
+  ["5.9", "bundler", "esnext"],
+  ["today", "node16", "node16"],
+  ["today", "bundler", "esnext"],
+];
+
+describe("the types of what is installed", () => {
+  const folder = temporaryFolder();
+  const app = join(folder.path, "app");
+  const samples = filesIn(join(root, "test", "types")).filter((file) => file.endsWith(".ts"));
+
+  beforeAll(async () => {
+    const compilers = Object.values(COMPILERS).map(({ installed }) => installed);
+    const types = packages("@types/express", "@types/koa", "@types/node", "@types/passport");
+    await createProject(app, [await pack(folder.path), ...packages("express", "koa"), ...types, ...compilers]);
+  });
+  afterAll(() => folder.remove());
+
+  // `wrong.ts` is among the samples: types that have become `any` allow what it expects to be an error.
+  test.each(SETUPS)("TypeScript %s, moduleResolution %s, module %s", async (compiler, moduleResolution, module) => {
+    const { folder: name, skipLibCheck } = COMPILERS[compiler];
+    const place = join(app, `${name}-${moduleResolution}-${module}`);
+    mkdirSync(place);
+    for (const sample of samples) {
+      // Older compilers cannot read `using`; what stands on the right is what is looked at.
+      const text = readFileSync(join(root, "test", "types", sample), "utf8").replace(/\bawait using\b/g, "const");
+      writeFileSync(join(place, sample), text);
+      if (module === "node16") writeFileSync(join(place, sample.replace(/\.ts$/, ".esm.mts")), text);
+    }
+    const compilerOptions = {
+      target: "es2022",
+      module,
+      moduleResolution,
+      esModuleInterop: true,
+      types: ["node"],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+      skipLibCheck,
+      skipDefaultLibCheck: true, // the compiler's own
+      noEmit: true,
+      // As in test/types: @types/koa is written for these, and Express brings newer ones.
+      paths: { "content-disposition": ["../node_modules/@types/content-disposition"] },
+    };
+    writeFileSync(join(place, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["."] }));
+    const tsc = join(app, "node_modules", name, "bin", "tsc");
+    const args = [tsc, "-p", place, "--pretty", "false", "--listFiles"];
+    const { code, stdout } = await run(process.execPath, args, { cwd: app });
+    const lines = stdout.split("\n");
+    expect({ code, errors: lines.filter((line) => line.includes("error TS")) }).toEqual({ code: 0, errors: [] });
+    const formats = module === "node16" ? ["cjs", "esm"] : [moduleResolution === "bundler" ? "esm" : "cjs"];
+    for (const format of formats) {
+      for (const door of ["index", "koa", "client", "testing"]) {
+        expect(lines).toContain(join(app, "node_modules", "portero", "dist", format, "src", `${door}.d.ts`));
+      }
+    }
+  });
+
+  test("samples say something about each entry point", () => {
+    const text = samples.map((sample) => readFileSync(join(root, "test", "types", sample), "utf8")).join("");
+    for (const name of ["portero", "portero/koa", "portero/client", "portero/testing", "portero/proto"]) {
+      expect(text).toContain(`from "${name}"`);
+    }
+  });
+});
