@@ -1,12 +1,11 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { redisAvailable, startRedisServer } from "../support/redis-server.js";
-import { copySources, output, root, run, temporaryFolder } from "./workspace.js";
+import { createProject, filesIn, output, pack, packages, root, run, temporaryFolder } from "./workspace.js";
 
 jest.setTimeout(300_000);
 
-const { version, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const folder = temporaryFolder();
 /** A project with portero alone, and one with the frameworks and a user's files. */
 const bare = join(folder.path, "bare");
@@ -14,34 +13,62 @@ const app = join(folder.path, "app");
 const installed = join(bare, "node_modules", "portero");
 
 beforeAll(async () => {
-  const sources = join(folder.path, "sources");
-  copySources(sources);
-  await output("npm", ["pack", "--pack-destination", folder.path], { cwd: sources });
-  const tarball = join(folder.path, `portero-${version}.tgz`);
-  const frameworks = ["express", "koa", "supertest"].map((name) => `${name}@${devDependencies[name]}`);
+  const tarball = await pack(folder.path);
   await createProject(bare, [tarball]);
-  await createProject(app, [tarball, ...frameworks]);
+  await createProject(app, [tarball, ...packages("express", "koa", "supertest")]);
   cpSync(join(root, "test", "package", "fixtures"), app, { recursive: true });
 });
 afterAll(() => folder.remove());
 
 describe("the tarball", () => {
   test("holds what is needed, and nothing else", () => {
-    const files = filesOf(installed);
-    const others = files.filter((file) => !/^(dist|proto)\//.test(file)).sort();
-    expect(others).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "package.json"]);
+    const files = filesIn(installed);
+    const others = files.filter((file) => !/^(dist|docs|proto)\//.test(file)).sort();
+    const documents = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"];
+    expect(others).toEqual([...documents, "package.json"]);
     expect(files).toContain("proto/auth/auth_service.proto");
     const strays = files.filter((file) => file.startsWith("dist/") && !/\.(js|d\.ts|js\.map)$/.test(file));
     expect(strays).toEqual(["dist/cjs/package.json"]);
     expect(files.filter((file) => /^dist\/(esm|cjs)\/(?!src\/|gen\/|package\.json)/.test(file))).toEqual([]);
     const bytes = files.reduce((sum, file) => sum + statSync(join(installed, file)).size, 0);
     process.stdout.write(`the package: ${files.length} files, ${Math.round(bytes / 1024)} KiB\n`);
-    expect(bytes).toBeLessThan(2 * 1024 * 1024);
+    expect(bytes).toBeLessThan(2.5 * 1024 * 1024);
+  });
+
+  test("has what its documents link to and show", () => {
+    const links = filesIn(installed)
+      .filter((file) => file.endsWith(".md"))
+      .flatMap((document) => linksIn(document).map((to) => ({ document, to: join(dirname(document), to) })));
+    const reached = links.map(({ to }) => to);
+    expect(reached).toEqual(
+      expect.arrayContaining(["SECURITY.md", "docs/capacity.md", "docs/performance/growth-hit.svg"]),
+    );
+    expect(links.filter(({ to }) => !existsSync(join(installed, to)))).toEqual([]);
+  });
+
+  test("has no script that npm could run where it is installed", () => {
+    const { scripts } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
+    const lifecycle = /^(pre|post)?(install|prepare|uninstall|dependencies|prepublish)$/;
+    expect(Object.keys(scripts).filter((name) => lifecycle.test(name))).toEqual([]);
+  });
+
+  test("leaves package.json as it was when it is packed, also when npm was interrupted the time before", async () => {
+    const sources = join(folder.path, "sources");
+    const now = () => readFileSync(join(sources, "package.json"), "utf8");
+    const step = (name: "prepack" | "postpack") => output("npm", ["run", name], { cwd: sources });
+    const packed = now();
+    expect(JSON.parse(packed).scripts).toHaveProperty("prepare");
+    await step("prepack");
+    await step("prepack");
+    expect(JSON.parse(now()).scripts).not.toHaveProperty("prepare");
+    await step("postpack");
+    await step("postpack");
+    expect(now()).toBe(packed);
   });
 
   test("has the same few files in both formats, and the types of every module", () => {
     const modules = (format: string, ending: string) =>
-      filesOf(join(installed, "dist", format))
+      filesIn(join(installed, "dist", format))
         .filter((file) => file.endsWith(ending))
         .map((file) => file.slice(0, -ending.length))
         .sort();
@@ -54,7 +81,7 @@ describe("the tarball", () => {
   });
 
   test("has no source map without its sources", () => {
-    const maps = filesOf(installed).filter((file) => file.endsWith(".map"));
+    const maps = filesIn(installed).filter((file) => file.endsWith(".map"));
     const without = maps.filter((file) => {
       const { sources, sourcesContent = [] } = JSON.parse(readFileSync(join(installed, file), "utf8"));
       return sourcesContent.length !== sources.length || sourcesContent.includes(null);
@@ -63,7 +90,7 @@ describe("the tarball", () => {
   });
 
   test("says nothing of the machine that built it", () => {
-    const telling = filesOf(installed).filter((file) => {
+    const telling = filesIn(installed).filter((file) => {
       const text = readFileSync(join(installed, file), "utf8");
       return text.includes(folder.path) || text.includes(root);
     });
@@ -153,19 +180,16 @@ describe("installed in an empty project", () => {
   });
 });
 
-async function createProject(path: string, packages: readonly string[]): Promise<void> {
-  mkdirSync(path);
-  writeFileSync(join(path, "package.json"), JSON.stringify({ name: "a-users-project", version: "1.0.0" }));
-  const options = ["--prefer-offline", "--no-audit", "--no-fund"];
-  await output("npm", ["install", ...options, ...packages], { cwd: path });
-}
-
 /** Runs a file of the app; it must end by itself. */
 function node(file: string): Promise<string> {
   return output(process.execPath, [file], { cwd: app, timeoutMs: 30_000 });
 }
 
-function filesOf(path: string): string[] {
-  if (!existsSync(path)) return [];
-  return readdirSync(path, { recursive: true, encoding: "utf8" }).filter((file) => statSync(join(path, file)).isFile());
+/** Where the links and the pictures of an installed document lead to in the package. */
+function linksIn(document: string): string[] {
+  const text = readFileSync(join(installed, document), "utf8");
+  const found = [...text.matchAll(/\]\(<?([^)\s>]+)|\b(?:src|href)="([^"]+)"|^\[[^\]]+\]: (\S+)/gm)];
+  return found
+    .map(([, inline, attribute, reference]) => (inline ?? attribute ?? reference ?? "").replace(/#.*$/, ""))
+    .filter((to) => to !== "" && !/^[a-z]+:/i.test(to));
 }
