@@ -1,0 +1,58 @@
+import { cpSync, readFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { redisAvailable, startRedisServer } from "../support/redis-server.js";
+import { snippetsOf } from "./markdown.js";
+import { createProject, type Finished, output, pack, packages, root, run, temporaryFolder } from "./workspace.js";
+
+jest.setTimeout(300_000);
+
+/** The line of the README. */
+const LINE = snippetsOf(readFileSync(join(root, "README.md"), "utf8")).find(({ code }) =>
+  code.startsWith("esbuild "),
+)!.code;
+/** The same line without what makes it work. */
+const WITHOUT_BANNER = LINE.replace(/ \\\n\s+--banner:js='[^']*'/, "");
+
+describe("in a bundle of esbuild", () => {
+  const folder = temporaryFolder();
+  const app = join(folder.path, "app");
+
+  beforeAll(async () => {
+    await createProject(app, [await pack(folder.path), ...packages("express", "koa")]);
+    cpSync(join(root, "test", "package", "fixtures"), app, { recursive: true });
+  });
+  afterAll(() => folder.remove());
+
+  /** Bundles a file as a line says of `app.js`, and runs it. */
+  async function bundled(file: string, line: string): Promise<Finished> {
+    const made = line.includes("--format=cjs") ? "bundle.cjs" : "bundle.mjs";
+    const command = `${line.trim().replace("app.js", file).replace("bundle.mjs", made)} --log-level=error`;
+    const path = [join(root, "node_modules", ".bin"), process.env.PATH].join(delimiter);
+    await output("sh", ["-c", command], { cwd: app, env: { PATH: path } });
+    await using redis = redisAvailable ? await startRedisServer() : undefined;
+    return await run(process.execPath, [made], { cwd: app, env: { TEST_REDIS_URL: redis?.url }, timeoutMs: 30_000 });
+  }
+
+  test.each([
+    ["by the README's line", LINE],
+    ["in CommonJS", WITHOUT_BANNER.replace("--format=esm", "--format=cjs")],
+    ["minified, in CommonJS", WITHOUT_BANNER.replace("--format=esm", "--format=cjs --minify")],
+    ["left out of it", `${WITHOUT_BANNER.trim()} --external:portero`],
+  ])("gRPC, REST and Redis are reached: %s", async (_, line) => {
+    expect(await bundled("bundled.mjs", line)).toEqual({ code: 0, stdout: '["grpc","rest"]\n', stderr: "" });
+  });
+
+  test("Express and Koa are guarded: by the README's line", async () => {
+    const { code, stdout } = await bundled("esm-app.mjs", LINE);
+    expect(code).toBe(0);
+    expect(Object.values(JSON.parse(stdout)).map((answers) => Object.values(answers as object).slice(0, 4))).toEqual(
+      Array(2).fill(["200 ana by grpc", "200 ana by process", "403 insufficient_scope", "401 invalid_token"]),
+    );
+  });
+
+  test("an ES module without the banner is as the README says: REST cannot be reached", async () => {
+    const { stdout } = await bundled("bundled.mjs", WITHOUT_BANNER);
+    expect(stdout).not.toContain("rest");
+  });
+});
