@@ -1,7 +1,7 @@
 import type { SharedStore } from "../cache/shared-tier.js";
+import { type AnswerSources, identityOf, shapersOf } from "./cache-identity.js";
 import type { CacheOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
-import type { GrpcConfig, RestConfig } from "./upstream-config.js";
 
 export interface CacheConfig {
   readonly maxEntries: number;
@@ -24,12 +24,7 @@ const MIN_SECRET_BYTES = 32;
 const ENCODED =
   ", as redis://user:…@host:port/number with user and password encoded: # as %23, / as %2F, ? as %3F, @ as %40, % as %25";
 
-export function readCache(
-  read: SettingReader,
-  given: CacheOptions | undefined,
-  grpc: GrpcConfig | undefined,
-  rest: RestConfig | undefined,
-): CacheConfig {
+export function readCache(read: SettingReader, given: CacheOptions | undefined, sources: AnswerSources): CacheConfig {
   const options = read.section("cache", given, [
     "maxEntries",
     "maxBytes",
@@ -52,11 +47,13 @@ export function readCache(
   const store = read.hidden("cache.store", options.store, isStore, "a Keyv, or anything with its get, set and delete");
   if (store && redisUrl) read.problem("cache.store", store, "either cache.store or cache.redisUrl");
   const namespace = read.optional("cache.namespace", options.namespace, isText, "a string that is not empty");
-  if ((store || redisUrl) && grpc?.transport && namespace === undefined) {
+  const shapers = shapersOf(sources);
+  if ((store || redisUrl) && shapers.length > 0 && options.namespace === undefined) {
+    const what = shapers.join(" and ");
     read.problem(
       "cache.namespace",
       undefined,
-      "a name for this auth service: with grpc.transport no URL tells it from others",
+      `a name for this auth service (AUTH_CACHE_NAMESPACE): ${what} can change its answers, and in a shared cache only a name tells them from another's`,
     );
   }
   return {
@@ -71,7 +68,7 @@ export function readCache(
     staleIfErrorMs: read.duration("cache.staleIfErrorMs", options.staleIfErrorMs, 0),
     redisUrl,
     store,
-    identity: namespace ?? JSON.stringify([withoutUserInfo(grpc?.url), withoutUserInfo(rest?.url)]),
+    identity: namespace ?? identityOf(sources),
     secrets: readSecrets(read, options.secret),
   };
 }
@@ -101,15 +98,6 @@ function isRedisUrl(url: string): boolean {
     return false;
   }
   return /^\/?\d*$/.test(pathname);
-}
-
-/** A URL as it is compared: a password may change, and could be guessed from the names of keys. */
-function withoutUserInfo(url: string | undefined): string | undefined {
-  if (url === undefined || !URL.canParse(url)) return undefined;
-  const compared = new URL(url);
-  compared.username = "";
-  compared.password = "";
-  return compared.href;
 }
 
 function isStore(store: SharedStore): boolean {

@@ -59,6 +59,7 @@ export function readConfig(given: AuthClientOptions): Config {
   if (!options.grpc && !options.rest && problems.length === 0) {
     read.problem("grpc.url or rest.url", undefined, "at least one upstream (AUTH_GRPC_URL or AUTH_REST_URL)");
   }
+  const headers = readHeaders(read, options.headers);
   const { deadlineMs, shareOf } = readDeadline(read, options.deadlineMs, [grpc?.timeoutMs, rest?.timeoutMs]);
   const config: Config = {
     grpc: grpc && { ...grpc, timeoutMs: shareOf(grpc.timeoutMs) },
@@ -66,8 +67,8 @@ export function readConfig(given: AuthClientOptions): Config {
     breaker: readBreaker(read, options.breaker),
     retry: readRetry(read, options.retry),
     limit: readLimit(read, options.limit),
-    cache: readCache(read, options.cache, grpc, rest),
-    headers: readHeaders(read, options.headers),
+    cache: readCache(read, options.cache, { grpc, rest, headers }),
+    headers,
     maxAnswerBytes: read.integer("maxAnswerBytes", options.maxAnswerBytes, 1_048_576, 1, 2 ** 31 - 1),
     deadlineMs,
     logger: readLogger(read, options.logger),

@@ -47,6 +47,7 @@ export function environmentOf(options: AuthClientOptions): Environment {
  * | `AUTH_DEADLINE` | `deadlineMs` | the sum of the timeouts |
  * | `REDIS_URL` | `cache.redisUrl` | – |
  * | `AUTH_CACHE_SECRET` (a list by commas) | `cache.secret` | – |
+ * | `AUTH_CACHE_NAMESPACE` | `cache.namespace` | the URLs |
  *
  * Nothing is validated here: `createAuthClient` does, and names the variable.
  *
@@ -102,7 +103,11 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
       windowMs: number("breaker.windowMs"),
       recoveryMs: number("breaker.recoveryMs"),
     },
-    cache: { redisUrl: text("cache.redisUrl", "REDIS_URL"), secret: secrets },
+    cache: {
+      redisUrl: text("cache.redisUrl", "REDIS_URL"),
+      secret: secrets,
+      namespace: text("cache.namespace", "AUTH_CACHE_NAMESPACE"),
+    },
     deadlineMs: number("deadlineMs"),
   };
   if (url === undefined && restUrl === undefined && problems.length === 0) {

@@ -93,7 +93,11 @@ export interface CacheOptions {
   redisUrl?: string;
   /** Any Keyv, or anything with its `get`, `set` and `delete`, as the shared tier instead. */
   store?: SharedStore;
-  /** Keeps entries of different auth services apart in one store. Default: the URLs of the upstreams. */
+  /**
+   * Keeps entries of different auth services, and environments, apart in one store. Default: the URLs of the upstreams, and
+   * `rest.paths` where they are not the default ones. Needed beside a shared tier where something else shapes answers: user-info in a
+   * URL, a query in `rest.paths`, `headers`, `grpc.interceptors`, `grpc.transport`.
+   */
   namespace?: string;
   /**
    * At least 32 bytes. With it the shared tier's keys are HMACs and its entries are sealed (AES-256-GCM), so that whoever can write

@@ -213,7 +213,7 @@ test("The default logger writes no secret of the settings, and no token.", async
     rest: { url: `http://user:${password}@127.0.0.1:${await closedPort()}` },
     breaker: { failureThreshold: 1 },
     headers: { "X-Service-Key": key },
-    cache: { redisUrl: `redis://:${password}@127.0.0.1:${await closedPort()}`, secret },
+    cache: { redisUrl: `redis://:${password}@127.0.0.1:${await closedPort()}`, secret, namespace: "shop" },
   });
   afterwards(() => client.close());
   probe.watch(client);

@@ -20,7 +20,11 @@ async function openWorld(token = "token-ana") {
   const clock = new ManualClock();
   const store = new MemoryStore(clock);
   const join = (cache: AuthClientOptions["cache"] = {}, grpc = {}): AuthClient =>
-    openClient(service, { clock, grpc, cache: { ttlMs: TTL_MS, processTtlMs: PROCESS_TTL_MS, ...cache } });
+    openClient(service, {
+      clock,
+      grpc,
+      cache: { namespace: "shop", ttlMs: TTL_MS, processTtlMs: PROCESS_TTL_MS, ...cache },
+    });
   const isLetIn = (client: AuthClient, call = {}) =>
     client.verifyToken(token, call).then(
       () => true,

@@ -30,7 +30,11 @@ async function gated(cache: CacheOptions = {}) {
   const service = await startService({ users: { "token-ana": readOnly } });
   const gate = new AnswerGate();
   const clock = new ManualClock();
-  const client = openClient(service, { clock, cache, grpc: { interceptors: [gate.interceptor] } });
+  const client = openClient(service, {
+    clock,
+    cache: { namespace: "shop", ...cache },
+    grpc: { interceptors: [gate.interceptor] },
+  });
   return { service, gate, clock, client };
 }
 
@@ -182,7 +186,9 @@ describe("An older flight that lands later", () => {
     await early;
     await settle();
     expect(client.peekToken("token-ana")?.user.permissions).toEqual(["read", "write"]);
-    const elsewhere = await openClient(service, { clock, cache: { store } }).verifyToken("token-ana");
+    const elsewhere = await openClient(service, { clock, cache: { store, namespace: "shop" } }).verifyToken(
+      "token-ana",
+    );
     expect([elsewhere.source, elsewhere.user.permissions]).toEqual(["shared", ["read", "write"]]);
   });
 

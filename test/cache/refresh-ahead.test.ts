@@ -13,7 +13,11 @@ async function withKeptToken(cache: CacheOptions = {}) {
   const service = await startService({ users: { "token-ana": { id: "ana", permissions: ["read"] } } });
   const gate = new AnswerGate();
   const clock = new ManualClock();
-  const client = openClient(service, { clock, cache, grpc: { interceptors: [gate.interceptor] } });
+  const client = openClient(service, {
+    clock,
+    cache: { namespace: "shop", ...cache },
+    grpc: { interceptors: [gate.interceptor] },
+  });
   await client.verifyToken("token-ana");
   const landed = () => until(() => client.status().inFlight === 0);
   const fail = () => {

@@ -21,7 +21,8 @@ async function onOneStore() {
   const clock = new ManualClock();
   const store = new MemoryStore(clock);
   const gate = new AnswerGate();
-  const open = () => openClient(service, { clock, cache: { store }, grpc: { interceptors: [gate.interceptor] } });
+  const open = () =>
+    openClient(service, { clock, cache: { store, namespace: "shop" }, grpc: { interceptors: [gate.interceptor] } });
   return { service, clock, store, gate, open, client: open() };
 }
 
@@ -107,7 +108,7 @@ describe("On a shared tier", () => {
         const clock = new ManualClock();
         const store = new MemoryStore(clock);
         const [asker, invalidator, looker] = seconds.map((each) =>
-          openClient(service, { clock: skewed(clock, each * 1000), cache: { store } }),
+          openClient(service, { clock: skewed(clock, each * 1000), cache: { store, namespace: "shop" } }),
         ) as [AuthClient, AuthClient, AuthClient];
         await asker.verifyToken("token-ana");
         await clock.advance(1000);
@@ -162,7 +163,7 @@ describe("On a shared tier", () => {
   test("also where another process, whose own entries live less long, invalidates that user or another", async () => {
     const { service, clock, store, open, client } = await onOneStore();
     const ttls = { ttlMs: 60_000, localsTtlMs: 60_000, permissionsTtlMs: 60_000 };
-    const other = openClient(service, { clock, cache: { store, ...ttls } });
+    const other = openClient(service, { clock, cache: { store, namespace: "shop", ...ttls } });
     for (const ref of [anaRef, benRef]) await client.getUserLocals(ref);
     await clock.advance(1);
     await client.invalidateUser(anaRef);
@@ -177,7 +178,7 @@ describe("On a shared tier", () => {
     async (ttlMs) => {
       const { clock, service, store } = await onOneStore();
       const ttls = { ttlMs, localsTtlMs: ttlMs, permissionsTtlMs: ttlMs, staleIfErrorMs: ttlMs };
-      await openClient(service, { clock, cache: { store, ...ttls } }).invalidateUser(anaRef);
+      await openClient(service, { clock, cache: { store, namespace: "shop", ...ttls } }).invalidateUser(anaRef);
       const keys = [...store.keys("user-invalidated"), ...store.keys("any-user-invalidated")];
       expect(keys.map((key) => store.ttlMs(key))).toEqual([86_460_000, 86_460_000]);
     },
@@ -189,7 +190,8 @@ describe("On a shared tier", () => {
 
     async function onStoreForDays() {
       const { service, clock, store, client } = await onOneStore();
-      const open = (staleIfErrorMs = 0) => openClient(service, { clock, cache: { store, ...days, staleIfErrorMs } });
+      const open = (staleIfErrorMs = 0) =>
+        openClient(service, { clock, cache: { store, namespace: "shop", ...days, staleIfErrorMs } });
       return { service, clock, store, brief: client, open };
     }
 
@@ -260,7 +262,7 @@ describe("On a shared tier", () => {
     const clock = new ManualClock();
     const store = new MemoryStore(clock);
     for (let client = 0; client < 2; client++) {
-      await openClient(service, { clock, cache: { store } }).getOrganization("org-1");
+      await openClient(service, { clock, cache: { store, namespace: "shop" } }).getOrganization("org-1");
       await settle();
     }
     expect(service.calls.GetOrganization).toBe(1);
@@ -492,7 +494,7 @@ test("A store of one's own keeps no listener of a client that is closed.", async
     on: (_event: string, listener: unknown) => void listeners.add(listener),
     off: (_event: string, listener: unknown) => void listeners.delete(listener),
   });
-  const client = openClient(service, { clock, cache: { store } });
+  const client = openClient(service, { clock, cache: { store, namespace: "shop" } });
   expect(listeners.size).toBe(1);
   await client.close();
   expect(listeners.size).toBe(0);

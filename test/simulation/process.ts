@@ -163,7 +163,12 @@ function optionsOf(process: SimulatedProcess, store: SharedStore | undefined, se
     breaker,
     retry,
     limit,
-    cache: { ...cache, ...(store && { store }), ...(secrets.length > 0 && { secret: secrets }) },
+    cache: {
+      ...cache,
+      ...(store && { store }),
+      ...(settings.headers !== "none" && { namespace: `service ${service}` }),
+      ...(secrets.length > 0 && { secret: secrets }),
+    },
     logger,
   };
 }

@@ -1,0 +1,52 @@
+import type { CredentialHeaders } from "../transport/credentials.js";
+import { DEFAULT_REST_PATHS, type RestPaths } from "../transport/rest-request.js";
+import type { GrpcConfig, RestConfig } from "./upstream-config.js";
+
+/** What decides whose answers a client gets. */
+export interface AnswerSources {
+  readonly grpc: GrpcConfig | undefined;
+  readonly rest: RestConfig | undefined;
+  readonly headers: CredentialHeaders | undefined;
+}
+
+/**
+ * The auth service that answers in a shared cache are of, where no namespace says so: the URLs of its upstreams, and `rest.paths` where
+ * they differ from the defaults. With default paths it is that of version 0.1.0, whose invalidations hold through an upgrade.
+ */
+export function identityOf({ grpc, rest }: AnswerSources): string {
+  const paths = Object.entries(rest?.paths ?? {}).filter(
+    ([operation, path]) => path !== DEFAULT_REST_PATHS[operation as keyof RestPaths],
+  );
+  const urls = [withoutUserInfo(grpc?.url), withoutUserInfo(rest?.url)];
+  return JSON.stringify(paths.length > 0 ? [...urls, Object.fromEntries(paths)] : urls);
+}
+
+/**
+ * What else shapes the answers, in words. It cannot be a part of the identity: credentials could be guessed from the names of keys, and
+ * two functions cannot be compared.
+ */
+export function shapersOf({ grpc, rest, headers }: AnswerSources): string[] {
+  const hasHeaders = typeof headers === "function" || Object.keys(headers ?? {}).length > 0;
+  return [
+    ...(grpc?.transport ? ["grpc.transport"] : []),
+    ...(grpc && grpc.interceptors.length > 0 ? ["grpc.interceptors"] : []),
+    ...(hasUserInfo(grpc?.url) ? ["the user-info in grpc.url"] : []),
+    ...(hasUserInfo(rest?.url) ? ["the user-info in rest.url"] : []),
+    ...(Object.values(rest?.paths ?? {}).some((path) => path.includes("?")) ? ["the query in rest.paths"] : []),
+    ...(hasHeaders ? ["headers"] : []),
+  ];
+}
+
+function hasUserInfo(url: string | undefined): boolean {
+  if (url === undefined || !URL.canParse(url)) return false;
+  const { username, password } = new URL(url);
+  return username !== "" || password !== "";
+}
+
+function withoutUserInfo(url: string | undefined): string | undefined {
+  if (url === undefined || !URL.canParse(url)) return undefined;
+  const compared = new URL(url);
+  compared.username = "";
+  compared.password = "";
+  return compared.href;
+}
