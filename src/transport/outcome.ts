@@ -91,6 +91,12 @@ export class UnavailableError extends Error {
     return this.failures.some(({ failure, notAsked }) => failure !== "broken" && !notAsked);
   }
 
+  /** Whether none of the upstreams that were asked was out of reach, and one was busy. */
+  get onlyBusy(): boolean {
+    const asked = this.failures.filter(({ notAsked }) => !notAsked);
+    return asked.some(({ failure }) => failure === "busy") && asked.every(({ failure }) => failure !== "unreachable");
+  }
+
   /** The shortest time after which one of the upstreams may answer again, in milliseconds: what to tell our own caller. */
   get retryAfterMs(): number {
     return this.failures.length === 0 ? 0 : Math.min(...this.failures.map(({ retryAfterMs = 0 }) => retryAfterMs));

@@ -20,28 +20,39 @@ export interface RetryOptions {
 }
 
 /**
- * Asks again when no upstream could answer and one was out of reach: exponential back-off with full jitter, never shorter than an
- * upstream's `Retry-After`, never past the deadline, and throttled, so that an outage is not made worse by those who wait for its end.
+ * Asks again when no upstream could answer and one was out of reach or busy: exponential back-off with full jitter, never shorter than
+ * an upstream's `Retry-After`, never past the deadline, and throttled, so that an outage is not made worse by those who wait for its end.
+ *
+ * Only a failure that could be followed by another try pays: not nonsense, not an open breaker, not one that leaves no time. Otherwise
+ * tokens that make both upstreams throw would take the retries of everybody else. Busy has a budget of its own: a rate limit that
+ * strangers run into takes no retry from an outage.
  */
 export function withRetry(inner: Transport, options: RetryOptions): Transport {
   const { attempts, clock, random, canTry } = options;
-  const throttle = new RetryThrottle();
+  const outages = new RetryThrottle();
+  const busy = new RetryThrottle();
+  const succeeded = () => {
+    outages.succeeded();
+    busy.succeeded();
+  };
   return unaryTransport(async (call) => {
     for (let attempt = 1; ; attempt++) {
       try {
         const response = await forward(inner, call);
-        throttle.succeeded();
+        succeeded();
         return response;
       } catch (error) {
         if (!(error instanceof UnavailableError)) {
-          if (!call.signal?.aborted) throttle.succeeded(); // a refusal: the upstream works
+          if (!call.signal?.aborted) succeeded(); // a refusal: the upstream works
           throw error;
         }
-        throttle.failed();
-        if (attempt >= attempts || !error.retryable || !throttle.allows || !canTry()) throw error;
+        if (!error.retryable || !canTry()) throw error;
         const ceiling = Math.min(options.maxDelayMs, options.initialDelayMs * 2 ** (attempt - 1));
         const delayMs = Math.max(random() * ceiling, error.requestedDelayMs);
         if (timeLeftMs(call.context, clock) - delayMs < MIN_TRY_MS) throw error;
+        const throttle = error.onlyBusy ? busy : outages;
+        throttle.failed(); // the last try's too: that asking again did not help is what the throttle is to learn
+        if (attempt >= attempts || !throttle.allows) throw error;
         await sleep(clock, delayMs, call.signal);
         if (!canTry()) throw error;
       }

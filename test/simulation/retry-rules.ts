@@ -1,9 +1,14 @@
+import { ROUNDING_MS } from "./journal.js";
 import type { Ask, Round, Try } from "./records.js";
-import type { Settings } from "./settings.js";
+import { budgets, type Settings } from "./settings.js";
 
 /** The token bucket of gRFC A6: a failure takes one, a success gives a tenth, below half nobody retries. */
 const BUCKET = 10;
 const PER_SUCCESS = 0.1;
+/** With no more places than these, a question may have waited for one. */
+const FEW_PLACES = 16;
+/** No try starts with less time than this. */
+const LEAST_MS = 20;
 /** Timers of the simulation go by eighths of a millisecond. */
 const TICK_MS = 0.125;
 
@@ -14,9 +19,9 @@ export class RetryRules {
   /** Whether every breaker would turn a call away now. */
   readonly #isHopeless: () => boolean;
   /** Rounds of gRPC alone that failed in this turn: REST may still follow. */
-  readonly #undecided = new Set<Round>();
-  /** No more than this is in the bucket: rounds that no upstream saw take from it too. */
-  #bucket = BUCKET;
+  readonly #undecided = new Map<Round, Ask>();
+  /** No more than this is in the buckets: of those who may have had no time for another try, nothing is taken. */
+  readonly #buckets = { outage: BUCKET, busy: BUCKET };
 
   constructor(settings: Settings, isHopeless: () => boolean, violate: (rule: string) => void) {
     this.#settings = settings;
@@ -25,24 +30,26 @@ export class RetryRules {
   }
 
   succeeded(): void {
-    this.#bucket = Math.min(BUCKET, this.#bucket + PER_SUCCESS);
+    for (const kind of ["outage", "busy"] as const) {
+      this.#buckets[kind] = Math.min(BUCKET, this.#buckets[kind] + PER_SUCCESS);
+    }
   }
 
-  ended({ verdict }: Ask, round: Round): void {
+  ended(ask: Ask, round: Round): void {
     const tries = triesIn(round);
-    if (verdict || tries.some(({ ended }) => !ended)) return;
-    if (round.rest) this.#failed(round);
-    else this.#undecided.add(round);
+    if (ask.verdict || tries.some(({ ended }) => !ended)) return;
+    if (round.rest) this.#failed(ask, round);
+    else this.#undecided.set(round, ask);
   }
 
   endOfTurn(): void {
-    for (const round of this.#undecided) if (!round.rest) this.#failed(round);
+    for (const [round, ask] of this.#undecided) if (!round.rest) this.#failed(ask, round);
     this.#undecided.clear();
   }
 
   /** A further round begins. */
   repeated({ rounds, verdict }: Ask, at: number): void {
-    const { attempts, initialDelayMs, maxDelayMs } = this.#settings.retry;
+    const { attempts } = this.#settings.retry;
     const previous = rounds[rounds.length - 1]!;
     const tries = triesIn(previous);
     if (verdict || tries.some(({ ended }) => !ended)) return this.#violate("a retry, though the first try is not over");
@@ -52,20 +59,44 @@ export class RetryRules {
     }
     if (previous.whyNotFollowed) this.#violate(`a retry, though ${previous.whyNotFollowed}`);
     const ended = Math.max(...tries.map(({ ended }) => ended!.at));
-    const asked = Math.max(
-      0,
-      ...tries.map(({ result }) => (result && "retryAfterMs" in result && result.retryAfterMs) || 0),
-    );
-    const ceiling = Math.max(asked, Math.min(maxDelayMs, initialDelayMs * 2 ** (rounds.length - 1)));
+    const asked = askedFor(tries);
+    const ceiling = this.#longestWait(asked, rounds.length);
     if (at < ended + asked) this.#violate(`a retry after ${at - ended} ms, and ${asked} were asked for`);
     if (at > ended + ceiling + TICK_MS) this.#violate(`a retry after ${at - ended} ms, and the most is ${ceiling}`);
   }
 
-  #failed(round: Round): void {
-    this.#bucket = Math.max(0, this.#bucket - 1);
-    if (this.#bucket < BUCKET / 2 - 1e-6) round.whyNotFollowed = "the retry budget was used up";
-    else if (this.#isHopeless()) round.whyNotFollowed = "every breaker was open";
+  #failed(ask: Ask, round: Round): void {
+    const tries = triesIn(round);
+    const kinds = tries.map(({ result }) => result?.kind);
+    const kind = kinds.includes("unreachable") ? "outage" : kinds.includes("busy") ? "busy" : undefined;
+    if (!kind) return;
+    if (this.#isHopeless()) {
+      round.whyNotFollowed = "every breaker was open";
+      return;
+    }
+    const left = Math.max(0, this.#buckets[kind] - 1);
+    if (this.#surelyHadTime(ask, tries)) this.#buckets[kind] = left;
+    if (left < BUCKET / 2 - 1e-6) round.whyNotFollowed = "the retry budget was used up";
   }
+
+  /** Whether there was time for another try, even if it had waited for the longest. The deadline may run since long before its first try. */
+  #surelyHadTime({ began, rounds }: Ask, tries: readonly Try[]): boolean {
+    const { headers, limit } = this.#settings;
+    if (headers === "function" || limit.maxConcurrent <= FEW_PLACES) return false;
+    const ended = Math.max(...tries.map(({ ended }) => ended!.at));
+    const leftMs = began.at + budgets(this.#settings).deadlineMs - ended;
+    return leftMs > this.#longestWait(askedFor(tries), rounds.length) + LEAST_MS + ROUNDING_MS;
+  }
+
+  #longestWait(askedMs: number, tries: number): number {
+    const { initialDelayMs, maxDelayMs } = this.#settings.retry;
+    return Math.max(askedMs, Math.min(maxDelayMs, initialDelayMs * 2 ** (tries - 1)));
+  }
+}
+
+/** How long the upstreams want to be left alone. */
+function askedFor(tries: readonly Try[]): number {
+  return Math.max(0, ...tries.map(({ result }) => (result && "retryAfterMs" in result && result.retryAfterMs) || 0));
 }
 
 function triesIn({ grpc, rest }: Round): Try[] {

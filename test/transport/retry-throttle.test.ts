@@ -6,18 +6,23 @@ import { ask, type Behaviour, FakeUpstream, failure } from "./fake-upstream.js";
 
 // The bucket of gRPC's retry throttling (gRFC A6): 10 tokens, a failure takes one, a success gives a tenth, none below half.
 
+const DEADLINE_MS = 1000;
 const UNREACHABLE = new UnavailableError([failure("grpc", "unreachable")]);
 
-function create(attempts: number) {
+function open(upstream: "grpc" | "rest") {
+  return failure(upstream, "unreachable", { notAsked: true });
+}
+
+function create(attempts: number, canTry = () => true) {
   const clock = new ManualClock();
   const upstream = new FakeUpstream("ana", clock);
-  const settings = { attempts, initialDelayMs: 0, maxDelayMs: 0, random: () => 0, canTry: () => true };
+  const settings = { attempts, initialDelayMs: 0, maxDelayMs: 0, random: () => 0, canTry };
   const transport = withRetry(upstream.transport, { ...settings, clock });
   /** Asks once; resolves to the number of tries. */
   return async (behaviour: Behaviour, signal?: AbortSignal) => {
     upstream.behaviour = behaviour;
     upstream.calls.length = 0;
-    const outcome = ask(transport, { clock, signal }).catch(() => undefined);
+    const outcome = ask(transport, { clock, signal, deadlineMs: DEADLINE_MS }).catch(() => undefined);
     await clock.advance(0);
     await outcome;
     return upstream.calls.length;
@@ -59,6 +64,45 @@ test("a refusal is a success: the upstream works", async () => {
   for (let time = 0; time < 100; time++) await tries(UNREACHABLE);
   for (let time = 0; time < 61; time++) await tries(failure("grpc", "refused"));
   expect(await tries(UNREACHABLE)).toBe(2);
+});
+
+test.each([
+  ["nonsense from both", new UnavailableError([failure("grpc", "broken"), failure("rest", "broken")])],
+  ["nonsense, and a breaker that is open", new UnavailableError([failure("grpc", "broken"), open("rest")])],
+  ["breakers that are open", new UnavailableError([open("grpc"), open("rest")])],
+  ["busy upstreams", new UnavailableError([failure("grpc", "busy"), failure("rest", "busy")])],
+  ["a busy upstream and nonsense", new UnavailableError([failure("grpc", "broken"), failure("rest", "busy")])],
+  [
+    "a Retry-After past the deadline",
+    new UnavailableError([failure("rest", "unreachable", { retryAfterMs: DEADLINE_MS })]),
+  ],
+])("%s takes no retry from an outage", async (_name, error) => {
+  const tries = create(2);
+  for (let time = 0; time < 100; time++) await tries(error);
+  for (const expected of [2, 2, 2, 1]) expect(await tries(UNREACHABLE)).toBe(expected);
+});
+
+test("an outage that nobody could ask again takes no retry from the next one", async () => {
+  let canTry = false;
+  const tries = create(2, () => canTry);
+  for (let time = 0; time < 100; time++) await tries(UNREACHABLE);
+  canTry = true;
+  for (const expected of [2, 2, 2, 1]) expect(await tries(UNREACHABLE)).toBe(expected);
+});
+
+test("busy upstreams are not asked again without end either: they have a budget of their own", async () => {
+  const tries = create(2);
+  const busy = new UnavailableError([failure("grpc", "busy"), failure("rest", "busy")]);
+  for (const expected of [2, 2, 2, 1, 1]) expect(await tries(busy)).toBe(expected);
+  for (let time = 0; time < 61; time++) await tries("answer");
+  expect(await tries(busy)).toBe(2);
+});
+
+test("one busy and the other out of reach is an outage", async () => {
+  const tries = create(2);
+  const mixed = new UnavailableError([failure("grpc", "busy"), failure("rest", "unreachable")]);
+  for (const expected of [2, 2, 2, 1]) expect(await tries(mixed)).toBe(expected);
+  expect(await tries(UNREACHABLE)).toBe(1);
 });
 
 test("a call that was aborted says nothing", async () => {
