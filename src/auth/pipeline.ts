@@ -74,7 +74,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     if (custom || url === undefined) {
       const transport = classifyTransport(custom as Transport);
       return {
-        ...guarded("grpc", undefined, transport, grpc),
+        ...guarded("grpc", undefined, againIfUnprocessed(transport), grpc),
         url: undefined,
         connect: async () => true,
         close: () => undefined,
@@ -83,7 +83,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     const { timeoutMs, interceptors } = grpc;
     const upstream = make.grpc({ url, timeoutMs, tls, interceptors, maxAnswerBytes: config.maxAnswerBytes });
     return {
-      ...guarded("grpc", url, upstream.transport, grpc, upstream.renew),
+      ...guarded("grpc", url, againIfUnprocessed(upstream.transport), grpc, upstream.renew),
       url,
       connect: upstream.connect,
       close: upstream.close,
@@ -98,7 +98,13 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
       warming.clear();
       upstream.close();
     };
-    return { ...guarded("rest", url, upstream.transport, rest), url, connect: () => isReachable(url, tls), close };
+    const transport = againIfUnprocessed(upstream.transport, upstream.anew);
+    return {
+      ...guarded("rest", url, transport, rest, upstream.renew),
+      url,
+      connect: () => isReachable(url, tls),
+      close,
+    };
   }
 
   function guarded(
@@ -127,12 +133,10 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
         events.emit("breaker", { upstream, from, to });
       },
     });
-    const watched = watchingCredential(
-      failures.watch(withTimeout(againIfUnprocessed(transport), upstream, clock)),
-      () =>
-        config.logger.error(
-          `portero: ${upstream} refuses this service's own credentials on look-ups; see the option "headers"`,
-        ),
+    const watched = watchingCredential(failures.watch(withTimeout(transport, upstream, clock)), () =>
+      config.logger.error(
+        `portero: ${upstream} refuses this service's own credentials on look-ups; see the option "headers"`,
+      ),
     );
     return { upstream, breaker, timeoutMs, transport: withBreaker(watched, breaker, { upstream, timeoutMs }) };
   }

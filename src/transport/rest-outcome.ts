@@ -11,10 +11,21 @@ const UNREACHABLE: readonly number[] = [502, 503, 504];
 /** Codes that tell of something else than HTTP, or of a request that could not be written. A body that ends early is the network's. */
 const NOT_HTTP = /^(HPE_|ERR_INVALID_|ERR_UNESCAPED_|ERR_HTTP_(?!CONTENT_LENGTH_MISMATCH))/;
 
+/** How a connection ends whose other end was closed while it was idle. "socket hang up" is an ECONNRESET, too. */
+const CLOSED: readonly string[] = ["ECONNRESET", "EPIPE"];
+
+/** Nothing (204, 205), and a part of something that nobody asked for a part of (206): RFC 9110 §15.3. */
+const NO_ANSWERS: readonly number[] = [204, 205, 206];
+
 /** Nobody is sent away for longer than an hour: by then an outage is another one, and a date in a far year is a mistake. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
-/** What an HTTP status other than 200 means. Redirects are broken: they are never followed, the token would travel. */
+/** Whether an answer can stand under this HTTP status: 201 is what many frameworks make of any POST. */
+export function isAnswer(status: number): boolean {
+  return status >= 200 && status < 300 && !NO_ANSWERS.includes(status);
+}
+
+/** What an HTTP status means under which no answer can stand. Redirects are broken: they are never followed, the token would travel. */
 export function fromHttpStatus(
   method: DescMethod,
   status: number,
@@ -33,13 +44,22 @@ export function fromHttpStatus(
   });
 }
 
-/** What a request that got no response means, from the code that Node or got put on the error. */
-export function fromNetworkError(error: unknown): UpstreamError {
+/**
+ * What a request that got no response means, from the code that Node or got put on the error.
+ *
+ * @param wasDead whether its connection had been kept and brought no byte. Then it is asked again: the contract makes POST /auth/verify
+ *   idempotent, as GET is (RFC 9110 §9.2.2), so that it does no harm if the server had read it all the same
+ */
+export function fromNetworkError(error: unknown, wasDead = false): UpstreamError {
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
   const detail = typeof code === "string" ? code : typeof name === "string" ? name : "unknown";
   // Not HTTP at all, or a request that we could not even write: asking again would bring the same.
   if (NOT_HTTP.test(detail)) return new UpstreamError("rest", "broken", detail);
-  return new UpstreamError("rest", "unreachable", detail, { timedOut: name === "TimeoutError", network: true });
+  return new UpstreamError("rest", "unreachable", detail, {
+    timedOut: name === "TimeoutError",
+    network: true,
+    unprocessed: wasDead && CLOSED.includes(detail),
+  });
 }
 
 /** `Retry-After` in milliseconds from now: whole seconds or a date (RFC 9110 §10.2.3). At most {@link MAX_RETRY_AFTER_MS}. */

@@ -1,13 +1,13 @@
-import { Agent as HttpAgent, type IncomingMessage } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
+import type { Agent, ClientRequest, IncomingMessage } from "node:http";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-import type { Transport } from "@connectrpc/connect";
+import { Code, type Transport, type UnaryResponse } from "@connectrpc/connect";
 import type { Got } from "got";
 import { lazyImport } from "../runtime/lazy-import.js";
 import type { TlsOptions } from "./grpc-session.js";
 import { UpstreamError } from "./outcome.js";
 import { decodeRestAnswer, MalformedAnswerError } from "./rest-answer.js";
-import { fromHttpStatus, fromNetworkError } from "./rest-outcome.js";
+import { type Agents, RestConnections } from "./rest-connections.js";
+import { fromHttpStatus, fromNetworkError, isAnswer } from "./rest-outcome.js";
 import { type RestPaths, toRestRequest } from "./rest-request.js";
 import { type UnaryCall, unaryTransport } from "./stage.js";
 
@@ -15,6 +15,8 @@ export interface RestUpstreamOptions {
   /** Base URL; the paths are appended to it. */
   url: string;
   tls?: TlsOptions;
+  /** Makes the connections, in the place of our own. */
+  agent?: Agent;
   paths: RestPaths;
   /** A larger answer is no answer. */
   maxAnswerBytes: number;
@@ -24,6 +26,10 @@ export interface RestUpstreamOptions {
 
 export interface RestUpstream {
   readonly transport: Transport;
+  /** The same on a connection that it makes, for what an idle one has lost. */
+  readonly anew: Transport;
+  /** Drops idle connections: a probe must not fail for one that died long ago. */
+  renew(): void;
   /** Loads the HTTP client, which takes tens of milliseconds: better before it is needed than in the middle of an outage. */
   warm(): void;
   close(): void;
@@ -32,35 +38,35 @@ export interface RestUpstream {
 /** The auth service over REST. Its errors are {@link UpstreamError}s. */
 export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
   const base = options.url.replace(/\/+$/, "");
-  const agents = {
-    http: new HttpAgent({ keepAlive: true }),
-    https: new HttpsAgent({
-      keepAlive: true,
-      ...(options.tls as { ca?: string; cert?: string; key?: string } | undefined),
-    }),
-  };
+  const connections = new RestConnections(options);
   const loadGot = lazyImport<{ default: Got }>(() => import("got"), "got");
   let client: Got | undefined; // with the settings of every request, which are costly to read
 
-  const transport = unaryTransport(async <I extends DescMessage, O extends DescMessage>(call: UnaryCall<I, O>) => {
+  const transport = unaryTransport((call) => ask(call, () => connections.kept));
+  const anew = unaryTransport((call) => ask(call, () => connections.anew()));
+
+  async function ask<I extends DescMessage, O extends DescMessage>(
+    call: UnaryCall<I, O>,
+    agents: () => Agents,
+  ): Promise<UnaryResponse<I, O>> {
     client ??= (await loadGot()).default.extend({
-      agent: agents,
       decompress: false,
       followRedirect: false, // the token would travel
       responseType: "buffer",
       retry: { limit: 0 }, // ours knows the deadline
       throwHttpErrors: false,
     });
-    const { statusCode, headers, rawBody } = await send(client, call);
-    if (statusCode !== 200) throw fromHttpStatus(call.method, statusCode, headers["retry-after"], options.now);
+    const { statusCode, headers, rawBody } = await send(client, call, agents());
+    if (!isAnswer(statusCode)) throw fromHttpStatus(call.method, statusCode, headers["retry-after"], options.now);
     const message = decode(call, rawBody) as MessageShape<O>;
     const { method } = call;
     return { stream: false, service: method.parent, method, header: new Headers(), message, trailer: new Headers() };
-  });
+  }
 
-  async function send<I extends DescMessage, O extends DescMessage>(got: Got, call: UnaryCall<I, O>) {
+  async function send<I extends DescMessage, O extends DescMessage>(got: Got, call: UnaryCall<I, O>, agent: Agents) {
     const { method, path, json, headers } = toRestRequest(call.method, call.message, options.paths);
     const answer = got(base + path, {
+      agent,
       method,
       ...(json && { json }),
       headers: {
@@ -74,7 +80,9 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     });
     let incoming: IncomingMessage | undefined;
     let defect: string | undefined;
+    let connection: Connection | undefined;
     answer.on("request", (request) => {
+      connection = new Connection(request);
       request.once("response", (response) => {
         incoming = response;
       });
@@ -88,23 +96,58 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       defect = "answer too large";
       incoming?.destroy(new Error(defect)); // cheaper than an AbortController for each request
     });
+    // At once, so that the next request connects anew already: got lets its caller wait for a turn.
+    const onAbort = () => {
+      if (isTimeout(call.signal?.reason) && connection?.reused) connections.dropIdle();
+    };
+    call.signal?.addEventListener("abort", onAbort, { once: true });
     try {
       const response = await answer;
       if (defect === undefined) return response;
     } catch (error) {
-      if (defect === undefined) throw call.signal?.aborted ? call.signal.reason : fromNetworkError(error);
+      if (call.signal?.aborted) throw call.signal.reason;
+      if (defect === undefined) throw fromNetworkError(error, connection?.wasDead);
+    } finally {
+      call.signal?.removeEventListener("abort", onAbort);
     }
     throw new UpstreamError("rest", "broken", defect);
   }
 
   return {
     transport,
+    anew,
+    renew: () => connections.dropIdle(),
     warm: () => void loadGot().catch(() => undefined), // the call that needs it will say so
-    close: () => {
-      agents.http.destroy();
-      agents.https.destroy();
-    },
+    close: () => connections.close(),
   };
+}
+
+/** The connection that one request was given. */
+class Connection {
+  readonly #request: ClientRequest;
+  #bytesBefore = 0;
+
+  constructor(request: ClientRequest) {
+    this.#request = request;
+    request.once("socket", (socket) => {
+      this.#bytesBefore = socket.bytesRead;
+    });
+  }
+
+  /** Whether it was idle before, and not made for this request. */
+  get reused(): boolean {
+    return this.#request.reusedSocket;
+  }
+
+  /** Whether it had been kept, and brought no byte: its other end was closed, most likely before the request came there. */
+  get wasDead(): boolean {
+    return this.reused && this.#request.socket?.bytesRead === this.#bytesBefore;
+  }
+}
+
+/** The stage around this one ends a request so when its time is over. */
+function isTimeout(reason: unknown): boolean {
+  return (reason as { code?: unknown } | undefined)?.code === Code.DeadlineExceeded;
 }
 
 function decode({ method }: Pick<UnaryCall, "method">, body: Uint8Array) {

@@ -72,7 +72,7 @@ export class SimulatedProcess implements Witness {
       { ...optionsOf(this, store, secrets), clock: this.clock, random: random.next, headers: this.#headers() },
       {
         grpc: () => ({ transport: upstream("grpc"), connect: async () => true, renew: () => undefined, close() {} }),
-        rest: () => ({ transport: upstream("rest"), warm() {}, close() {} }),
+        rest: () => ({ transport: upstream("rest"), anew: upstream("rest"), renew() {}, warm() {}, close() {} }),
       },
     );
     this.breakers.listen(this.client);

@@ -29,7 +29,13 @@ function create(opened: ReturnType<typeof closedAfterEach>, options: AuthClientO
           renew: () => undefined,
           close: () => undefined,
         }),
-        rest: () => ({ transport: rest.transport, warm: () => undefined, close: () => undefined }),
+        rest: () => ({
+          transport: rest.transport,
+          anew: rest.transport,
+          renew: () => undefined,
+          warm: () => undefined,
+          close: () => undefined,
+        }),
       },
     ),
   );

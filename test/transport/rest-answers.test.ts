@@ -24,6 +24,37 @@ async function start(answer: reply.RestReply, options: AuthClientOptions = {}) {
   return { rest, client };
 }
 
+describe("any 2xx with a whole body is an answer", () => {
+  test.each([200, 201, 202, 203, 207, 226, 299])("HTTP %i", async (code) => {
+    const { rest, client } = await start(reply.status(code));
+    expect(await client.verifyToken("token-ana")).toMatchObject({ user: { id: "ana" }, source: "rest" });
+    expect(rest.requests).toHaveLength(1);
+    rest.reply = (response) => void response.writeHead(code).end('{"locals":[{"id":"madrid"}]}');
+    expect(await client.getUserLocals(REF)).toEqual(["madrid"]);
+  });
+
+  test.each<[string, reply.RestReply]>([
+    ["empty", (response) => void response.writeHead(201).end()],
+    ["no JSON", (response) => void response.writeHead(201).end("created")],
+    ["another thing", (response) => void response.writeHead(201).end('{"id":"1"}')],
+  ])("but a 201 that is %s", async (_name, answer) => {
+    const { rest, client } = await start(answer);
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "auth_unavailable" });
+    expect(rest.requests).toHaveLength(1);
+    expect(client.status().rest?.failures).toBe(0);
+  });
+
+  test("nor a 201 whose body ends before its length: out of reach", async () => {
+    const { rest, client } = await start((response) => {
+      response.writeHead(201, { "content-length": "1000" });
+      response.write(JSON.stringify(ANA), () => response.socket?.destroy());
+    });
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "auth_unavailable" });
+    expect(rest.requests).toHaveLength(2);
+    expect(client.status().rest?.failures).toBe(2);
+  });
+});
+
 describe("what a 200 may say of a token", () => {
   const full = { ...ANA, permissions: ["read", "write"], locals: ["madrid"] };
   const user = {

@@ -17,7 +17,7 @@ function statusRows(outcome: RestOutcome, ...codes: number[]): readonly RestRow[
 
 const UNREACHABLE_STATUSES = statusRows("unreachable", 502, 503, 504);
 const BUSY_STATUSES = statusRows("busy", 408, 429);
-const NEVER_AN_ANSWER = [201, 202, 203, 204, 206, 300, 301, 302, 303, 304, 307, 308];
+const NEVER_AN_ANSWER = [204, 205, 206, 300, 301, 302, 303, 304, 307, 308];
 const NEVER_A_VERDICT = [402, 405, 406, 409, 410, 413, 415, 418, 451, 500, 501, 505, 511];
 
 export const TOKEN_STATUS_ROWS: readonly RestRow[] = [
