@@ -30,6 +30,7 @@ export function shapersOf({ grpc, rest, headers }: AnswerSources): string[] {
   return [
     ...(grpc?.transport ? ["grpc.transport"] : []),
     ...(grpc && grpc.interceptors.length > 0 ? ["grpc.interceptors"] : []),
+    ...(rest?.agent ? ["rest.agent"] : []),
     ...(hasUserInfo(grpc?.url) ? ["the user-info in grpc.url"] : []),
     ...(hasUserInfo(rest?.url) ? ["the user-info in rest.url"] : []),
     ...(Object.values(rest?.paths ?? {}).some((path) => path.includes("?")) ? ["the query in rest.paths"] : []),

@@ -1,3 +1,4 @@
+import type { Agent } from "node:http";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import type { SharedStore } from "../cache/shared-tier.js";
 import type { Clock } from "../runtime/clock.js";
@@ -31,6 +32,13 @@ export interface RestOptions {
   timeoutMs?: number;
   /** Certificates in PEM, for `https:` URLs. */
   tls?: TlsOptions;
+  /**
+   * Makes the connections, in the place of our own: for a proxy, or a unix socket (Node's `http.Agent` with a `socketPath`).
+   * An agent of Node for the scheme of `url`, or one made like it; TLS settings are then its own, so not beside `tls`. It stays yours:
+   * `close()` leaves it alone, only its idle connections to `url` may be dropped. `ready()` does not wait for it. With a shared cache
+   * it needs `cache.namespace`: it decides who answers.
+   */
+  agent?: Agent;
   /** Where each operation is answered, below `url`. */
   paths?: Partial<RestPaths>;
 }

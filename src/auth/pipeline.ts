@@ -91,8 +91,9 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
   }
 
   function restLeg(rest: RestConfig): Leg {
-    const { url, tls, paths } = rest;
-    const upstream = make.rest({ url, tls, paths, maxAnswerBytes: config.maxAnswerBytes, now: () => clock.now() });
+    const { url, tls, agent, paths } = rest;
+    const { maxAnswerBytes } = config;
+    const upstream = make.rest({ url, tls, agent, paths, maxAnswerBytes, now: () => clock.now() });
     const warming = clock.setTimeout(upstream.warm, config.grpc ? WARM_AFTER_MS : 0, { background: true });
     const close = () => {
       warming.clear();
@@ -102,7 +103,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     return {
       ...guarded("rest", url, transport, rest, upstream.renew),
       url,
-      connect: () => isReachable(url, tls),
+      connect: async () => agent !== undefined || (await isReachable(url, tls)), // where an agent leads, it alone knows
       close,
     };
   }

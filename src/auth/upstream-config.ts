@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import type { Agent } from "node:http";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { MIN_TRY_MS } from "../transport/call-context.js";
@@ -23,6 +24,7 @@ export interface GrpcConfig extends UpstreamConfig {
 export interface RestConfig extends UpstreamConfig {
   readonly url: string;
   readonly tls: TlsOptions | undefined;
+  readonly agent: Agent | undefined;
   readonly paths: RestPaths;
 }
 
@@ -61,13 +63,14 @@ export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): G
 
 export function readRest(read: SettingReader, given: RestOptions | undefined): RestConfig | undefined {
   if (!given) return undefined;
-  const options = read.section("rest", given, ["url", "timeoutMs", "tls", "paths"]);
+  const options = read.section("rest", given, ["url", "timeoutMs", "tls", "agent", "paths"]);
   const url = readBase(read, "rest.url", options.url);
   if (options.url === undefined) read.problem("rest.url", undefined, "a URL");
   return {
     url: url ?? "",
     timeoutMs: read.duration("rest.timeoutMs", options.timeoutMs, 2000, MIN_TRY_MS, MAX_TIMEOUT_MS),
     tls: readTls(read, "rest", options.tls, url),
+    agent: readAgent(read, options, url),
     paths: readPaths(read, options.paths),
   };
 }
@@ -81,7 +84,28 @@ function readBase(
 ): string | undefined {
   const url = read.url(path, given, HTTP, { ...(defaultPort !== undefined && { defaultPort }) });
   if (url?.includes("?")) read.urlProblem(path, url, "a URL without a query");
+  // What some HTTP clients take for a unix socket is to all others a host of that name.
+  if (url && /^\w+:\/\/([^@/]*@)?unix:(?!\d)/i.test(url)) {
+    const instead = path === "rest.url" ? "rest.agent with a socketPath" : "grpc.transport";
+    read.urlProblem(path, url, `a URL with a host; for a unix socket, ${instead}`);
+  }
   return url;
+}
+
+function readAgent(read: SettingReader, { agent, tls }: RestOptions, url: string | undefined) {
+  if (agent === undefined) return undefined;
+  const scheme = url?.startsWith("https:") ? "https" : "http";
+  const expected = `an agent of node:${scheme}, or one made like it`;
+  if (tls !== undefined)
+    read.problem("rest.agent", agent, "either rest.agent, with TLS settings of its own, or rest.tls");
+  return read.hidden("rest.agent", agent, (given) => isAgentFor(scheme, given), expected);
+}
+
+/** By shape, as Node looks at it. One of Node's own serves its own scheme alone; what is made like it often serves both. */
+function isAgentFor(scheme: "http" | "https", agent: Agent): boolean {
+  if (typeof (agent as { addRequest?: unknown } | null)?.addRequest !== "function") return false;
+  const protocol: unknown = Object.getOwnPropertyDescriptor(agent, "protocol")?.value;
+  return protocol === undefined || protocol === `${scheme}:`;
 }
 
 function readPaths(read: SettingReader, given: Partial<RestPaths> | undefined): RestPaths {

@@ -1,3 +1,4 @@
+import { Agent } from "node:http";
 import { describe, expect, test } from "@jest/globals";
 import { Keyv } from "keyv";
 import { readConfig } from "../../src/auth/config.js";
@@ -112,6 +113,7 @@ describe("What else shapes answers needs a namespace beside a shared cache:", ()
     ["headers as an object", { rest, headers: { "X-Tenant": "b" } }, /headers/],
     ["headers as a function", { rest, headers: () => ({}) }, /headers/],
     ["interceptors", { grpc: { ...grpc, interceptors } }, /grpc\.interceptors/],
+    ["an agent", { rest: { ...rest, agent: new Agent() } }, /rest\.agent/],
     ["a transport", { grpc: { transport } }, /grpc\.transport/],
     ["a query in a path", { rest: { ...rest, paths: { verifyToken: "/v?tenant=b" } } }, /the query in rest\.paths/],
     ["several", { grpc: { ...grpc, interceptors }, headers: { a: "b" } }, /grpc\.interceptors and headers/],

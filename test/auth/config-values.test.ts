@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
 import { describe, expect, test } from "@jest/globals";
 import { readConfig } from "../../src/auth/config.js";
 import { type AuthClientOptions, ConfigError, createAuthClient } from "../../src/client.js";
@@ -95,6 +97,12 @@ describe("Of the wrong kind is", () => {
   test.each<[string, object]>([
     ["grpc.interceptors", { grpc: { ...grpc, interceptors: () => undefined } }],
     ["grpc.interceptors", { grpc: { ...grpc, interceptors: ["x"] } }],
+    ["rest.agent", { rest: { ...rest, agent: {} } }],
+    ["rest.agent", { rest: { ...rest, agent: "http://proxy:3128" } }],
+    ["rest.agent", { rest: { ...rest, agent: { dispatch: () => true } } }], // of undici
+    ["rest.agent", { rest: { url: "http://auth", agent: new HttpsAgent() } }],
+    ["rest.agent", { rest: { url: "https://auth", agent: new HttpAgent() } }],
+    ["rest.agent", { rest: { url: "https://auth", agent: new HttpsAgent(), tls: {} } }],
     ["rest.paths.verifyToken", { rest: { ...rest, paths: { verifyToken: "auth/verify" } } }],
     ["rest.paths.verifyToken", { rest: { ...rest, paths: { verifyToken: 5 } } }],
     ["rest.paths.userLocals", { rest: { ...rest, paths: { userLocals: "/locals" } } }],

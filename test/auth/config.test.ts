@@ -217,6 +217,23 @@ describe("An upstream", () => {
     expect(namesOf(withOption(path, value))).toEqual([path]);
   });
 
+  test.each(
+    ["grpc.url", "rest.url"].flatMap((path) =>
+      ["http://unix:/run/auth.sock", "http://unix:/run/auth.sock:/verify", "HTTP://UNIX:/a", "http://a:b@unix:/a"].map(
+        (value): [Path, string] => [path, value],
+      ),
+    ),
+  )("%s is no unix socket: %s", (path, value) => {
+    expect(namesOf(withOption(path, value))).toEqual([path]);
+    expect(problemsOf(withOption(path, value))[0]?.expected).toMatch(/unix socket, (rest\.agent|grpc\.transport)/);
+  });
+
+  test.each(["grpc.url", "rest.url"])("a host may be named unix: %s", (path) => {
+    for (const url of ["http://unix", "http://unix/", "http://unix:8080/auth"]) {
+      expect(valueAt(readConfig(withOption(path, url)), path)).toBe(url);
+    }
+  });
+
   test.each(["grpc.url", "rest.url"])("%s has no query: paths are appended to it", (path) => {
     expect(namesOf(withOption(path, "http://auth/?tenant=1"))).toEqual([path]);
     expect(namesOf(withOption(path, "http://auth?"))).toEqual([path]);
