@@ -10,7 +10,7 @@ import { startGrpcServer } from "./grpc-server.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";
 import { everybody } from "./people.js";
-import { BROKEN, UNREACHABLE } from "./rest-faults.js";
+import { BROKEN, BUSY, UNREACHABLE } from "./rest-faults.js";
 import { type RestFront, startRestFront } from "./rest-front.js";
 import { type NetworkFault, startTcpProxy } from "./tcp-proxy.js";
 
@@ -63,7 +63,7 @@ const restFault = (fault: Parameters<RestFront["strike"]>[0]) => ({
 const REST_FAULTS: Readonly<Record<string, { strike(rest: RestFront): unknown; heal(rest: RestFront): unknown }>> = {
   killed: { strike: (rest) => rest.stop(), heal: (rest) => rest.start() },
   hung: restFault(UNREACHABLE["hung before the headers"]),
-  "answering 429": restFault(UNREACHABLE["429 with Retry-After"]),
+  "answering 429": restFault(BUSY["429 with Retry-After"]),
   "answering 500": restFault(BROKEN["500"]),
   "answering with truncated JSON": restFault(BROKEN["truncated JSON"]),
 };

@@ -7,7 +7,6 @@ const CHUNK = Buffer.alloc(64 * 1024, " ");
 export const UNREACHABLE = {
   "hung before the headers": () => undefined,
   "hung after the headers": (response) => void response.writeHead(200, JSON_HEADERS).flushHeaders(),
-  "429 with Retry-After": (response) => void response.writeHead(429, { "Retry-After": "7" }).end(),
   "reset in mid-answer": (response, answer) => {
     response.writeHead(200, { ...JSON_HEADERS, "Content-Length": answer.length });
     response.write(answer.slice(0, answer.length / 2), () => response.socket?.resetAndDestroy());
@@ -17,6 +16,11 @@ export const UNREACHABLE = {
     const timer = setInterval(() => response.write(" "), 5);
     response.once("close", () => clearInterval(timer));
   },
+} as const satisfies Readonly<Record<string, RestFault>>;
+
+/** A live server without room for a question, and no time left until it has: it counts nothing. */
+export const BUSY = {
+  "429 with Retry-After": (response) => void response.writeHead(429, { "Retry-After": "7" }).end(),
 } as const satisfies Readonly<Record<string, RestFault>>;
 
 /** An answer that is none: it is not asked again, and its breaker stays closed. */

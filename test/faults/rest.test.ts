@@ -5,7 +5,7 @@ import { endure } from "./endure.js";
 import { expectBackWithFirstProbe, expectOutage } from "./expectations.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";
-import { BROKEN, redirectTo, UNREACHABLE } from "./rest-faults.js";
+import { BROKEN, BUSY, redirectTo, UNREACHABLE } from "./rest-faults.js";
 import { startRestFront } from "./rest-front.js";
 
 jest.setTimeout(30_000);
@@ -50,7 +50,7 @@ describe("a REST server, alone, that answers with", () => {
     },
   );
 
-  test.each(Object.entries(BROKEN))(
+  test.each(Object.entries({ ...BROKEN, ...BUSY }))(
     "%s: 503 for whom nobody remembers, each asked once, and the next answer after it is good",
     async (name, fault) => {
       const rest = opened(await startRestFront());
@@ -90,12 +90,13 @@ describe("a REST server, alone, that answers with", () => {
     expect(caller.transitions).toEqual([]);
   });
 
-  test("429 with Retry-After: nobody asks again before that, and callers are told", async () => {
+  test("429 with Retry-After past the deadline: no question is asked again, and callers are told", async () => {
     const rest = opened(await startRestFront());
-    const caller = opened(await openCaller({ rest: { url: rest.url }, breaker: { failureThreshold: 1000 } }));
-    rest.strike(UNREACHABLE["429 with Retry-After"]);
+    const caller = opened(await openCaller({ rest: { url: rest.url } }));
+    rest.strike(BUSY["429 with Retry-After"]);
     const answers = await Promise.all(Array.from({ length: 10 }, () => caller.ask()));
     expect(rest.requests).toBe(10);
     expect(new Set(answers.map(({ status, retryAfter }) => `${status} ${retryAfter}`))).toEqual(new Set(["503 7"]));
+    expect(caller.transitions).toEqual([]);
   });
 });
