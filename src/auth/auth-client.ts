@@ -37,6 +37,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
   const read = readConfig(options);
   const config = { ...read, logger: tolerant(read.logger) };
   const { clock, deadlineMs } = config;
+  if (config.warning !== undefined) config.logger.warn(config.warning);
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // every call under way listens
   const events = new Events(config.logger);

@@ -21,6 +21,7 @@ export interface CacheConfig {
 }
 
 const MIN_SECRET_BYTES = 32;
+const MIN_DIFFERENT_BYTES = 8;
 const ENCODED =
   ", as redis://user:…@host:port/number with user and password encoded: # as %23, / as %2F, ? as %3F, @ as %40, % as %25";
 
@@ -81,10 +82,13 @@ function readSecrets(read: SettingReader, given: CacheOptions["secret"]): readon
     return [];
   }
   secrets.forEach((secret: string, at) => {
-    const bytes = Buffer.byteLength(secret);
+    const bytes = Buffer.from(secret);
+    const different = new Set(bytes).size;
     const which = secrets.length > 1 ? ` (secret ${at + 1} of ${secrets.length})` : "";
-    if (bytes < MIN_SECRET_BYTES)
-      read.secretProblem("cache.secret", `at least ${MIN_SECRET_BYTES} bytes`, `${bytes}${which}`);
+    if (bytes.length < MIN_SECRET_BYTES)
+      read.secretProblem("cache.secret", `at least ${MIN_SECRET_BYTES} bytes`, `${bytes.length}${which}`);
+    else if (different < MIN_DIFFERENT_BYTES)
+      read.secretProblem("cache.secret", `at least ${MIN_DIFFERENT_BYTES} different bytes`, `${different}${which}`);
   });
   return [...secrets];
 }

@@ -76,11 +76,6 @@ function connectShared({ cache, clock, logger }: Config, events: Events): { shar
   const redis = cache.redisUrl === undefined ? undefined : connectRedis(cache.redisUrl);
   const store = redis?.store ?? cache.store;
   if (!store) return {};
-  if (cache.secrets.length === 0) {
-    logger.warn(
-      "portero: the shared cache has no secret: whoever can write to it can make a user; see cache.secret (AUTH_CACHE_SECRET)",
-    );
-  }
   const shared = new SharedTier({
     store,
     clock,

@@ -5,6 +5,7 @@ import type { CredentialHeaders } from "../transport/credentials.js";
 import { type CacheConfig, readCache } from "./cache-config.js";
 import { environmentOf } from "./environment.js";
 import type { AuthClientOptions } from "./options.js";
+import { readRisks } from "./risks.js";
 import { SettingReader } from "./setting-reader.js";
 import {
   type GrpcConfig,
@@ -29,6 +30,8 @@ export interface Config {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
+  /** The one line that is logged at the start, where something lets in more than its author may think. */
+  readonly warning: string | undefined;
 }
 
 /**
@@ -52,6 +55,7 @@ export function readConfig(given: AuthClientOptions): Config {
     "logger",
     "clock",
     "random",
+    "strict",
   ]);
   for (const [path, value] of Object.entries(spare)) read.duration(path, value, 0, MIN_TRY_MS, MAX_TIMEOUT_MS);
   const grpc = readGrpc(read, options.grpc);
@@ -61,19 +65,28 @@ export function readConfig(given: AuthClientOptions): Config {
   }
   const headers = readHeaders(read, options.headers);
   const { deadlineMs, shareOf } = readDeadline(read, options.deadlineMs, [grpc?.timeoutMs, rest?.timeoutMs]);
+  const cache = readCache(read, options.cache, { grpc, rest, headers });
+  const hasNamespace = options.cache?.namespace !== undefined;
+  const strict = read.optional(
+    "strict",
+    options.strict,
+    isStrictness,
+    'true, false or "cache"; AUTH_STRICT is 1 or cache',
+  );
   const config: Config = {
     grpc: grpc && { ...grpc, timeoutMs: shareOf(grpc.timeoutMs) },
     rest: rest && { ...rest, timeoutMs: shareOf(rest.timeoutMs) },
     breaker: readBreaker(read, options.breaker),
     retry: readRetry(read, options.retry),
     limit: readLimit(read, options.limit),
-    cache: readCache(read, options.cache, { grpc, rest, headers }),
+    cache,
     headers,
     maxAnswerBytes: read.integer("maxAnswerBytes", options.maxAnswerBytes, 1_048_576, 1, 2 ** 31 - 1),
     deadlineMs,
     logger: readLogger(read, options.logger),
     clock: readClock(read, options.clock),
     random: read.optional("random", options.random, isFunction, "a function") ?? Math.random,
+    warning: readRisks(read, { grpc, rest, cache, hasNamespace }, strict),
   };
   read.throwIfAny();
   return Object.freeze(config);
@@ -138,6 +151,10 @@ function readClock(read: SettingReader, clock: AuthClientOptions["clock"]): Cloc
   const isClock = (value: Clock) =>
     (["now", "monotonic", "setTimeout"] as const).every((name) => isFunction(value?.[name]));
   return read.optional("clock", clock, isClock, "an object with now, monotonic and setTimeout") ?? systemClock;
+}
+
+function isStrictness(value: unknown): boolean {
+  return typeof value === "boolean" || value === "cache";
 }
 
 function isFunction(value: unknown): boolean {

@@ -33,7 +33,7 @@ export function environmentOf(options: AuthClientOptions): Environment {
 
 /**
  * The options that the environment names; times there are in seconds, timeouts and the deadline at most 300. An empty variable counts
- * as not set.
+ * as not set, but for `AUTH_CACHE_SECRET`, which is an error.
  *
  * | variable | option | default |
  * |---|---|---|
@@ -48,6 +48,7 @@ export function environmentOf(options: AuthClientOptions): Environment {
  * | `REDIS_URL` | `cache.redisUrl` | – |
  * | `AUTH_CACHE_SECRET` (a list by commas) | `cache.secret` | – |
  * | `AUTH_CACHE_NAMESPACE` | `cache.namespace` | the URLs |
+ * | `AUTH_STRICT`, 1 or `cache` | `strict` | – |
  *
  * Nothing is validated here: `createAuthClient` does, and names the variable.
  *
@@ -86,8 +87,8 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
 
   const url = grpcUrl();
   const restUrl = text("rest.url", "AUTH_REST_URL");
-  const secrets = text("cache.secret", "AUTH_CACHE_SECRET")
-    ?.split(",")
+  const secrets = (text("cache.secret", "AUTH_CACHE_SECRET") ?? "")
+    .split(",")
     .map((secret) => secret.trim())
     .filter((secret) => secret !== "");
   const timeoutMs = number("grpc.timeoutMs");
@@ -105,10 +106,11 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
     },
     cache: {
       redisUrl: text("cache.redisUrl", "REDIS_URL"),
-      secret: secrets,
+      secret: secrets.length > 0 ? secrets : undefined,
       namespace: text("cache.namespace", "AUTH_CACHE_NAMESPACE"),
     },
     deadlineMs: number("deadlineMs"),
+    strict: strictness(text("strict", "AUTH_STRICT")),
   };
   if (url === undefined && restUrl === undefined && problems.length === 0) {
     problems.push({
@@ -117,7 +119,20 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
       expected: "the URL of the auth service",
     });
   }
+  if (env.AUTH_CACHE_SECRET !== undefined && secrets.length === 0) {
+    // A deployment that lost its secret on the way must not run without a seal.
+    problems.push({
+      name: "AUTH_CACHE_SECRET",
+      value: "nothing but blanks and commas",
+      expected: "a secret of at least 32 bytes, or no such variable",
+    });
+  }
   return Object.assign(options, { [ENVIRONMENT]: { origins, problems, spare } });
+}
+
+/** What is neither stays what it is, and is named when the client is made. */
+function strictness(given: string | undefined): AuthClientOptions["strict"] {
+  return given === "1" ? true : (given as "cache" | undefined);
 }
 
 /** A number, or the URL that Kubernetes puts into such a variable. */

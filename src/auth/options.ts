@@ -108,7 +108,7 @@ export interface CacheOptions {
    */
   namespace?: string;
   /**
-   * At least 32 bytes. With it the shared tier's keys are HMACs and its entries are sealed (AES-256-GCM), so that whoever can write
+   * At least 32 bytes, 8 of them different. With it the shared tier's keys are HMACs and its entries are sealed (AES-256-GCM), so that whoever can write
    * to the store cannot make a user. A list for rotation: the first one writes, all of them read.
    */
   secret?: string | readonly string[];
@@ -132,6 +132,12 @@ export interface AuthClientOptions {
    * that is silent.
    */
   deadlineMs?: number;
+  /**
+   * Settings that are only warned about otherwise are errors. `true`: a shared cache without `cache.secret`, and `http:` or `redis:` to a
+   * host that is not local. `"cache"`: the first alone, for meshes. Local is a loopback or private address, a name without a dot, or
+   * one below `.local`, `.internal`, `.svc`. Default `false`.
+   */
+  strict?: boolean | "cache";
   /** Told of transitions, and when an upstream has never answered. Default `console`; `false` = silent. */
   logger?: Logger | false;
   /** Time, for tests and simulations. Default: the machine's. */

@@ -7,7 +7,7 @@ const grpc = { url: "http://auth:50051" };
 const rest = { url: "http://auth:8080" };
 const store = { get: async () => undefined, set: async () => true, delete: async () => true };
 const transport = { unary: () => Promise.reject(new Error()), stream: () => Promise.reject(new Error()) };
-const SECRET = "s".repeat(32);
+const SECRET = "secret-of-these-tests-and-no-more";
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 type Path = string;

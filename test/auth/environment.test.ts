@@ -230,7 +230,8 @@ test("An empty variable is not set.", () => {
     "CIRCUIT_BREAKER_RECOVERY_TIMEOUT",
     "AUTH_DEADLINE",
     "REDIS_URL",
-    "AUTH_CACHE_SECRET",
+    "AUTH_CACHE_NAMESPACE",
+    "AUTH_STRICT",
   ];
   const empty = Object.fromEntries(names.map((name, n) => [name, n % 2 === 0 ? "" : "  "]));
   expect({ ...configOf({ ...BOTH, ...empty }), clock: 0, random: 0 }).toEqual({

@@ -8,6 +8,7 @@ import { RecordingLogger } from "../support/recording-logger.js";
 import { until } from "../support/until.js";
 import { fail, hang, MemoryStore } from "./memory-store.js";
 
+const SECRET = "a secret of the whole fleet, at least 32 bytes";
 const GONE = "warn portero: the shared cache cannot be reached: going on without it";
 const BACK = "info portero: the shared cache is back";
 
@@ -16,7 +17,7 @@ async function onStore(makeStore: (clock: ManualClock) => SharedStore) {
   const service = await startService({ users: Object.fromEntries(tokens.map((token) => [token, { id: token }])) });
   const clock = new ManualClock();
   const logger = new RecordingLogger();
-  const client = openClient(service, { clock, logger, cache: { store: makeStore(clock), secret: "s".repeat(32) } });
+  const client = openClient(service, { clock, logger, cache: { store: makeStore(clock), secret: SECRET } });
   const events: AuthClientEvents["cache"][] = [];
   client.on("cache", (event) => events.push(event));
   return { service, clock, client, logger, events };
@@ -337,7 +338,7 @@ describe("A store that reads several at once", () => {
       return (answer ? answer(texts) : texts) as unknown[];
     };
     const logger = new RecordingLogger();
-    const open = (secret: string | string[] = "s".repeat(32)) =>
+    const open = (secret: string | string[] = SECRET) =>
       openClient(service, { clock, logger, cache: { store: Object.assign(store, { getAll }), secret } });
     await open().verifyToken("token-0");
     await settle();
@@ -354,7 +355,7 @@ describe("A store that reads several at once", () => {
 
   test("is asked once while a secret is rotated, too, and each entry is told from the others", async () => {
     const { clock, asked, open } = await atOnce();
-    const secrets = ["n".repeat(32), "s".repeat(32)];
+    const secrets = ["a newer secret of the whole fleet, just as long", SECRET];
     expect((await open(secrets).verifyToken("token-0")).source).toBe("shared");
     expect(asked).toEqual([["token", "token", "any-user-invalidated", "any-user-invalidated"]]);
     await clock.advance(1);

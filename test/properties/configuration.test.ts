@@ -43,13 +43,17 @@ describe("Any text in any variable", () => {
     );
   });
 
-  test("that is only blank counts as not set", () => {
+  test("that is only blank counts as not set, but for the secret", () => {
     const blank = fc.string({ unit: fc.constantFrom(" ", "\t", "\n", "\u00a0") });
     fc.assert(
-      fc.property(fc.constantFrom(...VARIABLES), blank, (variable, text) => {
-        const plain = (outcome: Config | ConfigError) => JSON.stringify(outcome);
-        expect(plain(read({ ...GOOD, [variable]: text }))).toBe(plain(read({ ...GOOD, [variable]: undefined })));
-      }),
+      fc.property(
+        fc.constantFrom(...VARIABLES.filter((name) => name !== "AUTH_CACHE_SECRET")),
+        blank,
+        (variable, text) => {
+          const plain = (outcome: Config | ConfigError) => JSON.stringify(outcome);
+          expect(plain(read({ ...GOOD, [variable]: text }))).toBe(plain(read({ ...GOOD, [variable]: undefined })));
+        },
+      ),
       runs(200),
     );
   });
