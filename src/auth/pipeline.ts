@@ -74,7 +74,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     if (custom || url === undefined) {
       const transport = classifyTransport(custom as Transport);
       return {
-        ...guarded("grpc", undefined, againIfUnprocessed(transport), grpc),
+        ...guarded("grpc", undefined, againIfUnprocessed(transport, clock), grpc),
         url: undefined,
         connect: async () => true,
         close: () => undefined,
@@ -83,7 +83,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     const { timeoutMs, interceptors } = grpc;
     const upstream = make.grpc({ url, timeoutMs, tls, interceptors, maxAnswerBytes: config.maxAnswerBytes });
     return {
-      ...guarded("grpc", url, againIfUnprocessed(upstream.transport), grpc, upstream.renew),
+      ...guarded("grpc", url, againIfUnprocessed(upstream.transport, clock), grpc, upstream.renew),
       url,
       connect: upstream.connect,
       close: upstream.close,
@@ -99,7 +99,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
       warming.clear();
       upstream.close();
     };
-    const transport = againIfUnprocessed(upstream.transport, upstream.anew);
+    const transport = againIfUnprocessed(upstream.transport, clock, upstream.anew);
     return {
       ...guarded("rest", url, transport, rest, upstream.renew),
       url,

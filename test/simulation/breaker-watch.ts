@@ -72,6 +72,14 @@ export class BreakerWatch {
     if (attempt.upstream === "rest" && grpc) this.#unheard.delete(grpc);
   }
 
+  /** What was not processed was not counted: one that takes its place goes on under its leave. */
+  replaced(lost: Try, attempt: Try): void {
+    const ticket = this.#tickets.get(lost);
+    if (!ticket) return;
+    this.#tickets.delete(lost);
+    this.#tickets.set(attempt, ticket);
+  }
+
   ended(attempt: Try, result: TryResult, round: Round): void {
     this.#isDirty = true;
     switch (result.kind) {
@@ -142,7 +150,8 @@ export class BreakerWatch {
     this.models[attempt.upstream]?.[verdict](ticket, this.#clock.monotonic);
   }
 
-  #wasFair({ upstream, timeoutMs }: Try): boolean {
-    return timeoutMs >= (this.#timeouts[upstream] ?? 0) * FAIR_SHARE - HAIR_MS;
+  /** Both tries share the time of one. */
+  #wasFair({ upstream, timeoutMs, replaces }: Try): boolean {
+    return (replaces?.timeoutMs ?? timeoutMs) >= (this.#timeouts[upstream] ?? 0) * FAIR_SHARE - HAIR_MS;
   }
 }

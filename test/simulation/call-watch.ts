@@ -1,10 +1,12 @@
 import type { ContextValues } from "@connectrpc/connect";
+import type { Upstream } from "../../src/transport/outcome.js";
 import { type Archive, markOf } from "./archive.js";
 import type { BreakerWatch } from "./breaker-watch.js";
 import type { Chronicle } from "./chronicle.js";
 import { FlightRules } from "./flight-rules.js";
 import type { Journal } from "./journal.js";
 import { type Ask, isVerdict, type Round, type Try, type TryResult, triesOf } from "./records.js";
+import { cut } from "./reply.js";
 import { RetryRules } from "./retry-rules.js";
 import { budgets, HAIR_MS, type Settings } from "./settings.js";
 import type { CallObserver } from "./upstream.js";
@@ -38,6 +40,8 @@ export class CallWatch implements CallObserver {
   readonly #probes = new Map<Try, Round>();
   /** Asks with a call under way, and without a verdict: each of them takes a place. */
   readonly #aloft = new Map<Ask, number>();
+  /** What was not processed in this turn. */
+  readonly #lost = new Map<Ask, Partial<Record<Upstream, Try>>>();
   #calls = 0;
 
   constructor(name: string, around: Surroundings, journal: Journal, breakers: BreakerWatch) {
@@ -63,8 +67,16 @@ export class CallWatch implements CallObserver {
     this.#calls++;
     const known = context && this.#asks.get(context);
     const ask: Ask = known ?? { question, began, rounds: [] };
-    const attempt: Try = { ask, upstream, timeoutMs: timeoutMs ?? Number.POSITIVE_INFINITY, began };
+    const replaces = this.#lost.get(ask)?.[upstream];
+    const attempt: Try = {
+      ask,
+      upstream,
+      timeoutMs: timeoutMs ?? Number.POSITIVE_INFINITY,
+      began,
+      ...(replaces && { replaces }),
+    };
     this.#chronicle.record(this.#name, "call", upstream, labelOf(ask), `${timeoutMs} ms`);
+    if (replaces) return this.#replaced(replaces, attempt, header);
     if (known) {
       if (ask.verdict) this.#violate(`${upstream} was asked again, though there was a verdict`);
     } else {
@@ -80,15 +92,33 @@ export class CallWatch implements CallObserver {
     if (this.#journal.closed) this.#violate(`${upstream} was called after close()`);
     if (upstream === "grpc" && this.#breakers.wouldProbeBesideRest) this.#probes.set(attempt, round);
     this.#breakers.began(attempt);
+    this.#takePlace(ask);
+    return attempt;
+  }
+
+  #takePlace(ask: Ask): void {
     this.#aloft.set(ask, (this.#aloft.get(ask) ?? 0) + 1);
     if (this.#aloft.size > this.#settings.limit.maxConcurrent) {
       this.#violate(`${this.#aloft.size} questions are asked at once`);
     }
+  }
+
+  /** What was not processed is asked again, within the same turn. */
+  #replaced(lost: Try, attempt: Try, header: Headers): Try {
+    const { ask, upstream } = attempt;
+    delete this.#lost.get(ask)?.[upstream];
+    ask.rounds.find((round) => round[upstream] === lost)![upstream] = attempt;
+    this.#checkTime(attempt);
+    this.#checkCredential(header);
+    if (attempt.timeoutMs > lost.timeoutMs) this.#violate(`${upstream} was given more time for what it had lost`);
+    this.#breakers.replaced(lost, attempt);
+    this.#takePlace(ask);
     return attempt;
   }
 
-  ended(attempt: Try, result: TryResult): void {
+  ended(attempt: Try, outcome: TryResult): void {
     const { ask, upstream } = attempt;
+    const result = outcome.kind === "unprocessed" && attempt.replaces ? cut : outcome;
     attempt.ended = this.#chronicle.moment();
     attempt.result = result;
     this.#chronicle.record(this.#name, "end", upstream, labelOf(ask), result.kind, detailOf(result));
@@ -98,6 +128,10 @@ export class CallWatch implements CallObserver {
     if (live !== undefined) {
       if (live === 1) this.#aloft.delete(ask);
       else this.#aloft.set(ask, live - 1);
+    }
+    if (result.kind === "unprocessed") {
+      this.#lost.set(ask, { ...this.#lost.get(ask), [upstream]: attempt });
+      return;
     }
     if (isVerdict(result) && !ask.verdict) {
       ask.verdict = attempt as NonNullable<Ask["verdict"]>;
@@ -115,8 +149,23 @@ export class CallWatch implements CallObserver {
     for (const { rest } of this.#probes.values())
       if (!rest) this.#violate("the caller of a probe was made to wait for it");
     this.#probes.clear();
+    for (const lost of this.#lost.values()) {
+      for (const attempt of Object.values(lost)) this.#giveUp(attempt);
+    }
+    this.#lost.clear();
     this.#breakers.endOfTurn();
     this.#retries.endOfTurn();
+  }
+
+  /** Where no time is left, what was not processed is not asked again, and counts as what the network ended. */
+  #giveUp(attempt: Try): void {
+    const { ask, upstream, timeoutMs, began, ended } = attempt;
+    if (timeoutMs - (ended!.at - began.at) >= LEAST_MS)
+      this.#violate(`${upstream} lost a call that it did not process`);
+    const round = ask.rounds.find((candidate) => candidate[upstream] === attempt)!;
+    attempt.result = cut;
+    this.#breakers.ended(attempt, cut, round);
+    this.#retries.ended(ask, round);
   }
 
   /** The round that a try belongs to: REST follows gRPC within the same turn, or runs beside its probe. */

@@ -86,6 +86,11 @@ export function grpcFault(random: Random, question: Question, fault: Fault): Rep
   }
 }
 
+/** What every call on a connection gets that is reset. */
+export function grpcReset(): ConnectError {
+  return caused(Code.Internal, "ECONNRESET");
+}
+
 function toMessage({ operation }: Question, body: AnswerBody, isActive: boolean): Message {
   switch (body.kind) {
     case "user":

@@ -50,6 +50,8 @@ export type TryResult =
       readonly network: boolean;
       readonly retryAfterMs?: number;
     }
+  /** It did not look at it, for certain. Told of the first loss only: a second one is the network's. */
+  | { readonly kind: "unprocessed" }
   /** A live upstream has no room for it. */
   | { readonly kind: "busy"; readonly retryAfterMs?: number }
   | { readonly kind: "broken"; readonly healthy: boolean }
@@ -70,6 +72,8 @@ export interface Try {
   readonly upstream: Upstream;
   readonly timeoutMs: number;
   readonly began: Moment;
+  /** The one that was not processed, in whose place it is. */
+  readonly replaces?: Try;
   ended?: Moment;
   result?: TryResult;
 }

@@ -2,13 +2,13 @@ import type { DescMessage, DescMethodUnary, Message, MessageShape } from "@bufbu
 import type { ContextValues, Transport, UnaryResponse } from "@connectrpc/connect";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { classifyTransport } from "../../src/transport/grpc.js";
-import type { Operation, Upstream } from "../../src/transport/outcome.js";
+import { type Operation, type Upstream, UpstreamError } from "../../src/transport/outcome.js";
 import { fromNetworkError } from "../../src/transport/rest-outcome.js";
 import type { Authority } from "./authority.js";
-import { grpcFault, grpcTruth } from "./grpc-replies.js";
+import { grpcFault, grpcReset, grpcTruth } from "./grpc-replies.js";
 import type { Random } from "./random.js";
 import type { Question, Try, TryResult } from "./records.js";
-import { type Reply, timedOut } from "./reply.js";
+import { cut, type Reply, timedOut } from "./reply.js";
 import { restFault, restTruth } from "./rest-replies.js";
 import type { VirtualClock } from "./virtual-clock.js";
 import { drawPlan, type Plan, type Weather } from "./weather.js";
@@ -39,6 +39,8 @@ export interface SimulatedUpstreamOptions {
 /** The end of a pipeline: answers what the authority says, or fails as the weather is. Throws what the real leaves throw. */
 export function simulatedUpstream(options: SimulatedUpstreamOptions): Transport {
   const { upstream, clock, random, observer, authority } = options;
+  /** How each call that is under way falls with all others. */
+  const falls = new Map<Try, () => void>();
 
   function unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
@@ -53,8 +55,18 @@ export function simulatedUpstream(options: SimulatedUpstreamOptions): Transport 
     const plan = drawPlan(random, options.weather(), timeoutMs ?? 1000);
     return new Promise((resolve, reject) => {
       const end = (result: TryResult) => {
+        falls.delete(attempt);
         if (!attempt.ended) observer.ended(attempt, result);
       };
+      const loseUnprocessed = () => {
+        end({ kind: "unprocessed" });
+        reject(new Lost(upstream));
+      };
+      falls.set(attempt, () => {
+        if (random.chance(0.3)) return loseUnprocessed();
+        end(cut);
+        reject(upstream === "grpc" ? grpcReset() : fromNetworkError({ name: "RequestError", code: "ECONNRESET" }));
+      });
       signal?.addEventListener("abort", () => {
         end(isTimeout(signal.reason) ? timedOut : { kind: "abandoned" });
         if (plan.obeys) reject(signal.reason);
@@ -68,6 +80,16 @@ export function simulatedUpstream(options: SimulatedUpstreamOptions): Transport 
         return;
       }
       if (!Number.isFinite(plan.latencyMs)) return;
+      if (plan.course === "reset") {
+        clock.after(plan.latencyMs, () => {
+          for (const fall of attempt.ended ? [] : [...falls.values()]) fall();
+        });
+        return;
+      }
+      if (plan.course === "unprocessed") {
+        clock.after(plan.latencyMs, () => void (attempt.ended || loseUnprocessed()));
+        return;
+      }
       const early = plan.looksFirst ? look(question, plan) : undefined;
       clock.after(plan.latencyMs, () => {
         const { reply, lookedAt } = early ?? look(question, plan);
@@ -83,6 +105,7 @@ export function simulatedUpstream(options: SimulatedUpstreamOptions): Transport 
 
   function look(question: Question, { course }: Plan): { reply: Reply; lookedAt: number } {
     const lookedAt = clock.time;
+    if (course === "reset" || course === "unprocessed") throw new TypeError("nobody looks at what is lost");
     if (course !== "truth") {
       return { lookedAt, reply: (upstream === "grpc" ? grpcFault : restFault)(random, question, course) };
     }
@@ -97,7 +120,37 @@ export function simulatedUpstream(options: SimulatedUpstreamOptions): Transport 
   }
 
   const leaf: Transport = { unary, stream: () => Promise.reject(new Error("no streams here")) };
-  return upstream === "grpc" ? classifyTransport(leaf) : leaf;
+  return upstream === "grpc" ? passingLosses(leaf) : leaf;
+}
+
+/** What the leaf itself knows to be unprocessed. */
+class Lost extends UpstreamError {
+  constructor(upstream: Upstream) {
+    super(upstream, "unreachable", "lost", { network: true, unprocessed: true });
+  }
+}
+
+/** gRPC's errors are classified, but for those that are classified already. */
+function passingLosses(leaf: Transport): Transport {
+  return {
+    async unary(...call) {
+      let lost: Lost | undefined;
+      const watched: Transport = {
+        ...leaf,
+        unary: (...inner) =>
+          leaf.unary(...inner).catch((error: unknown) => {
+            if (error instanceof Lost) lost = error;
+            throw error;
+          }),
+      };
+      return classifyTransport(watched)
+        .unary(...call)
+        .catch((error: unknown) => {
+          throw lost ?? error;
+        });
+    },
+    stream: leaf.stream,
+  };
 }
 
 function resultOf({ meaning }: Reply, lookedAt: number, question: Question, attempt: Try): TryResult {

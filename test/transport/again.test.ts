@@ -10,11 +10,25 @@ const UNPROCESSED = failure("grpc", "unreachable", { unprocessed: true });
 function create() {
   const clock = new ManualClock();
   const upstream = new FakeUpstream("ana", clock);
-  const again = againIfUnprocessed(upstream.transport);
+  const again = againIfUnprocessed(upstream.transport, clock);
   return { clock, upstream, again, start: (signal?: AbortSignal) => ask(again, { clock, signal }) };
 }
 
 describe("what was certainly not processed", () => {
+  test.each([
+    ["is given what is left of its time", 800, [1000, 200]],
+    ["is not asked again with less than 20 ms left", 981, [1000]],
+  ])("%s", async (_name, lostAfterMs, given) => {
+    const { clock, upstream, again } = create();
+    upstream.behaviour = "hold";
+    const outcome = watched(ask(again, { clock, timeoutMs: 1000 }));
+    await clock.advance(lostAfterMs);
+    upstream.held[0]?.fail(UNPROCESSED);
+    await clock.advance(0);
+    expect(upstream.calls.map(({ timeoutMs }) => timeoutMs)).toEqual(given);
+    expect(outcome.state).toBe(given.length === 1 ? "rejected" : "pending");
+  });
+
   test("is asked again, at once", async () => {
     const { clock, upstream, start } = create();
     upstream.script.push(UNPROCESSED);
