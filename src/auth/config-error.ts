@@ -17,13 +17,22 @@ const BRAND: unique symbol = Symbol.for("portero.ConfigError") as never;
 
 /** Settings that cannot be used. Thrown when a client, a middleware or a guard is made, and names everything that is wrong at once. */
 export class ConfigError extends Error {
-  override readonly name = "ConfigError";
+  declare readonly name: "ConfigError";
+  /** What is wrong, one by one. Not enumerable: the message says it already, and Node and loggers print both. */
+  declare readonly problems: readonly ConfigProblem[];
 
-  constructor(readonly problems: readonly ConfigProblem[]) {
+  constructor(problems: readonly ConfigProblem[]) {
     const lines = problems.map(({ name, value, expected, message }) => {
       return `  ${name}: ${message ?? `expected ${expected}, got ${value}`}`;
     });
     super(`portero cannot start with these settings:\n${lines.join("\n")}`);
+    Object.defineProperty(this, "name", { value: "ConfigError" });
+    Object.defineProperty(this, "problems", { value: problems });
+  }
+
+  /** For loggers that write JSON. */
+  toJSON(): { name: string; problems: readonly ConfigProblem[] } {
+    return { name: this.name, problems: this.problems };
   }
 
   /** Also true for an error of the other module format's copy of this package. */

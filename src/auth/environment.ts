@@ -1,4 +1,5 @@
 import { type ConfigProblem, show } from "./config-error.js";
+import { misspelt } from "./misspelt.js";
 import type { AuthClientOptions } from "./options.js";
 import type { Origins, SettingOrigin } from "./setting-reader.js";
 import { showUrl } from "./shown-url.js";
@@ -13,6 +14,13 @@ const VARIABLES = {
   "breaker.recoveryMs": { name: "CIRCUIT_BREAKER_RECOVERY_TIMEOUT", seconds: true },
   deadlineMs: { name: "AUTH_DEADLINE", seconds: true },
 } as const;
+
+/** All that are read. */
+const NAMES = [
+  ...Object.values(VARIABLES).map(({ name }) => name),
+  ...["AUTH_GRPC_URL", "AUTH_GRPC_HOST", "AUTH_GRPC_PORT", "AUTH_REST_URL", "REDIS_URL"],
+  ...["AUTH_CACHE_SECRET", "AUTH_CACHE_NAMESPACE", "AUTH_STRICT"],
+];
 
 const HOST_ALONE = "a host name or an IP address alone: a port goes into AUTH_GRPC_PORT, a URL into AUTH_GRPC_URL";
 
@@ -50,7 +58,8 @@ export function environmentOf(options: AuthClientOptions): Environment {
  * | `AUTH_CACHE_NAMESPACE` | `cache.namespace` | the URLs |
  * | `AUTH_STRICT`, 1 or `cache` | `strict` | – |
  *
- * Nothing is validated here: `createAuthClient` does, and names the variable.
+ * Nothing is validated here: `createAuthClient` does, and names the variable. A name that is nearly one of these, which is not set
+ * itself, is an error too.
  *
  * @example createAuthClient({ ...optionsFromEnv(), logger: pino() })
  */
@@ -112,7 +121,11 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
     deadlineMs: number("deadlineMs"),
     strict: strictness(text("strict", "AUTH_STRICT")),
   };
-  if (url === undefined && restUrl === undefined && problems.length === 0) {
+  /** Host and port say nothing beside the URL. */
+  const isSet = (name: string) =>
+    variable(name) !== undefined || (/^AUTH_GRPC_(HOST|PORT)$/.test(name) && variable("AUTH_GRPC_URL") !== undefined);
+  problems.push(...misspelt(env, NAMES, isSet));
+  if (url === undefined && restUrl === undefined && !problems.some(({ name }) => /URL|URI|HOST|PORT/i.test(name))) {
     problems.push({
       name: "AUTH_GRPC_URL or AUTH_REST_URL",
       value: "nothing",

@@ -1,0 +1,26 @@
+import type { ConfigProblem } from "./config-error.js";
+import { nearest } from "./nearest.js";
+
+const OURS = /^(AUTH|CIRCUIT_BREAKER|REDIS)_/i;
+/** Near to one of ours, and common: an application has it for itself. */
+const OTHERS = ["REDIS_URI"];
+
+/** Variables that are nearly called as one that could be set, and is not: a misspelt secret would leave the cache open. */
+export function misspelt(
+  env: Readonly<Record<string, string | undefined>>,
+  known: readonly string[],
+  isSet: (name: string) => boolean,
+): ConfigProblem[] {
+  const missing = known.filter((name) => !isSet(name));
+  return Object.keys(env).flatMap((name) => {
+    if (!OURS.test(name) || known.includes(name) || OTHERS.includes(name) || !env[name]?.trim()) return [];
+    const meant = nearest(name, known);
+    if (meant === undefined || !missing.includes(meant)) return [];
+    return {
+      name,
+      value: "something (not shown)", // it may be a secret under a wrong name
+      expected: "no such variable",
+      message: `there is no such variable; did you mean ${meant}?`,
+    };
+  });
+}
