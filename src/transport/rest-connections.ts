@@ -1,4 +1,4 @@
-import { Agent as HttpAgent } from "node:http";
+import { type ClientRequest, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { TlsOptions } from "./grpc-session.js";
 
@@ -60,6 +60,29 @@ export class RestConnections {
       http.destroy();
       https.destroy();
     }
+  }
+}
+
+/** The connection that one request was given. */
+export class Connection {
+  readonly #request: ClientRequest;
+  #bytesBefore = 0;
+
+  constructor(request: ClientRequest) {
+    this.#request = request;
+    request.once("socket", (socket) => {
+      this.#bytesBefore = socket.bytesRead;
+    });
+  }
+
+  /** Whether it was idle before, and not made for this request. */
+  get reused(): boolean {
+    return this.#request.reusedSocket;
+  }
+
+  /** Whether it had been kept, and brought no byte: its other end was closed, most likely before the request came there. */
+  get wasDead(): boolean {
+    return this.reused && this.#request.socket?.bytesRead === this.#bytesBefore;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Agent, ClientRequest, IncomingMessage } from "node:http";
+import type { Agent, IncomingMessage } from "node:http";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, type Transport, type UnaryResponse } from "@connectrpc/connect";
 import type { Got } from "got";
@@ -6,7 +6,7 @@ import { lazyImport } from "../runtime/lazy-import.js";
 import type { TlsOptions } from "./grpc-session.js";
 import { UpstreamError } from "./outcome.js";
 import { decodeRestAnswer, MalformedAnswerError } from "./rest-answer.js";
-import { type Agents, RestConnections } from "./rest-connections.js";
+import { type Agents, Connection, RestConnections } from "./rest-connections.js";
 import { fromHttpStatus, fromNetworkError, isAnswer } from "./rest-outcome.js";
 import { type RestPaths, toRestRequest } from "./rest-request.js";
 import { type UnaryCall, unaryTransport } from "./stage.js";
@@ -120,29 +120,6 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     warm: () => void loadGot().catch(() => undefined), // the call that needs it will say so
     close: () => connections.close(),
   };
-}
-
-/** The connection that one request was given. */
-class Connection {
-  readonly #request: ClientRequest;
-  #bytesBefore = 0;
-
-  constructor(request: ClientRequest) {
-    this.#request = request;
-    request.once("socket", (socket) => {
-      this.#bytesBefore = socket.bytesRead;
-    });
-  }
-
-  /** Whether it was idle before, and not made for this request. */
-  get reused(): boolean {
-    return this.#request.reusedSocket;
-  }
-
-  /** Whether it had been kept, and brought no byte: its other end was closed, most likely before the request came there. */
-  get wasDead(): boolean {
-    return this.reused && this.#request.socket?.bytesRead === this.#bytesBefore;
-  }
 }
 
 /** The stage around this one ends a request so when its time is over. */
