@@ -4,6 +4,7 @@ import { raceAbort, sleep } from "../runtime/abort.js";
 import { errorName } from "../runtime/error-name.js";
 import { tolerant } from "../runtime/logger.js";
 import { OverloadedError, UnavailableError } from "../transport/outcome.js";
+import { fitsTenantHeader } from "../transport/rest-request.js";
 import { createRemoteAuthService } from "./auth-service.js";
 import { createCaches } from "./caches.js";
 import type { AuthClient, CallOptions } from "./client.js";
@@ -11,7 +12,7 @@ import { readConfig } from "./config.js";
 import { optionsFromEnv } from "./environment.js";
 import { AuthError, type AuthErrorCode } from "./errors.js";
 import { Events } from "./events.js";
-import { isLookupId, isTenantId } from "./lookup-id.js";
+import { isLookupId, isOrganizationOfUser } from "./lookup-id.js";
 import type { UserRef } from "./model.js";
 import type { AuthClientOptions } from "./options.js";
 import { createPipeline, networkUpstreams, statusOf, type UpstreamFactories } from "./pipeline.js";
@@ -74,6 +75,14 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     const name = errorName(error);
     config.logger.error(`portero: unexpected ${name} while asking the auth service`);
     return new AuthError("auth_unavailable", { cause: new Error(`unexpected ${name}`) });
+  }
+
+  /** A user who can be asked for: over REST, the organization must fit a header. */
+  function lookedUp(user: UserRef): UserRef {
+    const ref = copyOf(user);
+    assertLookup(isLookupId(ref.userId) && isOrganizationOfUser(ref.organizationId));
+    assertLookup(config.grpc !== undefined || fitsTenantHeader(ref.organizationId));
+    return ref;
   }
 
   /** Whether an upstream can be connected to; no answer in time is a no, for now. */
@@ -193,13 +202,6 @@ function assertToken(token: PresentedToken): void {
 function copyOf(user: UserRef | undefined): UserRef {
   const { userId, organizationId } = user ?? ({} as UserRef);
   return { userId, organizationId };
-}
-
-/** A user who can be asked for. */
-function lookedUp(user: UserRef): UserRef {
-  const ref = copyOf(user);
-  assertLookup(isLookupId(ref.userId) && isTenantId(ref.organizationId));
-  return ref;
 }
 
 /** Of whomever a token can be: some of them cannot be asked for, and are forgotten all the same. */

@@ -26,9 +26,12 @@ export interface AuthClient {
    * aborts.
    */
   ready(signal?: AbortSignal): Promise<void>;
-  /** The user's permissions. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
+  /**
+   * The user's permissions. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. An empty organization is none; one that
+   * does not fit a header is asked with over gRPC, and is `lookup_refused` where there is REST alone.
+   */
   getUserPermissions(user: UserRef, call?: CallOptions): Promise<readonly string[]>;
-  /** The ids of the locals that the user may act on. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
+  /** The ids of the locals that the user may act on, asked for in the same way. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
   getUserLocals(user: UserRef, call?: CallOptions): Promise<readonly string[]>;
   /** Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
   getOrganization(organizationId: string, call?: CallOptions): Promise<Organization>;

@@ -6,9 +6,12 @@ export function isLookupId(id: unknown): id is string {
   return typeof id === "string" && id !== "" && id !== "." && id !== ".." && id.isWellFormed() && !hasControls(id);
 }
 
-/** Whether an organization's id can also travel in a header: printable ASCII, and no space at the ends, where it would get lost. */
-export function isTenantId(id: unknown): id is string {
-  return isLookupId(id) && /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(id);
+/**
+ * Whether a user's organization can be asked with: as text over gRPC, where it is no header. A user of no organization has an empty one,
+ * as proto3 writes what is not set.
+ */
+export function isOrganizationOfUser(id: unknown): id is string {
+  return typeof id === "string" && id !== "." && id !== ".." && id.isWellFormed();
 }
 
 function hasControls(text: string): boolean {

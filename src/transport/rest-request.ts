@@ -5,6 +5,7 @@ import type {
   VerifyTokenRequest,
 } from "../../gen/auth/auth_service_pb.js";
 import { operationOf } from "./answer.js";
+import { UpstreamError } from "./outcome.js";
 
 /** Where the REST side answers each operation, below its base URL. `{user_id}`, or `{organization_id}`, is filled in, encoded. */
 export interface RestPaths {
@@ -30,10 +31,23 @@ export interface RestRequest {
   /** Below the base URL, encoded. */
   readonly path: string;
   readonly json?: Readonly<Record<string, string>>;
-  readonly headers: Readonly<Record<string, string>>;
+  /** `undefined`: not sent, whatever else would name it. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
 }
 
-/** The REST form of a question. */
+/**
+ * Whether an organization's id can travel in a header: printable ASCII, and no space at the ends, where it would get lost. An empty one
+ * is no organization, and no header.
+ */
+export function fitsTenantHeader(organizationId: string): boolean {
+  return /^([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?$/.test(organizationId);
+}
+
+/**
+ * The REST form of a question.
+ *
+ * @throws UpstreamError for a user whose organization does not fit the header: only gRPC can be asked about them
+ */
 export function toRestRequest(method: DescMethod, message: unknown, paths: RestPaths): RestRequest {
   switch (operationOf(method)) {
     case "VerifyToken":
@@ -62,9 +76,13 @@ function userRequest(
   path: string,
   { userId, organizationId }: { userId: string; organizationId: string },
 ): RestRequest {
+  // "broken" counts neither for nor against an upstream that was not asked, and makes nobody ask again.
+  if (!fitsTenantHeader(organizationId)) {
+    throw new UpstreamError("rest", "broken", "an organization that fits no header", { notAsked: true });
+  }
   return {
     method: "GET",
     path: path.replaceAll("{user_id}", () => encodeURIComponent(userId)),
-    headers: { "x-tenant-id": organizationId },
+    headers: { "x-tenant-id": organizationId === "" ? undefined : organizationId },
   };
 }

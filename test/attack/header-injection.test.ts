@@ -103,17 +103,36 @@ describe("An organization's id travels in a header of ours", () => {
   const lossy: readonly Hostile[] = [
     ["a space at the end", "a "],
     ["a letter that is not ASCII", "\u00f1"],
-    ["nothing in it", ""],
   ];
 
   test.each([...UNPRINTABLE, ...lossy])("and is refused with %s, before any call", async (_what, organizationId) => {
     const service = await startService();
-    const client = openClient(service);
+    const client = openBareClient({ rest: service.upstreams.rest });
     const user = { userId: "ana", organizationId };
 
     await expect(client.getUserLocals(user)).rejects.toMatchObject({ code: "lookup_refused" });
     await expect(client.getUserPermissions(user, { fresh: true })).rejects.toMatchObject({ code: "lookup_refused" });
     expect(service.calls.total).toBe(0);
+  });
+
+  test.each([...UNPRINTABLE, ...lossy])("and never leaves over REST with %s", async (_what, organizationId) => {
+    const service = await startService();
+    await service.grpc.stop();
+    const client = openClient(service);
+    const user = { userId: "ana", organizationId };
+
+    await expect(client.getUserLocals(user)).rejects.toThrow(AuthError);
+    await expect(client.getUserPermissions(user, { fresh: true })).rejects.toThrow(AuthError);
+    expect(service.rest.calls.total).toBe(0);
+  });
+
+  test("and does not travel with nothing in it", async () => {
+    const service = await startService({ users: { t: { id: "ana", organizationId: "", locals: ["madrid"] } } });
+    await service.grpc.stop();
+    const client = openClient(service);
+
+    expect(await client.getUserLocals({ userId: "ana", organizationId: "" })).toEqual(["madrid"]);
+    expect(service.rest.lastRequest?.headers).not.toHaveProperty("x-tenant-id");
   });
 
   test("and one that the service itself made up cannot break out either: the guard says no", async () => {

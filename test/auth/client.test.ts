@@ -131,19 +131,30 @@ describe("A look-up", () => {
       const client = openClient(service);
       const refused = { code: "lookup_refused" };
       await expect(client.getUserLocals({ ...anaRef, userId: id })).rejects.toMatchObject(refused);
-      await expect(client.getUserLocals({ ...anaRef, organizationId: id })).rejects.toMatchObject(refused);
       await expect(client.getUserPermissions({ ...anaRef, userId: id })).rejects.toMatchObject(refused);
-      await expect(client.getUserPermissions({ ...anaRef, organizationId: id })).rejects.toMatchObject(refused);
       await expect(client.getOrganization(id)).rejects.toMatchObject(refused);
       expect(service.calls.total).toBe(0);
     },
   );
 
-  test.each(["two\r\nlines", "naïve", " padded "])(
-    "for the organization %j, which no header can carry, is refused too",
+  test.each([".", "..", "\ud800", 7 as unknown as string, undefined as unknown as string])(
+    "for the organization %j is refused before anybody is asked",
     async (organizationId) => {
       const service = await startService(directory);
-      await expect(openClient(service).getUserLocals({ userId: "ana", organizationId })).rejects.toMatchObject({
+      const client = openClient(service);
+      const refused = { code: "lookup_refused" };
+      await expect(client.getUserLocals({ ...anaRef, organizationId })).rejects.toMatchObject(refused);
+      await expect(client.getUserPermissions({ ...anaRef, organizationId })).rejects.toMatchObject(refused);
+      expect(service.calls.total).toBe(0);
+    },
+  );
+
+  test.each(["two\r\nlines", "naïve", " padded "])(
+    "for the organization %j, which no header can carry, is refused too where there is REST alone",
+    async (organizationId) => {
+      const service = await startService(directory);
+      const client = openBareClient({ rest: service.upstreams.rest });
+      await expect(client.getUserLocals({ userId: "ana", organizationId })).rejects.toMatchObject({
         code: "lookup_refused",
       });
       expect(service.calls.total).toBe(0);
