@@ -8,6 +8,7 @@ import { fitsTenantHeader } from "../transport/rest-request.js";
 import { createRemoteAuthService } from "./auth-service.js";
 import { createCaches } from "./caches.js";
 import type { AuthClient, CallOptions } from "./client.js";
+import { setTraits } from "./client-traits.js";
 import { readConfig } from "./config.js";
 import { optionsFromEnv } from "./environment.js";
 import { AuthError, type AuthErrorCode } from "./errors.js";
@@ -18,6 +19,7 @@ import type { AuthClientOptions } from "./options.js";
 import { createPipeline, networkUpstreams, statusOf, type UpstreamFactories } from "./pipeline.js";
 import { PresentedToken, takingTexts } from "./presented-token.js";
 import { StringLists } from "./string-lists.js";
+import { createTokenSyntax } from "./token-syntax.js";
 
 /** `ready` waits so many milliseconds for a connection … */
 const CONNECT_MS = 1000;
@@ -39,6 +41,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
   const config = { ...read, logger: tolerant(read.logger) };
   const { clock, deadlineMs } = config;
   if (config.warning !== undefined) config.logger.warn(config.warning);
+  const isToken = createTokenSyntax(config.tokenSyntax, config.maxTokenBytes);
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // every call under way listens
   const events = new Events(config.logger);
@@ -75,6 +78,10 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     const name = errorName(error);
     config.logger.error(`portero: unexpected ${name} while asking the auth service`);
     return new AuthError("auth_unavailable", { cause: new Error(`unexpected ${name}`) });
+  }
+
+  function assertToken(token: PresentedToken): void {
+    if (!token.fits(isToken)) throw new AuthError("invalid_request");
   }
 
   /** A user who can be asked for: over REST, the organization must fit a header. */
@@ -171,6 +178,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     },
     [Symbol.asyncDispose]: () => client.close(),
   };
+  setTraits(client, { isToken, logger: config.logger, clock, deadlineMs });
   return client;
 
   async function settleInvalidation(invalidate: () => Promise<void>): Promise<void> {
@@ -192,10 +200,6 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
 function anyOf(promises: readonly Promise<boolean>[]): Promise<boolean> {
   const yes = promises.map((promise) => promise.then((said) => said || Promise.reject(new Error("no"))));
   return Promise.any(yes).catch(() => false);
-}
-
-function assertToken(token: PresentedToken): void {
-  if (!token.isWellFormed) throw new AuthError("invalid_request");
 }
 
 /** Read once: whoever changes the object while a question is under way does not change what is asked, checked or remembered. */

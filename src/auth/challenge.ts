@@ -4,14 +4,17 @@ export interface Challenge {
   readonly error?: "invalid_request" | "invalid_token" | "insufficient_scope" | undefined;
   /** Those that can be written as scope tokens are. */
   readonly scope?: readonly string[] | undefined;
+  /** Where the metadata of the protected resource is found (RFC 9728 §5.1). */
+  readonly resourceMetadata?: string | undefined;
 }
 
 /** The value of a `WWW-Authenticate` header: always one line of printable ASCII. */
-export function encodeChallenge({ realm, error, scope = [] }: Challenge): string {
+export function encodeChallenge({ realm, error, scope = [], resourceMetadata }: Challenge): string {
   const parameters = [`realm=${quote(realm)}`];
   if (error) parameters.push(`error=${quote(error)}`);
   const tokens = scope.filter(isScopeToken);
   if (tokens.length > 0) parameters.push(`scope=${quote(tokens.join(" "))}`);
+  if (resourceMetadata !== undefined) parameters.push(`resource_metadata=${quote(resourceMetadata)}`);
   return `Bearer ${parameters.join(", ")}`;
 }
 

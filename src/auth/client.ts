@@ -15,7 +15,8 @@ export interface AuthClient {
   /**
    * Whose token it is.
    *
-   * Rejects with `invalid_token`, `inactive_user`, `invalid_request` (no `token68`, or over 8 KiB), `auth_unavailable` or
+   * Rejects with `invalid_token`, `inactive_user`, `invalid_request` (no token by `tokenSyntax`, or longer than
+   * `maxTokenBytes`), `auth_unavailable` or
    * `overloaded`.
    */
   verifyToken(token: string, call?: CallOptions): Promise<VerifiedToken>;

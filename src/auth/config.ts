@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { type Clock, systemClock } from "../runtime/clock.js";
 import { type Logger, silentLogger } from "../runtime/logger.js";
 import { MIN_TRY_MS } from "../transport/call-context.js";
@@ -7,6 +8,7 @@ import { environmentOf } from "./environment.js";
 import type { AuthClientOptions } from "./options.js";
 import { readRisks } from "./risks.js";
 import { SettingReader } from "./setting-reader.js";
+import { MAX_TOKEN_BYTES } from "./token-syntax.js";
 import {
   type GrpcConfig,
   MAX_TIMEOUT_MS,
@@ -15,6 +17,9 @@ import {
   readGrpc,
   readRest,
 } from "./upstream-config.js";
+
+/** What is longer was meant in another unit: no server takes a megabyte of headers. */
+const LONGEST_TOKEN_BYTES = 1_048_576;
 
 /** The settings of a client: validated, complete, frozen. */
 export interface Config {
@@ -27,6 +32,8 @@ export interface Config {
   readonly headers: CredentialHeaders | undefined;
   readonly maxAnswerBytes: number;
   readonly deadlineMs: number;
+  readonly tokenSyntax: RegExp | undefined;
+  readonly maxTokenBytes: number;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
@@ -52,6 +59,8 @@ export function readConfig(given: AuthClientOptions): Config {
     "headers",
     "maxAnswerBytes",
     "deadlineMs",
+    "tokenSyntax",
+    "maxTokenBytes",
     "logger",
     "clock",
     "random",
@@ -83,6 +92,8 @@ export function readConfig(given: AuthClientOptions): Config {
     headers,
     maxAnswerBytes: read.integer("maxAnswerBytes", options.maxAnswerBytes, 1_048_576, 1, 2 ** 31 - 1),
     deadlineMs,
+    tokenSyntax: read.optional("tokenSyntax", options.tokenSyntax, types.isRegExp, "a regular expression"),
+    maxTokenBytes: read.integer("maxTokenBytes", options.maxTokenBytes, MAX_TOKEN_BYTES, 1, LONGEST_TOKEN_BYTES),
     logger: readLogger(read, options.logger),
     clock: readClock(read, options.clock),
     random: read.optional("random", options.random, isFunction, "a function") ?? Math.random,

@@ -49,6 +49,8 @@ export interface AuthErrorOptions {
   message?: string;
   /** The protection space of the challenge; default `"api"`. */
   realm?: string;
+  /** For the challenge: the URL of the protected resource's metadata (RFC 9728 §5.1). */
+  resourceMetadata?: string | undefined;
   /** For `insufficient_scope`: the permissions that would be needed. */
   permissions?: readonly string[];
   /** For `auth_unavailable` and `overloaded`: when to come back, in milliseconds; sent as whole seconds, at least 1. */
@@ -86,10 +88,10 @@ export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
   /** Response headers: the challenge (RFC 6750 §3) or `Retry-After` (RFC 9110 §10.2.3), and `Cache-Control: no-store`. */
   get headers(): Readonly<Record<string, string>> {
     const headers: Record<string, string> = { "Cache-Control": "no-store" };
-    const { realm = DEFAULT_REALM, permissions } = this.#options;
+    const { realm = DEFAULT_REALM, permissions, resourceMetadata } = this.#options;
     const error = CHALLENGE_ERROR[this.code];
     if (error || this.code === "missing_token") {
-      headers["WWW-Authenticate"] = encodeChallenge({ realm, error, scope: permissions });
+      headers["WWW-Authenticate"] = encodeChallenge({ realm, error, scope: permissions, resourceMetadata });
     }
     if (this.status === 503) {
       headers["Retry-After"] = String(Math.max(1, Math.ceil((this.#options.retryAfterMs ?? 0) / 1000)));
@@ -97,11 +99,12 @@ export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
     return headers;
   }
 
-  /** The same error with another realm in its challenge. */
-  inRealm(realm: string): AuthError<C> {
-    if (realm === (this.#options.realm ?? DEFAULT_REALM)) return this;
+  /** The same error with another realm in its challenge, and with that realm's metadata. */
+  inRealm(realm: string, resourceMetadata: string | undefined = this.#options.resourceMetadata): AuthError<C> {
+    const own = this.#options;
+    if (realm === (own.realm ?? DEFAULT_REALM) && resourceMetadata === own.resourceMetadata) return this;
     const { cause } = this;
-    return create(this.code, { ...this.#options, message: this.message, cause, realm });
+    return create(this.code, { ...own, message: this.message, cause, realm, resourceMetadata });
   }
 
   static override readonly [Symbol.hasInstance]: (value: unknown) => boolean = isInstance;

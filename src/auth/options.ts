@@ -138,6 +138,17 @@ export interface AuthClientOptions {
    * one below `.local`, `.internal`, `.svc`. Default `false`.
    */
   strict?: boolean | "cache";
+  /**
+   * What counts as a token, in place of a `token68` (RFC 7235 §2.1): it must match the whole token. Blanks, commas, controls and what is
+   * not ASCII are refused whatever it says. Its `g`, `m` and `y` are ignored. Holds for all that is done with this client; what does not
+   * match is `invalid_request`, and nobody is asked.
+   */
+  tokenSyntax?: RegExp;
+  /**
+   * Longest token, in bytes. Default 8192, at most 1,048,576. Node takes 16 KiB of headers in all: beyond that it needs
+   * `--max-http-header-size`.
+   */
+  maxTokenBytes?: number;
   /** Told of transitions, and when an upstream has never answered. Default `console`; `false` = silent. */
   logger?: Logger | false;
   /** Time, for tests and simulations. Default: the machine's. */

@@ -1,13 +1,14 @@
 import { tokenId } from "../cache/keyring.js";
 import type { AuthClient, CallOptions } from "./client.js";
 import type { VerifiedToken } from "./model.js";
-import { isToken } from "./token-syntax.js";
+import { isToken, type TokenSyntax } from "./token-syntax.js";
 
 /** A token as somebody presents it: looked at once, and hashed once, however often it is asked about. */
 export class PresentedToken {
   readonly text: string;
   #id: string | undefined;
-  #isWellFormed: boolean | undefined;
+  #fitted: TokenSyntax | undefined;
+  #fits = false;
 
   constructor(text: string) {
     this.text = text;
@@ -19,10 +20,18 @@ export class PresentedToken {
     return this.#id;
   }
 
-  /** Whether it can be a token at all. */
+  /** Whether it can be a token at all, by the rule of those who ask. */
+  fits(isToken: TokenSyntax): boolean {
+    if (this.#fitted !== isToken) {
+      this.#fitted = isToken;
+      this.#fits = typeof this.text === "string" && isToken(this.text);
+    }
+    return this.#fits;
+  }
+
+  /** Whether it can be a token by the default rule. */
   get isWellFormed(): boolean {
-    this.#isWellFormed ??= typeof this.text === "string" && isToken(this.text);
-    return this.#isWellFormed;
+    return this.fits(isToken);
   }
 }
 

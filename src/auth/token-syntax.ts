@@ -1,20 +1,36 @@
-/** Longest token that is looked at, in bytes. A JWT with 30 permissions and 20 locals has about 1.5 KB. */
+/** Longest token that is looked at by default, in bytes. A JWT with 30 permissions and 20 locals has about 1.5 KB. */
 export const MAX_TOKEN_BYTES = 8192;
 
 /** One character and no repetition: nothing to go back over. */
 const NOT_TOKEN68 = /[^A-Za-z0-9\-._~+/]/;
+/** Blanks, controls, what is not ASCII, and the comma, by which repeated headers are joined. */
+const NEVER_IN_A_TOKEN = /[^\x21-\x2b\x2d-\x7e]/;
 const EQUALS = 0x3d;
 
+/** Whether a text can be a token at all. */
+export type TokenSyntax = (text: string) => boolean;
+
 /**
- * Whether `text` is exactly one `token68` (RFC 7235 §2.1) of at most {@link MAX_TOKEN_BYTES}: letters, digits and `-._~+/`, then any
- * number of `=`. One pass.
+ * Whether `text` is exactly one `token68` (RFC 7235 §2.1) of at most `maxBytes`: letters, digits and `-._~+/`, then any number of `=`.
+ * One pass.
  */
-export function isToken(text: string): boolean {
+export function isToken(text: string, maxBytes: number = MAX_TOKEN_BYTES): boolean {
   const { length } = text;
-  if (length === 0 || length > MAX_TOKEN_BYTES) return false;
+  if (length === 0 || length > maxBytes) return false;
   let at = text.search(NOT_TOKEN68);
   if (at === -1) return true;
   if (at === 0) return false;
   while (at < length && text.charCodeAt(at) === EQUALS) at++;
   return at === length;
+}
+
+/**
+ * What counts as a token for one client: a `token68`, or what a pattern matches from its first character to its last. No pattern lets in
+ * what could be two tokens, or end a header.
+ */
+export function createTokenSyntax(pattern: RegExp | undefined, maxBytes: number): TokenSyntax {
+  if (!pattern) return maxBytes === MAX_TOKEN_BYTES ? isToken : (text) => isToken(text, maxBytes);
+  // Its own copy: `g` and `y` would remember where the last token ended, `m` would be content with one line.
+  const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gmy]/g, ""));
+  return (text) => text !== "" && text.length <= maxBytes && !NEVER_IN_A_TOKEN.test(text) && whole.test(text);
 }

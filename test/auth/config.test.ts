@@ -77,6 +77,8 @@ test("Two URLs are enough: everything else has its default.", () => {
     headers: undefined,
     maxAnswerBytes: 1_048_576,
     deadlineMs: 3000,
+    tokenSyntax: undefined,
+    maxTokenBytes: 8192,
     logger: console,
     clock: systemClock,
     random: Math.random,
@@ -108,6 +110,7 @@ describe("A number is taken up to its borders, and named beyond them:", () => {
     ["cache.maxEntries", 1, 2 ** 24],
     ["cache.maxBytes", 1, Number.MAX_SAFE_INTEGER],
     ["maxAnswerBytes", 1, 2 ** 31 - 1],
+    ["maxTokenBytes", 1, 1_048_576],
   ])("%s from %d to %d", (path, min, max) => {
     for (const good of [min, min + 1, max]) expect(valueAt(readConfig(withOption(path, good)), path)).toBe(good);
     for (const bad of [min - 1, max + 1, -1, Number.NaN, Number.POSITIVE_INFINITY, "5", true, null, {}, [5], 5n]) {

@@ -1,0 +1,28 @@
+import { type Clock, systemClock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
+import type { AuthClient } from "./client.js";
+import { isToken, type TokenSyntax } from "./token-syntax.js";
+
+/** What a middleware must know of its client, beyond what the client does. */
+export interface ClientTraits {
+  readonly isToken: TokenSyntax;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Time for one question, in milliseconds. */
+  readonly deadlineMs: number;
+}
+
+/** Of clients that were not made here: those for tests, and the application's own. */
+const DEFAULT: ClientTraits = { isToken, logger: console, clock: systemClock, deadlineMs: 3000 };
+
+/** Both module formats of this package find it. */
+const KEY: unique symbol = Symbol.for("portero.traits") as never;
+
+/** On one of the client's functions: a copy of the client, `{ ...client, close }`, has them too, and none that is logged shows them. */
+export function setTraits(client: AuthClient, traits: ClientTraits): void {
+  Object.defineProperty(client.status, KEY, { value: traits });
+}
+
+export function traitsOf(client: AuthClient): ClientTraits {
+  return (client.status as undefined | { [KEY]?: ClientTraits })?.[KEY] ?? DEFAULT;
+}
