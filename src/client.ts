@@ -16,7 +16,8 @@ export type {
   RetryOptions,
 } from "./auth/options.js";
 export type { SharedStore } from "./cache/shared-tier.js";
-export { type AuthenticateOptions, authenticate } from "./http/authenticator.js";
+export type { AttachOptions, AuthenticateOptions, OptionalAuthOptions } from "./http/auth-options.js";
+export { authenticate } from "./http/authenticate.js";
 export { bearerToken } from "./http/bearer.js";
 export { type CookieTokenOptions, cookieToken } from "./http/cookie.js";
 export type { GuardSource } from "./http/guard-source.js";

@@ -1,94 +1,73 @@
 import { getAuthClient } from "../auth/auth-client.js";
-import type { AuthClient } from "../auth/client.js";
-import { ConfigError, show } from "../auth/config-error.js";
+import { traitsOf } from "../auth/client-traits.js";
+import { show } from "../auth/config-error.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { PresentedToken, peekPresented, verifyPresented } from "../auth/presented-token.js";
-import { SettingReader } from "../auth/setting-reader.js";
 import { isPromise } from "../runtime/is-promise.js";
+import { type AuthenticateOptions, type GivenOptions, type Maker, readAuthOptions } from "./auth-options.js";
+import { withTokenSyntax } from "./bearer.js";
 import { forgetBearer, presentedBearer, rememberBearer } from "./presented-bearer.js";
-import type { MaybeHeaded } from "./request.js";
-import { requestAuthOf } from "./request-auth.js";
+import { isRepeated, type MaybeHeaded } from "./request.js";
+import { type Mount, requestAuthOf } from "./request-auth.js";
+import { tellOfSecondSource } from "./second-source.js";
 
-/** How requests are authenticated, whatever the framework. `R` is what the framework's handlers get: the request, or Koa's context. */
-export interface AuthenticateOptions<R> {
-  /** Default: the one of this process, made from the environment. */
-  client?: AuthClient;
-  /**
-   * Where the token is found, at once. Default: the `Authorization` header. What it returns must be a `token68`; nothing, `null` or an
-   * empty string is no token.
-   */
-  token?: (request: R) => string | null | undefined;
-  /** The protection space that challenges name, in printable ASCII. Default `"api"`. */
-  realm?: string;
-  /** Ask the service for every request, skip the caches. Default `false`. */
-  fresh?: boolean;
-}
-
-/** The options with their defaults. */
+/** The options with their defaults, and what is done with a request by them. */
 export interface Authenticator<R> {
-  readonly client: AuthClient;
-  readonly realm: string;
+  readonly mount: Mount;
   /**
-   * Whose request it is: at once when this process knows the token. Throws, or rejects with, an `AuthError`.
+   * The token of a request, by this middleware's own source and its checks, whatever an earlier one found. Throws an `AuthError` where
+   * there is none.
    *
-   * @param node the request under the framework's, which keeps what an earlier middleware found
+   * @param headed what has the headers
+   * @param node what keeps what an earlier middleware found
    */
-  authenticate(request: R, node: MaybeHeaded): VerifiedToken | Promise<VerifiedToken>;
+  present(request: R, headed: MaybeHeaded, node: object): PresentedToken;
+  /** Whose token it is: at once when this process knows it. Throws, or rejects with, an `AuthError`. */
+  verify(token: PresentedToken, headed: MaybeHeaded, node: object): VerifiedToken | Promise<VerifiedToken>;
+  /** Whether a request that was not let in for a user goes on as anonymous. */
+  isAnonymous(error: unknown, headed: MaybeHeaded): boolean;
 }
 
 /** @throws ConfigError that names every option that cannot be used */
-export function createAuthenticator<R>(options: AuthenticateOptions<R>): Authenticator<R> {
-  if (isClient(options)) {
-    const message = "pass { client }: what was given is the client itself";
-    throw new ConfigError([
-      { name: "options", value: "an AuthClient", expected: "an object with the client", message },
-    ]);
-  }
-  const read = new SettingReader({}, []);
-  const given = read.section<AuthenticateOptions<R> & { onError?: unknown }>("", options, [
-    "client",
-    "token",
-    "realm",
-    "fresh",
-    "onError",
-  ]);
-  const isFunction = (value: unknown) => typeof value === "function";
-  read.optional("client", given.client, isClient, "an AuthClient");
-  read.optional("token", given.token, isFunction, "a function of the request");
-  read.optional(
-    "realm",
-    given.realm,
-    (realm) => typeof realm === "string" && /^[\x20-\x7e]+$/.test(realm), // what else a challenge cannot carry
-    "printable ASCII that is not empty",
-  );
-  read.optional("fresh", given.fresh, (fresh) => typeof fresh === "boolean", "true or false");
-  read.optional("onError", given.onError, isFunction, "a function");
-  read.throwIfAny();
-  const { client = getAuthClient(), token: ownSource, realm = "api", fresh = false } = given;
+export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): Authenticator<R> {
+  const given = readAuthOptions(maker, options);
+  const { client = getAuthClient(), token: ownSource, realm = "api", fresh = false, invalidToken, onError } = given;
+  const { isToken } = traitsOf(client);
+  const optional = maker === "optionalAuth";
 
   return {
-    client,
-    realm,
-    authenticate(request, node) {
-      const earlier = requestAuthOf(node);
-      if (earlier?.auth && earlier.client === client && !fresh) return earlier.auth;
-      const token = ownSource ? presentedBy(ownSource, request) : presentedBearer(node);
-      if (!token) throw new AuthError("missing_token");
+    mount: { client, realm, resourceMetadata: given.resourceMetadata, onError, maker },
+    present(request, headed, node) {
+      const token = ownSource
+        ? withTokenSyntax(isToken, () => presentedBy(ownSource, request))
+        : presentedBearer(headed);
+      if (token) return token;
+      tellOfSecondSource(maker, client, node);
+      throw new AuthError("missing_token");
+    },
+    verify(token, headed, node) {
+      const earlier = fresh ? undefined : requestAuthOf(node);
+      // Not where it is of a version that cannot tell.
+      const answer = earlier?.answerOf?.(client, token);
+      if (answer) return answer;
       const known = fresh ? undefined : peekPresented(client, token);
       if (known) {
-        if (!ownSource) rememberBearer(node, token);
+        if (!ownSource) rememberBearer(headed, token);
         return known; // whatever is known has been looked at before: only a new one need be
       }
-      forgetBearer(node);
-      if (!token.isWellFormed) throw new AuthError("invalid_request");
+      forgetBearer(headed);
+      if (!token.fits(isToken)) throw new AuthError("invalid_request");
       return verifyPresented(client, token, { fresh });
     },
+    isAnonymous(error, headed) {
+      if (!optional || !(error instanceof AuthError)) return false;
+      if (error.code === "missing_token") return true;
+      if (invalidToken !== "anonymous") return false;
+      if (error.code === "invalid_token" || error.code === "inactive_user") return true;
+      return error.code === "invalid_request" && ownSource !== undefined && !isRepeated(headed, "authorization");
+    },
   };
-}
-
-function isClient(value: unknown): boolean {
-  return typeof (value as Partial<AuthClient> | null | undefined)?.verifyToken === "function";
 }
 
 function presentedBy<R>(source: NonNullable<AuthenticateOptions<R>["token"]>, request: R): PresentedToken | undefined {
@@ -105,21 +84,4 @@ function presentedBy<R>(source: NonNullable<AuthenticateOptions<R>["token"]>, re
 /** What a client can make of a query parameter, or of a field of its body: by repeating it, or writing `token[a]=b`, or in JSON. */
 function isData(value: unknown): boolean {
   return ["object", "number", "boolean"].includes(typeof value);
-}
-
-/**
- * Authenticates anything that has headers: a WebSocket upgrade, a GraphQL context, a Fetch `Request`.
- *
- * @throws AuthError as a rejection; see its `code`
- */
-export async function authenticate<R extends MaybeHeaded>(
-  request: R,
-  options: AuthenticateOptions<R> = {},
-): Promise<VerifiedToken> {
-  const { authenticate: run, realm } = createAuthenticator(options);
-  try {
-    return await run(request, request);
-  } catch (error) {
-    throw error instanceof AuthError ? error.inRealm(realm) : error;
-  }
 }

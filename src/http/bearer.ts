@@ -1,21 +1,36 @@
 import { AuthError } from "../auth/errors.js";
-import { isToken } from "../auth/token-syntax.js";
+import { isToken, type TokenSyntax } from "../auth/token-syntax.js";
 import { headerOf, isRepeated, type MaybeHeaded } from "./request.js";
 
 const SCHEME = "bearer";
 const SPACE = 0x20;
 
+/** What {@link bearerToken} takes for a token: while a middleware reads its source, what its client does. */
+let currentSyntax: TokenSyntax = isToken;
+
+/** Reads a token source, which is never async, by the rule of a client. */
+export function withTokenSyntax<T>(syntax: TokenSyntax, read: () => T): T {
+  const outer = currentSyntax;
+  currentSyntax = syntax;
+  try {
+    return read();
+  } finally {
+    currentSyntax = outer;
+  }
+}
+
 /**
  * The bearer token of the `Authorization` header; `undefined` when there is none, or it is of another scheme.
  *
- * The scheme in any case, one or more spaces, then exactly one `token68` of at most 8 KiB (RFC 6750 §2.1, RFC 7235 §2.1).
+ * The scheme in any case, one or more spaces, then exactly one `token68` of at most 8 KiB (RFC 6750 §2.1, RFC 7235 §2.1); in a token
+ * source, one token by `tokenSyntax` and `maxTokenBytes` of the middleware's client.
  *
  * @example requireAuth({ token: (req) => bearerToken(req) ?? cookieToken("session")(req) })
  * @throws AuthError `invalid_request` for anything else, and for a second `Authorization` header
  */
 export function bearerToken(request: MaybeHeaded): string | undefined {
   const credentials = bearerCredentials(request);
-  if (credentials !== undefined && !isToken(credentials)) throw new AuthError("invalid_request");
+  if (credentials !== undefined && !currentSyntax(credentials)) throw new AuthError("invalid_request");
   return credentials;
 }
 

@@ -1,68 +1,68 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
+import type { PresentedToken } from "../auth/presented-token.js";
 import { isPromise } from "../runtime/is-promise.js";
+import type { OptionalAuthOptions } from "./auth-options.js";
 import { createAuthenticator } from "./authenticator.js";
 import { type AuthOptions, answer } from "./express-answer.js";
 import type { ExpressRequest, Handler, Next } from "./express-request.js";
 import type { Guard } from "./guards.js";
-import { attachAuth, authOf, requestAuthOf } from "./request-auth.js";
+import { named } from "./named.js";
+import { attachAuth, authOf, RequestAuth, requestAuthOf } from "./request-auth.js";
 import { assertNoRequest, noExpressNext } from "./wrong-use.js";
 
-/** Authenticates every request; with `optional`, lets those without credentials through as anonymous. */
+/** Authenticates every request; `optionalAuth` lets those without credentials through as anonymous. */
 export function authMiddleware<R extends IncomingMessage>(
-  options: AuthOptions<R>,
-  { optional }: { optional: boolean },
+  maker: "requireAuth" | "optionalAuth",
+  options: AuthOptions<R> & OptionalAuthOptions,
 ): Handler<R> {
-  const maker = optional ? "optionalAuth" : "requireAuth";
   assertNoRequest(maker, options);
-  const { client, realm, authenticate } = createAuthenticator(options);
-  const { onError } = options;
+  const { mount, present, verify, isAnonymous } = createAuthenticator<R>(maker, options);
 
-  function attach(auth: VerifiedToken | undefined, req: ExpressRequest, next: Next): void {
+  function attach(state: RequestAuth, req: ExpressRequest, next: Next): void {
     try {
-      attachAuth(req, req, { client, auth, realm, onError });
+      attachAuth(req, req, state);
     } catch (error) {
       return next(error); // a request that cannot be written to
     }
     next();
   }
   function fail(error: unknown, req: R, res: ServerResponse, next: Next): void {
-    if (optional && error instanceof AuthError && error.code === "missing_token") attach(undefined, req, next);
-    else answer(error, realm, onError, req, res, next);
+    if (isAnonymous(error, req)) attach(new RequestAuth(mount, undefined, undefined), req, next);
+    else answer({ error, mount }, req, res, next);
   }
-  return (req, res, next) => {
+  return named(maker, (req, res, next) => {
     if (!next) throw noExpressNext(`${maker}()`);
+    let token: PresentedToken;
     let auth: VerifiedToken | Promise<VerifiedToken>;
     try {
-      auth = authenticate(req, req);
+      token = present(req, req, req);
+      auth = verify(token, req, req);
     } catch (error) {
       return fail(error, req, res, next);
     }
-    if (!isPromise(auth)) return attach(auth, req, next); // in the same tick, and nothing made for it
+    if (!isPromise(auth)) return attach(new RequestAuth(mount, auth, token), req, next); // in the same tick
     auth.then(
-      (verified) => attach(verified, req, next),
+      (verified) => attach(new RequestAuth(mount, verified, token), req, next),
       (error) => fail(error, req, res, next),
     );
-  };
+  });
 }
 
 /** Makes a handler of a guard. */
 export function liftGuard<R extends IncomingMessage>(name: string, guard: Guard<R>): Handler<R> {
-  return (req, res, next) => {
-    if (!next) throw noExpressNext(name);
-    const fail = (error: unknown) => {
-      const state = requestAuthOf(req);
-      answer(error, state?.realm ?? "api", state?.onError as AuthOptions<R>["onError"], req, res, next);
-    };
+  const caller = `${name}()`;
+  return named(name, (req, res, next) => {
+    if (!next) throw noExpressNext(caller);
+    const fail = (error: unknown) => answer({ error, mount: requestAuthOf(req), guard: caller }, req, res, next);
     let passed: undefined | Promise<undefined>;
     try {
-      const auth = authOf(req, name);
+      const auth = authOf(req, caller);
       passed = guard({ auth, client: requestAuthOf(req)!.client, request: req });
     } catch (error) {
       return fail(error);
     }
     if (passed) passed.then(() => next(), fail);
     else next();
-  };
+  });
 }

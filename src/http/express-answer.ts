@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { AuthError } from "../auth/errors.js";
-import type { AuthenticateOptions } from "./authenticator.js";
+import type { AuthenticateOptions } from "./auth-options.js";
 import type { Next } from "./express-request.js";
 import { toProblem } from "./problem.js";
+import type { Mount } from "./request-auth.js";
+import { watchUnanswered } from "./unanswered.js";
 
 export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extends AuthenticateOptions<R> {
   /**
@@ -12,24 +14,29 @@ export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extend
   onError?(error: AuthError, req: R, res: ServerResponse, next: Next): void;
 }
 
+type OnError = NonNullable<AuthOptions["onError"]>;
+
+/** What is answered in whose name. */
+export interface Failure {
+  readonly error: unknown;
+  /** The middleware before; an `AuthError` never comes without one. */
+  readonly mount: Mount | undefined;
+  /** The guard that it comes from, where it is not the middleware's own. */
+  readonly guard?: string;
+}
+
 /** Answers an `AuthError`, unless the app wants to; everything else is for the app's error handler. */
-export function answer<R extends IncomingMessage>(
-  error: unknown,
-  realm: string,
-  onError: AuthOptions<R>["onError"],
-  req: R,
-  res: ServerResponse,
-  next: Next,
-): void {
-  if (!(error instanceof AuthError)) return next(toStopping(error));
+export function answer(failure: Failure, req: IncomingMessage, res: ServerResponse, next: Next): void {
+  const { error, mount } = failure;
+  if (!(error instanceof AuthError) || !mount) return next(toStopping(error));
   let own: AuthError;
   try {
-    own = error.inRealm(realm);
-    if (!onError && !res.headersSent) return write(own, res);
+    own = error.inRealm(mount.realm, mount.resourceMetadata);
+    if (!mount.onError && !res.headersSent) return write(own, res);
   } catch (thrown) {
     return next(toStopping(thrown)); // nobody waits for the promise of a verification: the request would hang, and the process end
   }
-  if (onError) void handOver(onError, own, req, res, next);
+  if (mount.onError) void handOver({ ...failure, error: own, mount }, req, res, next);
   else next(own);
 }
 
@@ -44,14 +51,25 @@ function write(error: AuthError, res: ServerResponse): void {
  * What an app's own `onError` throws, now or later, is for the app's error handler. And whatever it calls `next` with, an error goes
  * on.
  */
-async function handOver<R extends IncomingMessage>(
-  onError: NonNullable<AuthOptions<R>["onError"]>,
-  ...[error, req, res, next]: Parameters<NonNullable<AuthOptions<R>["onError"]>>
+async function handOver(
+  { error, mount, guard }: Failure & { error: AuthError; mount: Mount },
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: Next,
 ): Promise<void> {
-  const onwards: Next = (given) => next(stops(given) ? given : error);
+  let handedOn = false;
+  let stopWatching: () => void = () => undefined;
+  const onwards: Next = (given) => {
+    handedOn = true;
+    stopWatching();
+    next(stops(given) ? given : error);
+  };
   try {
-    await onError(error, req, res, onwards);
+    const answered: unknown = (mount.onError as OnError)(error, req, res, onwards);
+    if (!handedOn) stopWatching = watchUnanswered(mount, guard, res, "neither answered nor called next");
+    await answered;
   } catch (thrown) {
+    stopWatching();
     next(toStopping(thrown));
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { User, VerifiedToken } from "../auth/model.js";
+import type { OptionalAuthOptions } from "./auth-options.js";
 import { authMiddleware, liftGuard } from "./express-adapter.js";
 import type { AuthOptions } from "./express-answer.js";
 import { expressAccess, type Handler } from "./express-request.js";
@@ -38,16 +39,19 @@ export interface PorteroUser extends User {}
  * @throws ConfigError when made, if an option or the environment cannot be used
  */
 export function requireAuth<R extends IncomingMessage = IncomingMessage>(options: AuthOptions<R> = {}): Handler<R> {
-  return authMiddleware(options, { optional: false });
+  return authMiddleware("requireAuth", options);
 }
 
 /**
- * Like `requireAuth`, but lets a request *without* credentials through as anonymous. A bad token is still 401, an outage still 503.
+ * Like `requireAuth`, but lets a request *without* credentials through as anonymous. A bad token is still 401 (unless
+ * `invalidToken` is `"anonymous"`), an outage still 503.
  *
  * @example app.get("/products", optionalAuth(), (req, res) => res.json({ forYou: req.user !== undefined }))
  */
-export function optionalAuth<R extends IncomingMessage = IncomingMessage>(options: AuthOptions<R> = {}): Handler<R> {
-  return authMiddleware(options, { optional: true });
+export function optionalAuth<R extends IncomingMessage = IncomingMessage>(
+  options: AuthOptions<R> & OptionalAuthOptions = {},
+): Handler<R> {
+  return authMiddleware("optionalAuth", options);
 }
 
 /**
@@ -65,7 +69,7 @@ export function getAuth(req: IncomingMessage): VerifiedToken {
  * @example app.post("/products", requirePermission("products:write"), createProduct)
  */
 export function requirePermission(...all: string[]): Handler {
-  return liftGuard("requirePermission()", permissionGuard(all));
+  return liftGuard("requirePermission", permissionGuard(all));
 }
 
 /**
@@ -74,7 +78,7 @@ export function requirePermission(...all: string[]): Handler {
  * @example app.get("/reports", requireAnyPermission("reports:read", "reports:admin"), listReports)
  */
 export function requireAnyPermission(...some: string[]): Handler {
-  return liftGuard("requireAnyPermission()", anyPermissionGuard(some));
+  return liftGuard("requireAnyPermission", anyPermissionGuard(some));
 }
 
 /**
@@ -85,7 +89,7 @@ export function requireAnyPermission(...some: string[]): Handler {
 export function requireUser<R extends IncomingMessage = IncomingMessage>(
   predicate: (auth: VerifiedToken, req: R) => boolean | Promise<boolean>,
 ): Handler<R> {
-  return liftGuard("requireUser()", userGuard(predicate));
+  return liftGuard("requireUser", userGuard(predicate));
 }
 
 /**
@@ -98,7 +102,7 @@ export function requireLocal<R extends IncomingMessage = IncomingMessage>(
   source: GuardSource<R>,
   options: LocalGuardOptions = {},
 ): Handler<R> {
-  return liftGuard("requireLocal()", localGuard(createSourceReader("requireLocal", source, expressAccess), options));
+  return liftGuard("requireLocal", localGuard(createSourceReader("requireLocal", source, expressAccess), options));
 }
 
 /**
@@ -108,7 +112,7 @@ export function requireLocal<R extends IncomingMessage = IncomingMessage>(
  */
 export function requireOrganization<R extends IncomingMessage = IncomingMessage>(source: GuardSource<R>): Handler<R> {
   return liftGuard(
-    "requireOrganization()",
+    "requireOrganization",
     organizationGuard(createSourceReader("requireOrganization", source, expressAccess)),
   );
 }
@@ -119,5 +123,5 @@ export function requireOrganization<R extends IncomingMessage = IncomingMessage>
  * @example app.use("/inventory", requireModule("inventory"))
  */
 export function requireModule(...modules: string[]): Handler {
-  return liftGuard("requireModule()", moduleGuard(modules));
+  return liftGuard("requireModule", moduleGuard(modules));
 }

@@ -1,5 +1,6 @@
 import type {} from "koa";
 import type { User, VerifiedToken } from "../auth/model.js";
+import type { OptionalAuthOptions } from "./auth-options.js";
 import { createSourceReader, type GuardSource } from "./guard-source.js";
 import {
   anyPermissionGuard,
@@ -32,16 +33,19 @@ declare module "koa" {
  * @throws ConfigError when made, if an option or the environment cannot be used
  */
 export function requireAuth<C extends KoaContext = KoaContext>(options: KoaAuthOptions<C> = {}): KoaMiddleware<C> {
-  return koaAuthMiddleware(options, { optional: false });
+  return koaAuthMiddleware("requireAuth", options);
 }
 
 /**
- * Like `requireAuth`, but lets a request *without* credentials through as anonymous. A bad token is still 401, an outage still 503.
+ * Like `requireAuth`, but lets a request *without* credentials through as anonymous. A bad token is still 401 (unless
+ * `invalidToken` is `"anonymous"`), an outage still 503.
  *
  * @example router.get("/products", optionalAuth(), (ctx) => { ctx.body = { forYou: ctx.state.user !== undefined }; })
  */
-export function optionalAuth<C extends KoaContext = KoaContext>(options: KoaAuthOptions<C> = {}): KoaMiddleware<C> {
-  return koaAuthMiddleware(options, { optional: true });
+export function optionalAuth<C extends KoaContext = KoaContext>(
+  options: KoaAuthOptions<C> & OptionalAuthOptions = {},
+): KoaMiddleware<C> {
+  return koaAuthMiddleware("optionalAuth", options);
 }
 
 /**
@@ -60,7 +64,7 @@ export function getAuth(ctx: KoaContext): VerifiedToken {
  * @example router.post("/products", requirePermission("products:write"), createProduct)
  */
 export function requirePermission(...all: string[]): KoaMiddleware {
-  return liftKoaGuard("requirePermission()", permissionGuard(all));
+  return liftKoaGuard("requirePermission", permissionGuard(all));
 }
 
 /**
@@ -69,7 +73,7 @@ export function requirePermission(...all: string[]): KoaMiddleware {
  * @example router.get("/reports", requireAnyPermission("reports:read", "reports:admin"), listReports)
  */
 export function requireAnyPermission(...some: string[]): KoaMiddleware {
-  return liftKoaGuard("requireAnyPermission()", anyPermissionGuard(some));
+  return liftKoaGuard("requireAnyPermission", anyPermissionGuard(some));
 }
 
 /**
@@ -80,7 +84,7 @@ export function requireAnyPermission(...some: string[]): KoaMiddleware {
 export function requireUser<C extends KoaContext = KoaContext>(
   predicate: (auth: VerifiedToken, ctx: C) => boolean | Promise<boolean>,
 ): KoaMiddleware<C> {
-  return liftKoaGuard("requireUser()", userGuard(predicate));
+  return liftKoaGuard("requireUser", userGuard(predicate));
 }
 
 /**
@@ -93,7 +97,7 @@ export function requireLocal<C extends KoaContext = KoaContext>(
   source: GuardSource<C>,
   options: LocalGuardOptions = {},
 ): KoaMiddleware<C> {
-  return liftKoaGuard("requireLocal()", localGuard(createSourceReader("requireLocal", source, koaAccess), options));
+  return liftKoaGuard("requireLocal", localGuard(createSourceReader("requireLocal", source, koaAccess), options));
 }
 
 /**
@@ -103,7 +107,7 @@ export function requireLocal<C extends KoaContext = KoaContext>(
  */
 export function requireOrganization<C extends KoaContext = KoaContext>(source: GuardSource<C>): KoaMiddleware<C> {
   return liftKoaGuard(
-    "requireOrganization()",
+    "requireOrganization",
     organizationGuard(createSourceReader("requireOrganization", source, koaAccess)),
   );
 }
@@ -114,5 +118,5 @@ export function requireOrganization<C extends KoaContext = KoaContext>(source: G
  * @example router.use("/inventory", requireModule("inventory"))
  */
 export function requireModule(...modules: string[]): KoaMiddleware {
-  return liftKoaGuard("requireModule()", moduleGuard(modules));
+  return liftKoaGuard("requireModule", moduleGuard(modules));
 }

@@ -1,15 +1,45 @@
 import type { AuthClient } from "../auth/client.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
+import type { PresentedToken } from "../auth/presented-token.js";
 
-/** What `requireAuth` left on a request for guards and `getAuth`: never `req.user`, which others may have set. */
-export interface RequestAuth {
+/** A middleware, as what it lets through and the guards behind it know it. */
+export interface Mount {
+  readonly client: AuthClient;
+  readonly realm: string;
+  readonly resourceMetadata: string | undefined;
+  /** Its own answer, which serves the guards behind it too. */
+  readonly onError: unknown;
+  /** The function that made it: `requireAuth`. */
+  readonly maker: string;
+}
+
+/** What a middleware left on a request for guards and `getAuth`: never `req.user`, which others may have set. */
+export class RequestAuth implements Mount {
   readonly client: AuthClient;
   /** `undefined`: let through as anonymous. */
   readonly auth: VerifiedToken | undefined;
   readonly realm: string;
-  /** The `onError` of the middleware, which serves the guards behind it too. */
+  readonly resourceMetadata: string | undefined;
   readonly onError: unknown;
+  readonly maker: string;
+  /** Not to be seen from outside: who logs a request does not log its token. */
+  readonly #token: string | undefined;
+
+  constructor(mount: Mount, auth: VerifiedToken | undefined, token: PresentedToken | undefined) {
+    this.client = mount.client;
+    this.auth = auth;
+    this.realm = mount.realm;
+    this.resourceMetadata = mount.resourceMetadata;
+    this.onError = mount.onError;
+    this.maker = mount.maker;
+    this.#token = token?.text;
+  }
+
+  /** What this client said of this very token. */
+  answerOf(client: AuthClient, token: PresentedToken): VerifiedToken | undefined {
+    return this.client === client && this.#token === token.text ? this.auth : undefined;
+  }
 }
 
 /** Both module formats of this package find it. */
@@ -27,14 +57,15 @@ interface Attached {
 
 /** Attaches it to the request, and the user and the locals to where handlers look for them. */
 export function attachAuth(request: object, attached: Attached, state: RequestAuth): void {
-  const earlier = requestAuthOf(request);
+  const earlier = requestAuthOf(request)?.auth;
   (request as { [KEY]?: RequestAuth })[KEY] = state;
   if (state.auth) {
     attached.user = state.auth.user;
     attached.locals = state.auth.locals;
-  } else if (earlier?.auth && attached.user === earlier.auth.user) {
-    attached.user = undefined; // anonymous now: what is attached and what the guards see must not differ
-    attached.locals = undefined;
+  } else if (earlier) {
+    // Anonymous now: what is attached and what the guards see must not differ. What others have put there is theirs.
+    if (attached.user === earlier.user) attached.user = undefined;
+    if (attached.locals === earlier.locals) attached.locals = undefined;
   }
 }
 
@@ -42,6 +73,7 @@ export function attachAuth(request: object, attached: Attached, state: RequestAu
 export function authOf(request: object, caller: string): VerifiedToken {
   const state = requestAuthOf(request);
   if (!state) throw new Error(`${caller} needs requireAuth() before it: no auth was attached to this request`);
-  if (!state.auth) throw new AuthError("missing_token", { realm: state.realm });
-  return state.auth;
+  const { auth, realm, resourceMetadata } = state;
+  if (!auth) throw new AuthError("missing_token", { realm, resourceMetadata });
+  return auth;
 }

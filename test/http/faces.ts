@@ -8,6 +8,7 @@ import type {
   AuthError,
   GuardSource,
   LocalGuardOptions,
+  OptionalAuthOptions,
   RequestLike,
   VerifiedToken,
 } from "../../src/index.js";
@@ -21,13 +22,14 @@ export interface FaceOptions {
   client?: AuthClient;
   token?: (request: RequestLike) => string | null | undefined;
   realm?: string;
+  resourceMetadata?: string;
   fresh?: boolean;
 }
 
 /** The names that `portero` and `portero/koa` both have. */
 interface Doorman {
   requireAuth(options?: FaceOptions): Step;
-  optionalAuth(options?: FaceOptions): Step;
+  optionalAuth(options?: FaceOptions & OptionalAuthOptions): Step;
   requirePermission(...all: string[]): Step;
   requireAnyPermission(...some: string[]): Step;
   requireUser(predicate: (auth: VerifiedToken, request: RequestLike) => boolean | Promise<boolean>): Step;

@@ -1,0 +1,104 @@
+import type { AuthClient } from "../auth/client.js";
+import { ConfigError } from "../auth/config-error.js";
+import { SettingReader } from "../auth/setting-reader.js";
+
+/** How requests are authenticated, whatever the framework. `R` is what the framework's handlers get: the request, or Koa's context. */
+export interface AuthenticateOptions<R> {
+  /** Default: the one of this process, made from the environment. */
+  client?: AuthClient;
+  /**
+   * Where the token is found, at once. Default: the `Authorization` header. What it returns must be a token by the client's
+   * `tokenSyntax`; nothing, `null` or an empty string is no token, and a list, an object, a number or a boolean is `invalid_request`: a
+   * client can make one of a parameter.
+   */
+  token?: (request: R) => string | null | undefined;
+  /** The protection space that challenges name, in printable ASCII. Default `"api"`. */
+  realm?: string;
+  /**
+   * Where clients find the metadata of this resource, an absolute `https:` or `http:` URL in ASCII: challenges carry it as
+   * `resource_metadata` (RFC 9728 §5.1). Default: none.
+   */
+  resourceMetadata?: string;
+  /** Ask the service for every request, skip the caches. Default `false`. */
+  fresh?: boolean;
+}
+
+/** What `optionalAuth` takes besides. */
+export interface OptionalAuthOptions {
+  /**
+   * What becomes of a request with a token that is no good: `"reject"`, the default, answers 401 or 400; `"anonymous"` lets it through as
+   * one without credentials. That goes for `invalid_token` and `inactive_user`, and for `invalid_request` where the option `token` brought
+   * it; never for `cross_site`, for a repeated `Authorization` header, or for an outage.
+   */
+  invalidToken?: "reject" | "anonymous";
+}
+
+/** What `authenticate` takes besides. */
+export interface AttachOptions {
+  /**
+   * Leave the outcome on the request, as `requireAuth` does: guards and `getAuth` work behind it, and where it rejects, the request is
+   * anonymous to them. Default `false`.
+   */
+  attach?: boolean;
+}
+
+/** Everything that anything here takes, of which each takes some. */
+export type GivenOptions<R> = AuthenticateOptions<R> & OptionalAuthOptions & AttachOptions & { onError?: unknown };
+
+/** What makes a middleware, or is one's like. */
+export type Maker = "requireAuth" | "optionalAuth" | "authenticate";
+
+const COMMON = ["client", "token", "realm", "resourceMetadata", "fresh", "onError"] as const;
+const OWN = { requireAuth: [], optionalAuth: ["invalidToken"], authenticate: ["attach"] } as const;
+
+/** @throws ConfigError that names every option that cannot be used */
+export function readAuthOptions<R>(maker: Maker, options: GivenOptions<R>): GivenOptions<R> {
+  if (isClient(options)) {
+    const message = "pass { client }: what was given is the client itself";
+    throw new ConfigError([
+      { name: "options", value: "an AuthClient", expected: "an object with the client", message },
+    ]);
+  }
+  const read = new SettingReader({}, []);
+  const given = read.section<GivenOptions<R>>("", options, [...COMMON, ...OWN[maker]]);
+  read.optional("client", given.client, isClient, "an AuthClient");
+  read.optional("token", given.token, isFunction, "a function of the request");
+  // What else a challenge cannot carry.
+  read.optional("realm", given.realm, isPrintable, "printable ASCII that is not empty");
+  const metadata = "a URL in ASCII that begins with https:// or http://";
+  read.optional("resourceMetadata", given.resourceMetadata, isMetadataUrl, metadata);
+  read.optional("fresh", given.fresh, isBoolean, "true or false");
+  read.optional("onError", given.onError, isFunction, "a function");
+  if (maker === "optionalAuth")
+    read.optional("invalidToken", given.invalidToken, isInvalidToken, '"reject" or "anonymous"');
+  if (maker === "authenticate") read.optional("attach", given.attach, isBoolean, "true or false");
+  read.throwIfAny();
+  return given;
+}
+
+function isClient(value: unknown): boolean {
+  return typeof (value as Partial<AuthClient> | null | undefined)?.verifyToken === "function";
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === "function";
+}
+
+function isBoolean(value: unknown): boolean {
+  return typeof value === "boolean";
+}
+
+function isPrintable(value: unknown): boolean {
+  return typeof value === "string" && /^[\x20-\x7e]+$/.test(value);
+}
+
+function isInvalidToken(value: unknown): boolean {
+  return value === "reject" || value === "anonymous";
+}
+
+/** Without what does not belong into it (RFC 9728 §1.2: no fragment) or must not be told: user-info. */
+function isMetadataUrl(value: unknown): boolean {
+  if (typeof value !== "string" || !/^https?:\/\/[\x21-\x7e]+$/i.test(value) || /[\\"#]/.test(value)) return false;
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  return url !== undefined && url.username === "" && url.password === "";
+}

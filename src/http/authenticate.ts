@@ -1,0 +1,52 @@
+import { AuthError } from "../auth/errors.js";
+import type { VerifiedToken } from "../auth/model.js";
+import type { AttachOptions, AuthenticateOptions } from "./auth-options.js";
+import { createAuthenticator } from "./authenticator.js";
+import type { MaybeHeaded } from "./request.js";
+import { attachAuth, RequestAuth } from "./request-auth.js";
+
+/**
+ * Authenticates anything that has headers: a WebSocket upgrade, a GraphQL context, a Fetch `Request`, an event.
+ *
+ * @throws AuthError as a rejection; see its `code`
+ */
+export async function authenticate<R extends MaybeHeaded>(
+  request: R,
+  options: AuthenticateOptions<R> & AttachOptions = {},
+): Promise<VerifiedToken> {
+  const { mount, present, verify } = createAuthenticator<R>("authenticate", options);
+  const node = nodeOf(request);
+  const attach = (state: RequestAuth) => {
+    if (options.attach) attachAuth(node, placeOf(request, node), state);
+  };
+  try {
+    const token = present(request, request, node);
+    const auth = await verify(token, request, node);
+    attach(new RequestAuth(mount, auth, token));
+    return auth;
+  } catch (error) {
+    attach(new RequestAuth(mount, undefined, undefined)); // nobody was let in: nor is whoever was found earlier
+    throw error instanceof AuthError ? error.inRealm(mount.realm, mount.resourceMetadata) : error;
+  }
+}
+
+/** Node's request under a framework's, where guards look. */
+function nodeOf(request: MaybeHeaded): object {
+  if (request.rawHeaders) return request;
+  return [request.req, request.raw].find(isNode) ?? request;
+}
+
+function isNode(value: unknown): value is object {
+  return isObject(value) && "rawHeaders" in value;
+}
+
+/** Where handlers look for the user: the state of Koa's context, else the request itself. */
+function placeOf(request: MaybeHeaded, node: object): object {
+  if (node === request) return request;
+  const { state, ctx } = request as { state?: unknown; ctx?: { state?: unknown } };
+  return [state, ctx?.state].find(isObject) ?? request;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
