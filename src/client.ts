@@ -12,6 +12,7 @@ export type {
   CacheOptions,
   GrpcOptions,
   LimitOptions,
+  RedisOptions,
   RestOptions,
   RetryOptions,
 } from "./auth/options.js";

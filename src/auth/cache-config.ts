@@ -1,7 +1,9 @@
+import type { RedisAddress } from "../cache/redis.js";
 import type { SharedStore } from "../cache/shared-tier.js";
 import { type AnswerSources, identityOf, shapersOf } from "./cache-identity.js";
 import type { CacheOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
+import { readTls } from "./upstream-config.js";
 
 export interface CacheConfig {
   readonly maxEntries: number;
@@ -13,7 +15,9 @@ export interface CacheConfig {
   readonly refusalTtlMs: number;
   readonly processTtlMs: number;
   readonly staleIfErrorMs: number;
+  /** Of `redis`, in whichever form it was given. */
   readonly redisUrl: string | undefined;
+  readonly redis: RedisAddress | undefined;
   readonly store: SharedStore | undefined;
   /** Whose answers these are. */
   readonly identity: string;
@@ -37,19 +41,18 @@ export function readCache(read: SettingReader, given: CacheOptions | undefined, 
     "processTtlMs",
     "staleIfErrorMs",
     "redisUrl",
+    "redis",
     "store",
     "namespace",
     "secret",
   ]);
-  const redisUrl = read.url("cache.redisUrl", options.redisUrl, ["redis:", "rediss:"], { hint: ENCODED });
-  if (redisUrl !== undefined && !isRedisUrl(redisUrl)) {
-    read.urlProblem("cache.redisUrl", redisUrl, `a URL${ENCODED}`);
-  }
+  const redis = readRedis(read, options);
   const store = read.hidden("cache.store", options.store, isStore, "a Keyv, or anything with its get, set and delete");
-  if (store && redisUrl) read.problem("cache.store", store, "either cache.store or cache.redisUrl");
+  if (store && (options.redisUrl ?? options.redis) !== undefined)
+    read.problem("cache.store", store, "either cache.store or cache.redisUrl");
   const namespace = read.optional("cache.namespace", options.namespace, isText, "a string that is not empty");
   const shapers = shapersOf(sources);
-  if ((store || redisUrl) && shapers.length > 0 && options.namespace === undefined) {
+  if ((store || redis) && shapers.length > 0 && options.namespace === undefined) {
     const what = shapers.join(" and ");
     read.problem(
       "cache.namespace",
@@ -67,7 +70,8 @@ export function readCache(read: SettingReader, given: CacheOptions | undefined, 
     refusalTtlMs: read.duration("cache.refusalTtlMs", options.refusalTtlMs, 10_000),
     processTtlMs: read.duration("cache.processTtlMs", options.processTtlMs, 30_000),
     staleIfErrorMs: read.duration("cache.staleIfErrorMs", options.staleIfErrorMs, 0),
-    redisUrl,
+    redisUrl: redis?.url,
+    redis,
     store,
     identity: namespace ?? identityOf(sources),
     secrets: readSecrets(read, options.secret),
@@ -91,6 +95,21 @@ function readSecrets(read: SettingReader, given: CacheOptions["secret"]): readon
       read.secretProblem("cache.secret", `at least ${MIN_DIFFERENT_BYTES} different bytes`, `${different}${which}`);
   });
   return [...secrets];
+}
+
+/** `redisUrl` is the short form of `redis: { url }`. */
+function readRedis(read: SettingReader, { redisUrl, redis }: CacheOptions): RedisAddress | undefined {
+  if (redisUrl !== undefined && redis !== undefined) {
+    read.secretProblem("cache.redis", "either cache.redis or cache.redisUrl", "both");
+  }
+  const given = read.section("cache.redis", redis, ["url", "tls", "pingIntervalMs"]);
+  const [path, value] = redis === undefined ? ["cache.redisUrl", redisUrl] : ["cache.redis.url", given.url];
+  const url = read.url(path, value, ["redis:", "rediss:"], { hint: ENCODED });
+  if (url !== undefined && !isRedisUrl(url)) read.urlProblem(path, url, `a URL${ENCODED}`);
+  if (redis !== undefined && value === undefined) read.problem(path, undefined, "a URL");
+  const pingIntervalMs = read.duration("cache.redis.pingIntervalMs", given.pingIntervalMs, 10_000, 1);
+  const tls = readTls(read, "cache.redis", given.tls, url, "rediss:");
+  return url === undefined ? undefined : { url, tls, pingIntervalMs };
 }
 
 /** What the Redis client would refuse, but only when it is made, which is later. */

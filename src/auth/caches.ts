@@ -1,10 +1,12 @@
 import { createKeyring } from "../cache/keyring.js";
 import type { Kind } from "../cache/kind.js";
+import { errorCode } from "../cache/not-connected.js";
 import { createProcessTier } from "../cache/process-tier.js";
 import { connectRedis, type RedisStore } from "../cache/redis.js";
 import { SharedTier } from "../cache/shared-tier.js";
 import { type CacheCounts, TieredCache } from "../cache/tiered-cache.js";
 import { UserInvalidations } from "../cache/user-invalidations.js";
+import { systemClock } from "../runtime/clock.js";
 import { UnavailableError } from "../transport/outcome.js";
 import type { RemoteAuthService } from "./auth-service.js";
 import { type CacheKinds, createCacheKinds, subjectOf } from "./cache-kinds.js";
@@ -57,6 +59,7 @@ export function createCaches(service: RemoteAuthService, config: Config, events:
       entries: process.size,
       bytes: process.calculatedSize,
       shared: shared ? (shared.available ? "available" : "unavailable") : "none",
+      ...(shared && { sharedWrites: shared.takesWrites ? "ok" : "failing" }),
       hits: total("hits"),
       sharedHits: total("sharedHits"),
       refusals: total("refusals"),
@@ -72,8 +75,14 @@ export function createCaches(service: RemoteAuthService, config: Config, events:
   };
 }
 
-function connectShared({ cache, clock, logger }: Config, events: Events): { shared?: SharedTier; redis?: RedisStore } {
-  const redis = cache.redisUrl === undefined ? undefined : connectRedis(cache.redisUrl);
+function connectShared(config: Config, events: Events): { shared?: SharedTier; redis?: RedisStore } {
+  const { cache, clock, random, logger } = config;
+  const url = shownUrl(cache.redisUrl);
+  const name = url === undefined ? "the shared cache" : `the shared cache ${url}`;
+  const onCluster = once(() =>
+    logger.error(`portero: ${name} answers MOVED: this is a cluster, and redis:// speaks to a single Redis`),
+  );
+  const redis = cache.redis && connectRedis(cache.redis, { clock: systemClock, random, onCluster });
   const store = redis?.store ?? cache.store;
   if (!store) return {};
   const shared = new SharedTier({
@@ -81,20 +90,30 @@ function connectShared({ cache, clock, logger }: Config, events: Events): { shar
     clock,
     keyring: createKeyring({ identity: cache.identity, secrets: cache.secrets }),
     onTransition: (available, error) => {
-      const url = shownUrl(cache.redisUrl);
-      const name = url === undefined ? "the shared cache" : `the shared cache ${url}`;
-      const reason = available ? undefined : errorCode(error);
       if (available) logger.info(`portero: ${name} is back`);
-      else logger.warn(`portero: ${name} cannot be reached${reason ? ` (${reason})` : ""}: going on without it`);
+      else logger.warn(`portero: ${name} cannot be reached${reason(error)}: going on without it`);
       events.emit("cache", { tier: "shared", available });
+    },
+    onWriteTransition: (works, error) => {
+      if (works) logger.info(`portero: ${name} takes writes again`);
+      else
+        logger.warn(
+          `portero: ${name} takes no writes${reason(error)}: new entries are not shared, or none can be deleted`,
+        );
     },
   });
   return { shared, redis };
 }
 
-/** What can be shown of a store's error: the code that Node or Redis gave it (ECONNREFUSED, WRONGPASS), never its text. */
-function errorCode(error: unknown): string | undefined {
-  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  if (typeof code === "string" && /^[A-Z][A-Z_]{1,30}$/.test(code)) return code;
-  return typeof message === "string" ? /^[A-Z]{3,20}(?= )/.exec(message)?.[0] : undefined;
+function reason(error: unknown): string {
+  const code = errorCode(error);
+  return code ? ` (${code})` : "";
+}
+
+function once(action: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) action();
+    done = true;
+  };
 }

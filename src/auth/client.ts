@@ -76,6 +76,11 @@ export interface AuthClientStatus {
     readonly entries: number;
     readonly bytes: number;
     readonly shared: "none" | "available" | "unavailable";
+    /**
+     * Whether a shared cache that can be read takes entries and deletions; `failing` after four in a row that it refused (a full
+     * Redis, missing rights). Absent without one.
+     */
+    readonly sharedWrites?: "ok" | "failing";
     readonly hits: number;
     readonly sharedHits: number;
     readonly refusals: number;

@@ -71,6 +71,19 @@ export interface LimitOptions {
   maxQueue?: number;
 }
 
+/** The Redis of the shared tier. */
+export interface RedisOptions {
+  /** `redis://user:password@host:port/number` or `rediss://…`, user and password encoded. */
+  url: string;
+  /** Certificates in PEM, for `rediss:` URLs. */
+  tls?: TlsOptions;
+  /**
+   * When nothing was heard from Redis for so long, it is asked whether it is there, in milliseconds. Default 10,000, at least 1. What
+   * is gone is noticed as soon as an operation is made, whatever this says.
+   */
+  pingIntervalMs?: number;
+}
+
 /**
  * What is remembered, where and how long. Each TTL is up to 10 % shorter at random; 0 = not cached. In a shared tier, what speaks of a
  * user lives for 24 h after it was asked for at most, whatever its TTL and `staleIfErrorMs`.
@@ -97,8 +110,10 @@ export interface CacheOptions {
    * refusal. Default 0 = never.
    */
   staleIfErrorMs?: number;
-  /** `redis://` or `rediss://`: a shared tier on Redis. */
+  /** `redis://` or `rediss://`: a shared tier on Redis. The short form of `redis: { url }`. */
   redisUrl?: string;
+  /** A shared tier on Redis, with more to say about it. Either this or `redisUrl`. */
+  redis?: RedisOptions;
   /** Any Keyv, or anything with its `get`, `set` and `delete`, as the shared tier instead. */
   store?: SharedStore;
   /**

@@ -125,11 +125,17 @@ function readPaths(read: SettingReader, given: Partial<RestPaths> | undefined): 
   return paths;
 }
 
-function readTls(read: SettingReader, upstream: string, given: TlsOptions | undefined, url: string | undefined) {
+export function readTls(
+  read: SettingReader,
+  upstream: string,
+  given: TlsOptions | undefined,
+  url: string | undefined,
+  protocol = "https:",
+) {
   if (given === undefined) return undefined;
   const tls = read.section(`${upstream}.tls`, given, TLS_KEYS);
-  if (url && new URL(url).protocol !== "https:")
-    read.problem(`${upstream}.tls`, given, `no tls, or an https: URL in ${upstream}.url`);
+  if (url && new URL(url).protocol !== protocol)
+    read.problem(`${upstream}.tls`, given, `no tls, or an ${protocol} URL in ${upstream}.url`);
   checkPem(read, `${upstream}.tls`, tls);
   return tls;
 }

@@ -1,5 +1,30 @@
+import type { Clock } from "../runtime/clock.js";
 import { lazyImport } from "../runtime/lazy-import.js";
+import type { RedisWire } from "./redis-connection.js";
+import { RedisDialer } from "./redis-dialer.js";
 import type { SharedStore } from "./shared-tier.js";
+
+/** Certificates and keys in PEM, as Node's `tls.connect` takes them. */
+export interface RedisTls {
+  readonly ca?: string | Buffer | readonly (string | Buffer)[];
+  readonly cert?: string | Buffer;
+  readonly key?: string | Buffer;
+}
+
+export interface RedisAddress {
+  readonly url: string;
+  readonly tls?: RedisTls | undefined;
+  /** When nothing was heard for so long, Redis is asked whether it is there, in milliseconds. */
+  readonly pingIntervalMs: number;
+}
+
+export interface RedisSurroundings {
+  /** Of the sockets. */
+  clock: Clock;
+  random: () => number;
+  /** It is a cluster, of which one address cannot serve all keys. */
+  onCluster: () => void;
+}
 
 /** A shared store on Redis, and the way to end it. */
 export interface RedisStore {
@@ -10,68 +35,46 @@ export interface RedisStore {
 const loadKeyv = lazyImport(() => import("keyv"), "keyv");
 const loadKeyvRedis = lazyImport(() => import("@keyv/redis"), "@keyv/redis");
 
+/** To reach the address, in milliseconds. */
+const CONNECT_MS = 500;
+
 /**
- * Keyv on a Redis client of our own. The client that @keyv/redis makes by itself waits for ever while Redis is down; this one fails
- * at once, notices a silent server, and reconnects in the background.
+ * Keyv on Redis clients of our own, one for each connection. The client that @keyv/redis makes by itself waits for ever while Redis is
+ * down; these fail at once.
  */
-export function connectRedis(url: string): RedisStore {
-  const connecting = connect(url);
-  let client: Awaited<typeof connecting>["client"] | undefined;
-  connecting.then(
-    (connection) => {
-      client = connection.client;
-    },
-    () => undefined,
-  );
-  const ready = connecting.then(({ connected }) => connected);
-  ready.catch(() => undefined); // every operation meets the failure, and counts as a miss
-  // On the way of every request that only Redis can answer: past Keyv and its adapter, whose part is not needed here and takes half of
-  // the time. MGET also for one key: what is no text is missing there, and an error with GET, as if Redis were out of order.
-  const getAll = (keys: readonly string[]) =>
-    client?.mGet(keys as string[]) ?? connecting.then((connection) => connection.client.mGet(keys as string[]));
-  let closed = false;
-  /** @keyv/redis connects a client that was closed anew, and for ever. */
-  const open = async () => {
-    const { keyv } = await connecting;
-    if (closed) throw new Error("the client is closed");
-    return keyv;
-  };
+export function connectRedis(
+  { url, tls, pingIntervalMs }: RedisAddress,
+  { clock, random, onCluster }: RedisSurroundings,
+): RedisStore {
+  const dialer = new RedisDialer({ makeWire: () => makeWire(url, tls), clock, random, pingIntervalMs, onCluster });
+  // On the way of every request that only Redis can answer. MGET also for one key: what is no text is missing there, and an error with
+  // GET, as if Redis were out of order.
+  const getAll = (keys: readonly string[]) => dialer.run((wire) => wire.getAll(keys));
   return {
     store: {
-      ready,
+      ready: dialer.ready,
+      onConnected: (listener) => dialer.onConnected(listener),
       get: async (key) => (await getAll([key]))[0],
       getAll,
-      set: async (key, value, ttlMs) => (await open()).set(key, value, ttlMs),
-      delete: async (key) => (await open()).delete(key),
+      set: (key, value, ttlMs) => dialer.run((wire) => wire.set(key, value, ttlMs)),
+      delete: (key) => dialer.run((wire) => wire.delete(key)),
     },
-    close: async () => {
-      closed = true;
-      const connection = await connecting.catch(() => undefined);
-      if (!connection) return; // there never was one
-      await connection.settled().catch(() => undefined); // a client that is destroyed while it connects leaves its ping timer running for ever
-      if (connection.client.isOpen) connection.client.destroy();
-    },
+    close: () => dialer.close(),
   };
 }
 
-async function connect(url: string) {
+async function makeWire(url: string, tls: RedisTls | undefined): Promise<RedisWire> {
   const { Keyv } = await loadKeyv(); // one after the other: Jest's loader fails when both ask for what they share
   const { default: KeyvRedis, createClient } = await loadKeyvRedis();
+  const cut = new AbortController();
   const client = createClient({
     url,
     disableOfflineQueue: true,
-    pingInterval: 200,
-    socket: {
-      connectTimeout: 500,
-      socketTimeout: 600,
-      reconnectStrategy: (retries) => Math.min(2000, 50 * 2 ** Math.min(retries, 10)) * (0.5 + Math.random() / 2),
-    },
+    disableClientInfo: true, // a command that a user of few rights may not give
+    socket: { ...tls, connectTimeout: CONNECT_MS, reconnectStrategy: false, signal: cut.signal } as never,
   });
-  client.on("error", () => undefined); // the shared tier reports transitions; a line per attempt helps nobody
-  const settled = attempts(client);
-  const connected = settled(); // connect() itself settles only when it has succeeded
-  connected.catch(() => undefined);
-  client.connect().catch(() => undefined);
+  const connect = client.connect.bind(client);
+  client.connect = () => Promise.reject(new Error("one connection each")); // @keyv/redis connects a client that has ended anew
   const keyv = new Keyv(new KeyvRedis(client as never, { throwOnConnectError: false, throwOnErrors: true }) as never, {
     namespace: "", // our keys have a prefix of their own
     throwOnErrors: true,
@@ -79,25 +82,24 @@ async function connect(url: string) {
     serialize: ({ value }) => value as string,
   });
   keyv.on("error", () => undefined);
-  return { client, keyv, connected, settled };
-}
-
-/** Follows the client's attempts to connect: settles when none is under way, and rejects when the one it waited for failed. */
-function attempts(client: { on(event: string, listener: (error?: Error) => void): unknown }): () => Promise<void> {
-  let attempting = true;
-  let waiting: ((error?: Error) => void)[] = [];
-  const ended = (error?: Error) => {
-    attempting = false;
-    for (const tell of waiting) tell(error);
-    waiting = [];
+  return {
+    connect,
+    getAll: (keys) => client.mGet(keys as string[]), // past Keyv and its adapter, which take half of the time
+    set: (key, value, ttlMs) => keyv.set(key, value, ttlMs),
+    delete: (key) => keyv.delete(key),
+    onError: (listener) => void client.on("error", listener),
+    guard(accepts) {
+      // The one place where bytes can be seen before they are decoded. A client without it has the other bounds alone.
+      const socket = client._ejectSocket?.();
+      if (!socket) return;
+      const emit = socket.emit.bind(socket);
+      socket.emit = (event: string | symbol, ...details: unknown[]) =>
+        event === "data" && !accepts(details[0] as Buffer) ? false : emit(event, ...details);
+      client._insertSocket(socket);
+    },
+    destroy() {
+      if (client.isOpen) client.destroy();
+      cut.abort(); // a client that is still connecting has no hold of its socket yet
+    },
   };
-  client.on("ready", () => ended());
-  client.on("error", ended);
-  client.on("reconnecting", () => {
-    attempting = true;
-  });
-  return () =>
-    new Promise((resolve, reject) =>
-      attempting ? waiting.push((error) => (error ? reject(error) : resolve())) : resolve(),
-    );
 }

@@ -2,7 +2,9 @@ import { type BreakerState, CircuitBreaker } from "../runtime/circuit-breaker.js
 import type { Clock } from "../runtime/clock.js";
 import { TimeLimit } from "../runtime/time-limit.js";
 import type { EntryName, Keyring, Slot } from "./keyring.js";
+import { NotConnectedError } from "./not-connected.js";
 import { PendingWrites } from "./pending-writes.js";
+import { type Change, WriteHealth } from "./write-health.js";
 
 /** Where the shared tier keeps its entries: what Keyv offers, and nothing more. */
 export interface SharedStore {
@@ -16,6 +18,8 @@ export interface SharedStore {
   off?(event: "error", listener: (error: unknown) => void): unknown;
   /** Settles when the first attempt to connect has ended, and rejects when it failed. What fails before then is no sign of a dead store. */
   readonly ready?: Promise<unknown>;
+  /** Calls back whenever the store has a new connection: what failed on the one before says nothing about this one. */
+  onConnected?(listener: () => void): void;
 }
 
 /** One entry, as it lies in the shared tier. */
@@ -42,6 +46,8 @@ export interface SharedTierOptions {
   clock: Clock;
   /** With what the store failed with last. */
   onTransition?: (available: boolean, error?: unknown) => void;
+  /** Whether a store that can be read takes what is written. With what the last write failed with. */
+  onWriteTransition?: (works: boolean, error?: unknown) => void;
 }
 
 /** No operation may take longer, in milliseconds. */
@@ -60,9 +66,10 @@ const MAX_ENTRY_LENGTH = 2 ** 23;
  */
 export class SharedTier {
   readonly #options: SharedTierOptions;
-  readonly #breaker: CircuitBreaker;
+  #breaker: CircuitBreaker;
   /** A store that is full still reads and deletes. */
-  readonly #writeBreaker: CircuitBreaker;
+  #writeBreaker: CircuitBreaker;
+  readonly #writeHealth: WriteHealth;
   readonly #limit: TimeLimit;
   readonly #writes = new PendingWrites();
   readonly #onError = () => void this.#errors++;
@@ -70,6 +77,8 @@ export class SharedTier {
   #errors = 0;
   #lastError: unknown;
   #starting: boolean;
+  /** As it was said last. */
+  #available = true;
 
   constructor(options: SharedTierOptions) {
     this.#options = options;
@@ -81,10 +90,18 @@ export class SharedTier {
         clock: options.clock,
         ...(onTransition && { onTransition }),
       });
-    this.#breaker = breaker((from, to) => {
-      if (from === "closed" || to === "closed") options.onTransition?.(to === "closed", this.#lastError);
-    });
+    const watched = () =>
+      breaker((from, to) => {
+        if (from === "closed" || to === "closed") this.#say(to === "closed");
+      });
+    this.#breaker = watched();
     this.#writeBreaker = breaker();
+    this.#writeHealth = new WriteHealth(options.onWriteTransition);
+    options.store.onConnected?.(() => {
+      if (this.#starting) return;
+      this.#breaker = watched(); // with it, what is under way on the connection before counts for nothing
+      this.#writeBreaker = breaker();
+    });
     this.#limit = new TimeLimit(options.clock, OPERATION_MS, () => new Error("the shared cache is slow"));
     options.store.on?.("error", this.#onError);
     this.#starting = options.store.ready !== undefined;
@@ -106,7 +123,12 @@ export class SharedTier {
   }
 
   get available(): boolean {
-    return !this.#starting && this.#breaker.state === "closed";
+    return !this.#starting && this.#available;
+  }
+
+  /** Whether writes and deletions arrive, where the store can be read. */
+  get takesWrites(): boolean {
+    return this.#writeHealth.works;
   }
 
   /** Looks for entries, in one go where the store can do that. */
@@ -143,8 +165,14 @@ export class SharedTier {
     this.#options.store.off?.("error", this.#onError);
   }
 
+  #say(available: boolean): void {
+    if (available === this.#available) return;
+    this.#available = available;
+    this.#options.onTransition?.(available, available ? undefined : this.#lastError);
+  }
+
   async #delete(key: string): Promise<void> {
-    const deleteNow = () => this.#operate(() => this.#options.store.delete(key));
+    const deleteNow = () => this.#operate(() => this.#options.store.delete(key), "delete");
     const writing = this.#writes.of(key);
     if (!writing) return void (await deleteNow());
     try {
@@ -187,22 +215,32 @@ export class SharedTier {
       const stored = await this.#options.store.set(slot.key, text, Math.ceil(ttlMs));
       if (stored === false) throw new Error("the store did not take the entry"); // Keyv's way of saying so
     };
-    return this.#operate(() => this.#writes.begin(slot.key, set), this.#writeBreaker);
+    return this.#operate(() => this.#writes.begin(slot.key, set), "set");
   }
 
-  #operate<T>(operation: () => Promise<T>, breaker = this.#breaker): Promise<T> {
-    const admission = this.#closed || this.#breaker.refuses ? undefined : breaker.admit();
+  #operate<T>(operation: () => Promise<T>, change?: Change): Promise<T> {
+    const store = this.#breaker;
+    const breaker = change === "set" ? this.#writeBreaker : store;
+    const admission = this.#closed || store.refuses ? undefined : breaker.admit();
     if (!admission) return Promise.reject(new Error("the shared cache is being skipped"));
     const errorsBefore = this.#errors;
     const fail = (error: unknown): never => {
       this.#lastError = error;
+      const isOffline = error instanceof NotConnectedError;
       if (this.#starting) admission.inconclusive();
-      else admission.failed();
+      else if (breaker !== store && isOffline) {
+        admission.inconclusive();
+        store.admit()?.failed();
+      } else admission.failed();
+      if (change && !this.#starting && !isOffline && store.state === "closed") this.#writeHealth.failed(change, error);
       throw error;
     };
     return this.#limit.race(begin(operation)).then((result) => {
       if (this.#errors !== errorsBefore) fail(new Error("the shared cache reported an error"));
       admission.succeeded();
+      if (change) this.#writeHealth.succeeded(change);
+      if (store.state !== "closed") store.admit()?.succeeded(); // a write finds the store again, too
+      if (store === this.#breaker && store.state === "closed") this.#say(true);
       return result;
     }, fail);
   }

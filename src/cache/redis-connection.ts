@@ -1,0 +1,194 @@
+import type { Clock, Timer } from "../runtime/clock.js";
+import { errorCode, NotConnectedError } from "./not-connected.js";
+import { MAX_REPLY_BYTES, ReplyGuard } from "./reply-guard.js";
+
+/** A Redis client for one connection. */
+export interface RedisWire {
+  /** Settles when Redis has taken name, password and database. */
+  connect(): Promise<unknown>;
+  getAll(keys: readonly string[]): Promise<readonly unknown[]>;
+  set(key: string, value: string, ttlMs: number): Promise<unknown>;
+  delete(key: string): Promise<unknown>;
+  /** Calls back once at least when the connection is over, or what comes over it makes no sense. */
+  onError(listener: (error: Error) => void): void;
+  /** Asks about everything that comes in, before it is decoded. */
+  guard(accepts: (chunk: Buffer) => boolean): void;
+  /** Ends it at once, in whatever state it is; what waits for an answer rejects. */
+  destroy(): void;
+}
+
+export interface RedisConnectionOptions {
+  clock: Clock;
+  /** Asks for a sign of life when nothing was heard for so long, in milliseconds. */
+  pingIntervalMs: number;
+  onEnd: (error: unknown) => void;
+  /** Redis says that keys lie on several masters. */
+  onCluster: () => void;
+}
+
+/** To connect, to log in, and to prove itself, in milliseconds. */
+const OPENING_MS = 1000;
+/** A Redis that answers nothing for so long is not there any more, in milliseconds. */
+const SILENCE_MS = 600;
+/** When an operation's caller has given it up, in milliseconds. */
+const GIVEN_UP_MS = 50;
+/** Nothing lies there. Deleting it asks more than a ping: a primary that has become a replica refuses. */
+const NO_KEY = "portero:1:none";
+
+/** Behind the same address there may be another Redis by now, which can do what this one can't. */
+const ELSEWHERE = new Set(["READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH"]);
+const CLUSTER = new Set(["MOVED", "ASK", "CROSSSLOT"]);
+
+/** Whether Redis itself said that it is not the one to ask. */
+export function isElsewhere(error: unknown): boolean {
+  return ELSEWHERE.has(errorCode(error) ?? "");
+}
+
+interface Asked {
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/**
+ * One connection to Redis, until it ends: by itself, because Redis says that it is no primary any more, is silent though it was asked,
+ * or sends what can be no answer.
+ */
+export class RedisConnection {
+  readonly #wire: RedisWire;
+  readonly #options: RedisConnectionOptions;
+  readonly #guard = new ReplyGuard();
+  /** In the order in which they will be answered. */
+  readonly #waiting = new Set<Asked>();
+  #answers = 0;
+  #heardAt = 0;
+  #proved = false;
+  #ended = false;
+  #opening: Timer | undefined;
+  #watch: Timer | undefined;
+  #ping: Timer | undefined;
+
+  constructor(wire: RedisWire, options: RedisConnectionOptions) {
+    this.#wire = wire;
+    this.#options = options;
+    wire.onError((error) => this.end(error));
+    wire.guard((chunk) => this.#accepts(chunk));
+  }
+
+  /** Resolves when operations can be tried; with the error where Redis is still loading. Rejects, and has ended, when they can't. */
+  async open(): Promise<unknown> {
+    const { clock } = this.#options;
+    this.#opening = clock.setTimeout(() => this.end(new Error("Redis does not answer")), OPENING_MS);
+    try {
+      await this.#wire.connect();
+      const refusal = await this.#prove();
+      this.#proved = !this.#ended;
+      if (this.#ended) throw new Error("the connection ended");
+      this.#rest();
+      return refusal;
+    } catch (error) {
+      this.end(error);
+      throw error;
+    } finally {
+      this.#opening?.clear();
+    }
+  }
+
+  async run<T>(operation: (wire: RedisWire) => Promise<T>): Promise<T> {
+    if (!this.#proved || this.#ended) throw new NotConnectedError();
+    const asked = { at: this.#options.clock.monotonic(), bytes: this.#guard.bytes };
+    this.#waiting.add(asked);
+    if (!this.#watch) this.#watchOver();
+    try {
+      return await operation(this.#wire);
+    } catch (error) {
+      throw this.#judge(error);
+    } finally {
+      this.#waiting.delete(asked);
+      this.#answers++;
+      this.#heardAt = this.#options.clock.monotonic();
+    }
+  }
+
+  end(error: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const timer of [this.#opening, this.#watch, this.#ping]) timer?.clear();
+    this.#wire.destroy();
+    // Of a connection that was well, Node's code says how it ended, not what is wrong with Redis now.
+    this.#options.onEnd(this.#proved && !isElsewhere(error) ? new Error("the connection was lost") : error);
+  }
+
+  /** What Redis said instead of "yes", where that does not speak against the connection. */
+  async #prove(): Promise<unknown> {
+    try {
+      await this.#wire.delete(NO_KEY);
+      return undefined;
+    } catch (error) {
+      if (isElsewhere(error) || !isReply(error)) throw error;
+      if (CLUSTER.has(errorCode(error) ?? "")) this.#options.onCluster();
+      return errorCode(error) === "LOADING" ? error : undefined;
+    }
+  }
+
+  #judge(error: unknown): unknown {
+    if (this.#ended) return new NotConnectedError(isReply(error) ? error : undefined);
+    if (CLUSTER.has(errorCode(error) ?? "")) this.#options.onCluster();
+    if (!isElsewhere(error)) return error;
+    this.end(error);
+    return new NotConnectedError(error);
+  }
+
+  #accepts(chunk: Buffer): boolean {
+    if (this.#ended) return false;
+    if (this.#guard.accepts(chunk) && !this.#isFlooded()) return true;
+    this.end(new Error("Redis sent what can be no answer"));
+    return false;
+  }
+
+  /** Answers come in order: the first one that is waited for is the one that has waited longest. */
+  #isFlooded(): boolean {
+    const [first] = this.#waiting;
+    if (!first || this.#guard.bytes - first.bytes <= MAX_REPLY_BYTES) return false;
+    return this.#options.clock.monotonic() - first.at > GIVEN_UP_MS;
+  }
+
+  /** One timer for all operations, and none while nothing is asked. A process that was busy looks at the network once more first. */
+  #watchOver(): void {
+    const { clock } = this.#options;
+    const answers = this.#answers;
+    const silent = () => this.#answers === answers;
+    this.#watch = clock.setTimeout(
+      () => {
+        if (this.#waiting.size === 0) this.#watch = undefined;
+        else if (!silent()) this.#watchOver();
+        else {
+          this.#watch = clock.setTimeout(() => {
+            if (silent()) this.end(new Error("Redis does not answer"));
+            else this.#watchOver();
+          }, 0);
+        }
+      },
+      SILENCE_MS,
+      { background: true },
+    );
+  }
+
+  #rest(waitMs = this.#options.pingIntervalMs): void {
+    const { clock, pingIntervalMs } = this.#options;
+    this.#heardAt ||= clock.monotonic();
+    this.#ping = clock.setTimeout(
+      () => {
+        const left = this.#heardAt + pingIntervalMs - clock.monotonic();
+        if (left <= 0) this.run(() => this.#prove()).catch(() => undefined); // whatever it says, the next operation meets it
+        this.#rest(left > 0 ? left : pingIntervalMs);
+      },
+      waitMs,
+      { background: true },
+    );
+  }
+}
+
+/** Redis' answers begin with a code; what the client itself says does not. */
+function isReply(error: unknown): boolean {
+  return /^[A-Z]{3,20} /.test(String((error as { message?: unknown } | undefined)?.message));
+}

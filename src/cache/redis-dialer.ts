@@ -1,0 +1,109 @@
+import type { Clock, Timer } from "../runtime/clock.js";
+import { NotConnectedError } from "./not-connected.js";
+import { isElsewhere, RedisConnection, type RedisWire } from "./redis-connection.js";
+
+export interface RedisDialerOptions {
+  /** Makes a client for a new connection. */
+  makeWire: () => Promise<RedisWire>;
+  clock: Clock;
+  random: () => number;
+  pingIntervalMs: number;
+  onCluster: () => void;
+}
+
+/** A connection that lived for so long was well, in milliseconds. */
+const WELL_MS = 5000;
+/** Between attempts while nobody can be reached, in milliseconds: doubled from one to the next, and half of it by chance. */
+const [FIRST_WAIT_MS, MAX_WAIT_MS] = [50, 2000];
+/**
+ * Between attempts while the address leads to a Redis that is no primary, in milliseconds: not in step with other processes, and within
+ * 2 s of the moment when it leads to another one.
+ */
+const [MIN_PACE_MS, MAX_PACE_MS] = [1000, 1900];
+
+/**
+ * Keeps one connection to Redis, and makes a new one, with a new client, when it has ended. A client that connects anew by itself keeps
+ * a connection that works no more but stands.
+ */
+export class RedisDialer {
+  readonly #options: RedisDialerOptions;
+  readonly #listeners: (() => void)[] = [];
+  /** Settles when the first attempt has ended; rejects when it failed. */
+  readonly ready: Promise<void>;
+  #first!: { resolve(): void; reject(error: unknown): void };
+  /** The one that can be used. */
+  #connection: RedisConnection | undefined;
+  /** The one that was made last. */
+  #latest: RedisConnection | undefined;
+  #dialling: Promise<void>;
+  #wait: Timer | undefined;
+  #dialledAt = 0;
+  #failures = 0;
+  #failure: unknown;
+  #closed = false;
+
+  constructor(options: RedisDialerOptions) {
+    this.#options = options;
+    this.ready = new Promise((resolve, reject) => {
+      this.#first = { resolve, reject };
+    });
+    this.ready.catch(() => undefined); // every operation meets the failure, and counts as a miss
+    this.#dialling = this.#dial();
+  }
+
+  /** Tells of each connection that can be used. */
+  onConnected(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  run<T>(operation: (wire: RedisWire) => Promise<T>): Promise<T> {
+    return this.#connection?.run(operation) ?? Promise.reject(new NotConnectedError(this.#failure));
+  }
+
+  /** Resolves when nothing of it is left. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#wait?.clear();
+    this.#latest?.end(new Error("the client is closed"));
+    this.#first.reject(new Error("the client is closed"));
+    await this.#dialling;
+  }
+
+  readonly #redial = () => {
+    this.#dialling = this.#dial();
+  };
+
+  async #dial(): Promise<void> {
+    const { clock, makeWire, pingIntervalMs, onCluster } = this.#options;
+    this.#dialledAt = clock.monotonic();
+    let connection: RedisConnection | undefined;
+    try {
+      const wire = await makeWire();
+      const onEnd = (error: unknown) => this.#ended(error);
+      connection = new RedisConnection(wire, { clock, pingIntervalMs, onCluster, onEnd });
+      this.#latest = connection;
+      if (this.#closed) return connection.end(new Error("the client is closed"));
+      const refusal = await connection.open();
+      this.#connection = connection;
+      if (refusal) return this.#first.reject(refusal);
+      this.#first.resolve();
+      for (const listener of this.#listeners) listener();
+    } catch (error) {
+      this.#first.reject(error);
+      if (!connection) this.#ended(error);
+    }
+  }
+
+  #ended(error: unknown): void {
+    const { clock, random } = this.#options;
+    this.#connection = undefined;
+    this.#failure = error;
+    if (this.#closed) return;
+    const lifeMs = clock.monotonic() - this.#dialledAt;
+    let waitMs: number;
+    if (isElsewhere(error)) waitMs = MIN_PACE_MS + random() * (MAX_PACE_MS - MIN_PACE_MS) - lifeMs;
+    else if (lifeMs >= WELL_MS) waitMs = this.#failures = 0;
+    else waitMs = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(this.#failures++, 10)) * (0.5 + random() / 2);
+    this.#wait = clock.setTimeout(this.#redial, Math.max(0, waitMs));
+  }
+}
