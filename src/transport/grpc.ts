@@ -1,8 +1,9 @@
 import type { DescMessage } from "@bufbuild/protobuf";
-import { Code, ConnectError, type Interceptor, type Transport, type UnaryResponse } from "@connectrpc/connect";
+import type { ConnectError, Interceptor, Transport, UnaryResponse } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { answerDefect, isLookup } from "./answer.js";
+import { answerDefect } from "./answer.js";
 import { hadItsTime } from "./call-context.js";
+import { believesGrpcStatus, isBareHttp, isTimeout, toUpstreamError } from "./grpc-outcome.js";
 import { ReplaceableSession, type TlsOptions } from "./grpc-session.js";
 import { UpstreamError } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
@@ -46,7 +47,7 @@ export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
     transport: classified(transport, believesGrpcStatus),
     renew,
     connect: () => session.connect(),
-    close: () => session.replace(),
+    close: () => session.close(),
   };
 }
 
@@ -55,7 +56,7 @@ export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
  * made it out of a bare HTTP status.
  */
 export function classifyTransport(transport: Transport): Transport {
-  return classified(transport, (error) => !/^HTTP \d+$/.test(error.rawMessage));
+  return classified(transport, (error) => !isBareHttp(error));
 }
 
 /** Tells the server how much time there is, and leaves it to our own timeout to end the call: Connect's knows no second look. */
@@ -108,74 +109,4 @@ function classified(inner: Transport, isVerdict: (error: ConnectError) => boolea
     if (defect) throw new UpstreamError("grpc", "broken", defect);
     return response;
   });
-}
-
-const TOKEN_REFUSALS: readonly Code[] = [
-  Code.Unauthenticated,
-  Code.InvalidArgument,
-  Code.NotFound,
-  Code.PermissionDenied,
-];
-const LOOKUP_REFUSALS: readonly Code[] = [Code.NotFound, Code.InvalidArgument];
-const CREDENTIAL_REFUSALS: readonly Code[] = [Code.Unauthenticated, Code.PermissionDenied];
-const UNREACHABLE: readonly Code[] = [Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Canceled];
-
-function toUpstreamError(
-  error: unknown,
-  { method }: Pick<UnaryCall, "method">,
-  isVerdict: (error: ConnectError) => boolean,
-): UpstreamError {
-  if (!isConnectError(error)) return new UpstreamError("grpc", "broken", "an interceptor or transport failed");
-  const { code } = error;
-  const detail = Code[code] ?? String(code);
-  const lookup = isLookup(method);
-  if (isVerdict(error)) {
-    if ((lookup ? LOOKUP_REFUSALS : TOKEN_REFUSALS).includes(code)) return new UpstreamError("grpc", "refused", detail);
-    if (code === Code.Unimplemented) return new UpstreamError("grpc", "broken", detail, { healthy: true });
-    if (lookup && CREDENTIAL_REFUSALS.includes(code)) {
-      return new UpstreamError("grpc", "broken", detail, { credentialRefused: true });
-    }
-  }
-  if (code === Code.ResourceExhausted && believesGrpcStatus(error)) return new UpstreamError("grpc", "busy", detail);
-  if (isOversized(error)) return new UpstreamError("grpc", "broken", "answer too large");
-  const systemCode = systemErrorCode(error);
-  if (UNREACHABLE.includes(code) || systemCode !== undefined) {
-    const network = !believesGrpcStatus(error);
-    return new UpstreamError("grpc", "unreachable", systemCode ?? detail, { timedOut: isTimeout(error), network });
-  }
-  return new UpstreamError("grpc", "broken", detail);
-}
-
-/** Only a real `grpc-status` is the service's word: connect-node makes the same codes out of a proxy's bare HTTP 401 and 403. */
-function believesGrpcStatus(error: ConnectError): boolean {
-  return error.metadata.get("grpc-status") === String(error.code);
-}
-
-/** RESOURCE_EXHAUSTED is also what Connect itself says of an answer past `readMaxBytes`; an overloaded HTTP/2 peer it says so. */
-function isOversized(error: ConnectError): boolean {
-  return (
-    error.code === Code.ResourceExhausted &&
-    !error.metadata.has("grpc-status") &&
-    !error.rawMessage.startsWith("http/2")
-  );
-}
-
-/** The code that Node gave a failure of the network, wherever it stands in the chain of causes. */
-function systemErrorCode(error: ConnectError): string | undefined {
-  let cause: unknown = error.cause;
-  for (let depth = 0; depth < 5 && cause; depth++) {
-    const { code, cause: next } = cause as { code?: unknown; cause?: unknown };
-    if (typeof code === "string") return code;
-    cause = next;
-  }
-  return undefined;
-}
-
-function isTimeout(error: unknown): boolean {
-  return isConnectError(error) && error.code === Code.DeadlineExceeded;
-}
-
-/** By shape: `instanceof` fails between two copies of the library, and between the realms of Jest. */
-function isConnectError(error: unknown): error is ConnectError {
-  return ConnectError[Symbol.hasInstance](error) || (error as ConnectError | null)?.name === "ConnectError";
 }

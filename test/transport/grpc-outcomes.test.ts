@@ -69,22 +69,28 @@ describe("a refusal of a token over gRPC is final", () => {
 });
 
 describe("unreachable gRPC", () => {
-  test.each(unreachable)("$name: REST answers, it counts, and the answer is remembered", async ({ reply }) => {
-    const { grpc, rest, client, ask } = await withRest(reply);
-    expect(await ask()).toMatchObject({ user: { id: "ana" }, source: "rest" });
-    expect(await ask()).toMatchObject({ user: { id: "ana" }, source: "process" });
-    expect([grpc.requests.length, rest.calls.VerifyToken]).toEqual([1, 1]);
-    expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 2 });
-  });
+  test.each(unreachable)(
+    "$name: REST answers, it counts, and the answer is remembered",
+    async ({ reply, asks = 1 }) => {
+      const { grpc, rest, client, ask } = await withRest(reply);
+      expect(await ask()).toMatchObject({ user: { id: "ana" }, source: "rest" });
+      expect(await ask()).toMatchObject({ user: { id: "ana" }, source: "process" });
+      expect([grpc.requests.length, rest.calls.VerifyToken]).toEqual([asks, 1]);
+      expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 2 });
+    },
+  );
 
-  test.each(unreachable)("$name: alone it is retried, each try counts, nothing is remembered", async ({ reply }) => {
-    const { grpc, client, ask } = await grpcAlone(reply);
-    await expect(ask()).rejects.toMatchObject({ code: "auth_unavailable", status: 503 });
-    expect(grpc.requests).toHaveLength(2);
-    expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 2 });
-    await expect(ask()).rejects.toMatchObject({ code: "auth_unavailable" });
-    expect(grpc.requests).toHaveLength(4);
-  });
+  test.each(unreachable)(
+    "$name: alone it is retried, each try counts, nothing is remembered",
+    async ({ reply, asks = 1 }) => {
+      const { grpc, client, ask } = await grpcAlone(reply);
+      await expect(ask()).rejects.toMatchObject({ code: "auth_unavailable", status: 503 });
+      expect(grpc.requests).toHaveLength(2 * asks);
+      expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 2 });
+      await expect(ask()).rejects.toMatchObject({ code: "auth_unavailable" });
+      expect(grpc.requests).toHaveLength(4 * asks);
+    },
+  );
 });
 
 describe("busy gRPC", () => {

@@ -8,6 +8,8 @@ export interface GrpcRow {
   readonly name: string;
   readonly reply: reply.GrpcReply;
   readonly outcome: GrpcOutcome;
+  /** How often one try asks. Default: once. */
+  readonly asks?: number;
 }
 
 /** For every row; {@link oversized} is longer. */
@@ -116,7 +118,6 @@ export const MALFORMED_ROWS: readonly GrpcRow[] = [
 export const CUT_ROWS: readonly GrpcRow[] = [
   ...(
     [
-      "NGHTTP2_REFUSED_STREAM",
       "NGHTTP2_CANCEL",
       "NGHTTP2_ENHANCE_YOUR_CALM",
       "NGHTTP2_INTERNAL_ERROR",
@@ -124,6 +125,13 @@ export const CUT_ROWS: readonly GrpcRow[] = [
       "NGHTTP2_HTTP_1_1_REQUIRED",
     ] as const
   ).map((code) => ({ name: `RST_STREAM ${code}`, reply: reply.reset(code), outcome: "unreachable" as const })),
+  // It was certainly not processed: asked once more at once.
+  {
+    name: "RST_STREAM NGHTTP2_REFUSED_STREAM",
+    reply: reply.reset("NGHTTP2_REFUSED_STREAM"),
+    outcome: "unreachable",
+    asks: 2,
+  },
   { name: "a server that dies during the call", reply: reply.dies, outcome: "unreachable" },
   { name: "a server that dies half-way through its answer", reply: reply.diesHalfWay, outcome: "unreachable" },
 ];

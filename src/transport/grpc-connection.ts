@@ -1,0 +1,197 @@
+import * as http2 from "node:http2";
+import * as net from "node:net";
+import * as tls from "node:tls";
+
+/** TLS for one upstream; all in PEM. Without it, `https:` uses the CAs of Node. */
+export interface TlsOptions {
+  /** The certificate authorities to trust instead of Node's. */
+  ca?: string | Buffer | readonly (string | Buffer)[];
+  /** Our client certificate (mutual TLS). */
+  cert?: string | Buffer;
+  /** The key of `cert`. */
+  key?: string | Buffer;
+}
+
+/**
+ * What is certain about a call that an error ended:
+ * - `unprocessed`: its request never left, or the server said that it did not look at it (RFC 9113 §8.7).
+ * - `cut off`: we dropped its connection ourselves.
+ */
+export type Fate = "unprocessed" | "cut off";
+
+const fates = new WeakMap<object, Fate>();
+
+/** @param error as it came from a connection or one of its streams, not what somebody made of it */
+export function fateOf(error: object): Fate | undefined {
+  return fates.get(error);
+}
+
+/** A connection that nobody used for so long is closed, in milliseconds. */
+const IDLE_MS = 900_000;
+/** What the peer gets to hear our last words and hang up too, in milliseconds: one that never does would keep the socket. */
+const GOODBYE_MS = 5000;
+const { NGHTTP2_REFUSED_STREAM, NGHTTP2_STREAM_STATE_IDLE } = http2.constants;
+
+/**
+ * One HTTP/2 connection to a gRPC server, from dialling to its end. Whatever a peer does to it ends calls and never the process: its
+ * socket, its session and every stream, pushed ones too, have a listener for errors from the moment they exist, and keep it.
+ */
+export class GrpcConnection {
+  readonly #socket: net.Socket;
+  readonly #session: http2.ClientHttp2Session;
+  readonly #streams = new Set<http2.ClientHttp2Stream>();
+  /** Those on which an answer has begun: whatever the server says of them later, it did look at them. */
+  readonly #answered = new WeakSet<http2.ClientHttp2Stream>();
+  readonly #authority: string;
+  readonly #made: Promise<void>;
+  #failToMake: (reason: Error) => void = () => undefined;
+  #isMade = false;
+  #accepts = true;
+  /** Calls that wait for it to be made, and those on it. */
+  #underWay = 0;
+  #goodbye: NodeJS.Timeout | undefined;
+
+  /** @param onEnd called once nothing is left of it */
+  constructor(url: URL, options: TlsOptions | undefined, onEnd: () => void) {
+    // Not left to Node, which forgets the brackets of an IPv6 address: RFC 9113 §8.3.1, RFC 3986 §3.2.2.
+    this.#authority = url.host;
+    this.#socket = dial(url, options);
+    // Before the session, which ends streams without a word when it sees the same.
+    this.#socket.on("error", (error) => this.#lost(error));
+    this.#socket.once("end", () => this.retire());
+    this.#socket.once("close", () => {
+      clearTimeout(this.#goodbye);
+      this.#lost(failure("ECONNRESET", "the connection was closed"));
+      onEnd();
+    });
+    this.#session = http2.connect(url, {
+      createConnection: () => this.#socket,
+      settings: { enablePush: false },
+      // Until the server has said how many calls it takes at a time (nghttp2 then takes its word): more would be refused.
+      peerMaxConcurrentStreams: 1,
+    });
+    this.#session.on("error", (error) => this.#lost(error));
+    this.#session.on("stream", (pushed) => void pushed.on("error", () => undefined).close());
+    this.#session.on("goaway", (_code, lastId) => this.#onGoaway(lastId));
+    this.#session.setTimeout(IDLE_MS, () => this.retire());
+    this.#made = new Promise((resolve, reject) => {
+      this.#failToMake = reject;
+      this.#session.once("connect", () => {
+        this.#isMade = true;
+        resolve();
+      });
+    });
+    this.#made.catch(() => undefined); // those who wait for it will hear of it
+  }
+
+  /** Whether new calls may be put on it. */
+  get accepts(): boolean {
+    return this.#accepts && !this.#session.closed && !this.#session.destroyed;
+  }
+
+  /** Resolves when it is made; rejects with what prevented that. */
+  async ready(): Promise<void> {
+    if (this.#isMade) return;
+    this.#begin();
+    await this.#made.finally(() => this.#end());
+  }
+
+  /** @throws an error whose fate is `unprocessed`, when it is too late for a call on it */
+  request(headers: http2.OutgoingHttpHeaders): http2.ClientHttp2Stream {
+    if (!this.accepts) throw unprocessed();
+    const stream = this.#session.request({ ...headers, ":authority": this.#authority });
+    stream.once("response", () => this.#answered.add(stream));
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      const isRefused = stream.rstCode === NGHTTP2_REFUSED_STREAM && error.code === "ERR_HTTP2_STREAM_ERROR";
+      if (this.#answered.has(stream) || !(isRefused || stream.id === undefined)) return;
+      mark(error, "unprocessed");
+      this.retire(); // or the next try would come here again
+    });
+    stream.once("close", () => {
+      this.#streams.delete(stream);
+      this.#end();
+    });
+    this.#streams.add(stream);
+    this.#begin();
+    return stream;
+  }
+
+  /** Takes no more calls, and ends with the last of those on it. */
+  retire(): void {
+    this.#accepts = false;
+    if (this.#underWay === 0) this.#leave();
+  }
+
+  /** Drops it at once, with every call on it. */
+  cutOff(): void {
+    this.#lost(mark(failure("ECONNABORTED", "the connection was dropped"), "cut off"));
+    this.#session.destroy();
+    if (this.#isMade) this.#leave();
+    else this.#socket.destroy(); // no one there to say goodbye to
+  }
+
+  #begin(): void {
+    if (++this.#underWay === 1) this.#socket.ref();
+  }
+
+  #end(): void {
+    if (--this.#underWay > 0) return;
+    this.#socket.unref(); // an idle connection keeps no process alive
+    if (!this.#accepts) this.#leave();
+  }
+
+  /** What is above `lastId` the server will never look at, nor at what waits for room; all else it may still answer. */
+  #onGoaway(lastId: number): void {
+    this.#accepts = false;
+    const isAbove = (stream: http2.ClientHttp2Stream) => (stream.id as number) > lastId && !this.#answered.has(stream);
+    const ignored = [...this.#streams].filter((stream) => isUnsent(stream) || isAbove(stream));
+    for (const stream of ignored) stream.destroy(unprocessed());
+    this.retire();
+  }
+
+  #lost(reason: Error): void {
+    this.#accepts = false;
+    this.#failToMake(reason);
+    if (fateOf(reason) === undefined) {
+      // To be known before any other stream ends, and makes room for them.
+      const unsent = [...this.#streams].filter(isUnsent);
+      for (const stream of unsent) stream.destroy(unprocessed());
+    }
+    for (const stream of this.#streams) if (!stream.closed) stream.destroy(reason); // a closed one has its answer
+  }
+
+  #leave(): void {
+    this.#session.close();
+    this.#goodbye ??= setTimeout(() => this.#socket.destroy(), GOODBYE_MS).unref();
+  }
+}
+
+function dial(url: URL, options: TlsOptions | undefined): net.Socket {
+  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
+  const secure = url.protocol === "https:";
+  const port = url.port === "" ? (secure ? 443 : 80) : Number(url.port);
+  if (!secure) return net.connect({ host, port });
+  // An IP address is no name to ask for (RFC 6066 §3); the certificate is held against it all the same.
+  const servername = net.isIP(host) ? undefined : { servername: host };
+  return tls.connect({ ...(options as tls.SecureContextOptions), ...servername, host, port, ALPNProtocols: ["h2"] });
+}
+
+/** Whether not even its headers were written: it waits for the server to have room. */
+function isUnsent(stream: http2.ClientHttp2Stream): boolean {
+  if (stream.destroyed) return false;
+  return stream.id === undefined || stream.state.state === NGHTTP2_STREAM_STATE_IDLE;
+}
+
+function unprocessed(): Error {
+  return mark(failure("ERR_HTTP2_STREAM_CANCEL", "the server did not look at it"), "unprocessed");
+}
+
+function failure(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+/** The first fate holds. */
+function mark<E extends Error>(error: E, fate: Fate): E {
+  if (!fates.has(error)) fates.set(error, fate);
+  return error;
+}

@@ -1,0 +1,91 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { isLookup } from "./answer.js";
+import { type Fate, fateOf } from "./grpc-connection.js";
+import { UpstreamError } from "./outcome.js";
+import type { UnaryCall } from "./stage.js";
+
+const TOKEN_REFUSALS: readonly Code[] = [
+  Code.Unauthenticated,
+  Code.InvalidArgument,
+  Code.NotFound,
+  Code.PermissionDenied,
+];
+const LOOKUP_REFUSALS: readonly Code[] = [Code.NotFound, Code.InvalidArgument];
+const CREDENTIAL_REFUSALS: readonly Code[] = [Code.Unauthenticated, Code.PermissionDenied];
+const UNREACHABLE: readonly Code[] = [Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Canceled];
+
+/**
+ * What a Connect transport threw, as an outcome of the contract.
+ *
+ * @param isVerdict whether the code in it is the service's word
+ */
+export function toUpstreamError(
+  error: unknown,
+  { method }: Pick<UnaryCall, "method">,
+  isVerdict: (error: ConnectError) => boolean,
+): UpstreamError {
+  if (!isConnectError(error)) return new UpstreamError("grpc", "broken", "an interceptor or transport failed");
+  const { code } = error;
+  const detail = Code[code] ?? String(code);
+  const lookup = isLookup(method);
+  if (isVerdict(error)) {
+    if ((lookup ? LOOKUP_REFUSALS : TOKEN_REFUSALS).includes(code)) return new UpstreamError("grpc", "refused", detail);
+    if (code === Code.Unimplemented) return new UpstreamError("grpc", "broken", detail, { healthy: true });
+    if (lookup && CREDENTIAL_REFUSALS.includes(code)) {
+      return new UpstreamError("grpc", "broken", detail, { credentialRefused: true });
+    }
+  }
+  if (code === Code.ResourceExhausted && believesGrpcStatus(error)) return new UpstreamError("grpc", "busy", detail);
+  if (isOversized(error)) return new UpstreamError("grpc", "broken", "answer too large");
+  const { systemCode, fate } = trace(error);
+  if (UNREACHABLE.includes(code) || systemCode !== undefined) {
+    return new UpstreamError("grpc", "unreachable", systemCode ?? detail, {
+      timedOut: isTimeout(error),
+      network: !believesGrpcStatus(error) && !isBareHttp(error),
+      unprocessed: fate === "unprocessed",
+      cutOff: fate === "cut off",
+    });
+  }
+  return new UpstreamError("grpc", "broken", detail);
+}
+
+/** Only a real `grpc-status` is the service's word: connect-node makes the same codes out of a proxy's bare HTTP 401 and 403. */
+export function believesGrpcStatus(error: ConnectError): boolean {
+  return error.metadata.get("grpc-status") === String(error.code);
+}
+
+/** RESOURCE_EXHAUSTED is also what Connect itself says of an answer past `readMaxBytes`; an overloaded HTTP/2 peer it says so. */
+function isOversized(error: ConnectError): boolean {
+  return (
+    error.code === Code.ResourceExhausted &&
+    !error.metadata.has("grpc-status") &&
+    !error.rawMessage.startsWith("http/2")
+  );
+}
+
+/** What the network said of a failure, and what our connection knows about it, wherever that stands in the chain of causes. */
+function trace(error: ConnectError): { systemCode?: string; fate?: Fate } {
+  const found: { systemCode?: string; fate?: Fate } = {};
+  let cause: unknown = error.cause;
+  for (let depth = 0; depth < 5 && typeof cause === "object" && cause !== null; depth++) {
+    const { code, cause: next } = cause as { code?: unknown; cause?: unknown };
+    found.fate ??= fateOf(cause);
+    if (typeof code === "string") found.systemCode ??= code;
+    cause = next;
+  }
+  return found;
+}
+
+/** Connect makes a code out of the HTTP status of a proxy that sent no `grpc-status`. */
+export function isBareHttp(error: ConnectError): boolean {
+  return /^HTTP \d+$/.test(error.rawMessage);
+}
+
+export function isTimeout(error: unknown): boolean {
+  return isConnectError(error) && error.code === Code.DeadlineExceeded;
+}
+
+/** By shape: `instanceof` fails between two copies of the library, and between the realms of Jest. */
+function isConnectError(error: unknown): error is ConnectError {
+  return ConnectError[Symbol.hasInstance](error) || (error as ConnectError | null)?.name === "ConnectError";
+}

@@ -1,0 +1,61 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { describe, expect, jest, test } from "@jest/globals";
+import {
+  END_HEADERS,
+  FRAME,
+  fields,
+  frame,
+  goaway,
+  type Script,
+  settings,
+  startFrameServer,
+  uint32,
+} from "../transport/frame-server.js";
+import type { Answer } from "./caller.js";
+import { record } from "./ledger.js";
+import { opened } from "./opened.js";
+
+jest.setTimeout(30_000);
+
+const PROGRAM = fileURLToPath(new URL("grpc-push-main.ts", import.meta.url));
+const PROMISED = { ":method": "GET", ":scheme": "http", ":authority": "localhost", ":path": "/" };
+const PUSHED_ID = 2;
+const INTERNAL_ERROR = 2;
+
+function promise(stream: number): Buffer {
+  return frame(FRAME.PUSH_PROMISE, END_HEADERS, stream, Buffer.concat([uint32(PUSHED_ID), fields(PROMISED)]));
+}
+
+const pushing = (...others: readonly Buffer[]): Script => ({
+  hello: (socket) => socket.write(settings()),
+  request: (socket, stream) => socket.write(Buffer.concat([promise(stream), ...others])),
+});
+
+const FAULTS: readonly [name: string, script: Script][] = [
+  ["pushes a stream, then says GOAWAY", pushing(goaway(1, INTERNAL_ERROR))],
+  ["pushes a stream, then hangs", pushing()],
+  [
+    "pushes a stream, then resets the connection",
+    {
+      ...pushing(),
+      request: (socket, stream) => socket.write(promise(stream), () => socket.resetAndDestroy()),
+    },
+  ],
+];
+
+describe("An application whose gRPC server", () => {
+  test.each(FAULTS)("%s says that the service is unavailable, and lives on", async (name, script) => {
+    const server = opened(await startFrameServer(...Array.from({ length: 10 }, () => script)));
+    const app = spawn(process.execPath, ["--import", "tsx", PROGRAM, server.url], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [output, [code]] = await Promise.all([text(app.stdout), once(app, "exit")]);
+    expect(code).toBe(0);
+    const answers = JSON.parse(output) as Answer[];
+    record("gRPC", `gRPC alone, a server that ${name}`, answers);
+    expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
+  });
+});

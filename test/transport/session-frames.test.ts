@@ -1,0 +1,87 @@
+import { describe, expect, test } from "@jest/globals";
+import { type AuthError, createAuthClient, type GrpcOptions } from "../../src/client.js";
+import { closedAfterEach } from "./after-each.js";
+import { ASKED_AGAIN, BROUGHT_DOWN, IGNORED } from "./frame-rows.js";
+import { FRAME, frame, goaway, headers, type Script, startFrameServer, uint32, wellBehaved } from "./frame-server.js";
+
+const opened = closedAfterEach();
+/** Calls in a row without a byte after which a connection is given up. */
+const MAX_LOST = 3;
+/** Of a client that gives up on nothing by itself: retries, breaker and timeout are out of the way. */
+function clientOf(url: string, grpc: Omit<GrpcOptions, "url"> = {}) {
+  return opened(
+    createAuthClient({
+      grpc: { url, timeoutMs: 10_000, ...grpc },
+      retry: { attempts: 1 },
+      breaker: { failureThreshold: 1000 },
+      cache: { ttlMs: 0 },
+      logger: false,
+    }),
+  );
+}
+
+const outcomeOf = (call: Promise<{ source: string }>) =>
+  call.then(
+    ({ source }) => source,
+    ({ code }: AuthError) => code,
+  );
+
+describe("a gRPC server that sends", () => {
+  test.each(IGNORED)("%s: calls are answered", async (_name, script) => {
+    const server = opened(await startFrameServer(script));
+    const client = clientOf(server.url);
+    const outcomes = [];
+    for (let call = 0; call < 3; call++) outcomes.push(await outcomeOf(client.verifyToken("token")));
+    expect(outcomes).toEqual(["grpc", "grpc", "grpc"]);
+    expect(client.status().grpc?.failures).toBe(0);
+  });
+
+  test.each(ASKED_AGAIN)("%s: the call is answered on another connection", async (_name, script) => {
+    const server = opened(await startFrameServer(script));
+    const client = clientOf(server.url);
+    expect(await outcomeOf(client.verifyToken("token"))).toBe("grpc");
+    expect(server.connections).toHaveLength(2);
+    expect(client.status().grpc?.failures).toBe(0);
+  });
+
+  test.each(ASKED_AGAIN)("%s, twice: the call is lost and counts, the next one is answered", async (_name, script) => {
+    const server = opened(await startFrameServer(script, script));
+    const client = clientOf(server.url);
+    expect(await outcomeOf(client.verifyToken("token"))).toBe("auth_unavailable");
+    expect(client.status().grpc?.failures).toBe(1);
+    expect(await outcomeOf(client.verifyToken("token"))).toBe("grpc");
+    expect(server.connections).toHaveLength(3);
+  });
+
+  test.each(BROUGHT_DOWN)("%s: calls are answered soon after", async (_name, script) => {
+    const server = opened(await startFrameServer(script));
+    const client = clientOf(server.url, { timeoutMs: 200 });
+    const outcomes = [];
+    while (outcomes.length < 10) outcomes.push(await outcomeOf(client.verifyToken("token")));
+    expect(outcomes.at(-1)).toBe("grpc");
+    expect(outcomes.filter((outcome) => outcome !== "grpc").length).toBeLessThanOrEqual(MAX_LOST);
+  });
+});
+
+test.each([
+  ["RST_STREAM REFUSED_STREAM", (stream: number) => frame(FRAME.RST_STREAM, 0, stream, uint32(7))],
+  ["GOAWAY", () => goaway(0, 0)],
+])(
+  "%s behind half an answer is no proof that nobody looked at the call: it is not asked again",
+  async (_name, denial) => {
+    const script: Script = {
+      ...wellBehaved,
+      request: (socket, stream) =>
+        socket.write(
+          Buffer.concat([
+            headers(stream, { ":status": "200", "content-type": "application/grpc+proto" }),
+            denial(stream),
+          ]),
+        ),
+    };
+    const server = opened(await startFrameServer(script));
+    const client = clientOf(server.url);
+    expect(await outcomeOf(client.verifyToken("token"))).toBe("auth_unavailable");
+    expect(server.connections).toHaveLength(1);
+  },
+);
