@@ -25,9 +25,14 @@ export class GrpcSide extends Side {
 
   async start(): Promise<void> {
     if (this.#server) return;
-    const server = http2.createServer(
-      connectNodeAdapter({ routes: (router) => router.service(AuthService, this.#handlers()) }),
-    );
+    const handle = connectNodeAdapter({ routes: (router) => router.service(AuthService, this.#handlers()) });
+    const server = http2.createServer((request, response) => {
+      try {
+        handle(request, response);
+      } catch {
+        response.writeHead(400).end(); // an `:authority` that is none: Connect throws, and nobody would catch it
+      }
+    });
     server.on("session", (session) => {
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));

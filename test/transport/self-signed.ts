@@ -1,6 +1,6 @@
 import { generateKeyPairSync, sign } from "node:crypto";
 
-/** A certificate of its own authority, for 127.0.0.1. In PEM. */
+/** A certificate of its own authority, for 127.0.0.1 and ::1. In PEM. */
 export interface SelfSigned {
   readonly key: string;
   readonly cert: string;
@@ -16,8 +16,9 @@ const SUBJECT_ALT_NAME = Buffer.from("551d11", "hex");
 export function selfSigned(): SelfSigned {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const name = tlv(SEQUENCE, tlv(SET, tlv(SEQUENCE, tlv(0x06, COMMON_NAME), tlv(0x0c, Buffer.from("portero test")))));
-  const address = tlv(SEQUENCE, tlv(0x87, Buffer.from([127, 0, 0, 1])));
-  const extension = tlv(SEQUENCE, tlv(0x06, SUBJECT_ALT_NAME), tlv(0x04, address));
+  const [ipv4, ipv6] = [Buffer.from([127, 0, 0, 1]), Buffer.from(`${"00".repeat(15)}01`, "hex")];
+  const addresses = tlv(SEQUENCE, tlv(0x87, ipv4), tlv(0x87, ipv6));
+  const extension = tlv(SEQUENCE, tlv(0x06, SUBJECT_ALT_NAME), tlv(0x04, addresses));
   const body = tlv(
     SEQUENCE,
     tlv(0xa0, tlv(0x02, Buffer.from([2]))), // version 3
