@@ -11,12 +11,16 @@ type GrpcJsMethod = "VerifyToken" | "GetUserPermissions" | "GetUserLocals" | "Ge
 const PROTO = fileURLToPath(new URL("../../proto/auth/auth_service.proto", import.meta.url));
 
 /** An auth service that shares nothing with portero but the .proto file. */
-export async function startGrpcJs(handlers: GrpcJsHandlers, credentials = grpc.ServerCredentials.createInsecure()) {
+export async function startGrpcJs(
+  handlers: GrpcJsHandlers,
+  credentials = grpc.ServerCredentials.createInsecure(),
+  options: grpc.ServerOptions = {},
+) {
   const definition = loadSync(PROTO, { keepCase: true, defaults: true });
   const auth = (grpc.loadPackageDefinition(definition) as { auth?: { AuthService?: grpc.ServiceClientConstructor } })
     .auth?.AuthService;
   if (!auth) throw new Error("the .proto file has no auth.AuthService");
-  const server = new grpc.Server();
+  const server = new grpc.Server(options);
   server.addService(auth.service, handlers);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
