@@ -128,5 +128,5 @@ function isStore(store: SharedStore): boolean {
 }
 
 function isText(value: unknown): boolean {
-  return typeof value === "string" && value !== "";
+  return typeof value === "string" && value.trim() !== "";
 }

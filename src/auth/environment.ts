@@ -22,6 +22,7 @@ const NAMES = [
   ...["AUTH_CACHE_SECRET", "AUTH_CACHE_NAMESPACE", "AUTH_STRICT"],
 ];
 
+const ANY_UPSTREAM = "AUTH_GRPC_URL or AUTH_REST_URL";
 const HOST_ALONE = "a host name or an IP address alone: a port goes into AUTH_GRPC_PORT, a URL into AUTH_GRPC_URL";
 
 /** What is known of options that were read from an environment. */
@@ -36,7 +37,10 @@ interface Environment {
 const ENVIRONMENT: unique symbol = Symbol.for("portero.environment") as never;
 
 export function environmentOf(options: AuthClientOptions): Environment {
-  return (options as { [ENVIRONMENT]?: Environment } | null)?.[ENVIRONMENT] ?? { origins: {}, problems: [], spare: {} };
+  const found = (options as { [ENVIRONMENT]?: Environment } | null)?.[ENVIRONMENT];
+  if (!found) return { origins: {}, problems: [], spare: {} };
+  if (!options.grpc && !options.rest) return found;
+  return { ...found, problems: found.problems.filter(({ name }) => name !== ANY_UPSTREAM) }; // code has named one
 }
 
 /**
@@ -127,7 +131,7 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
   problems.push(...misspelt(env, NAMES, isSet));
   if (url === undefined && restUrl === undefined && !problems.some(({ name }) => /URL|URI|HOST|PORT/i.test(name))) {
     problems.push({
-      name: "AUTH_GRPC_URL or AUTH_REST_URL",
+      name: ANY_UPSTREAM,
       value: "nothing",
       expected: "the URL of the auth service",
     });

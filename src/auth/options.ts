@@ -119,12 +119,12 @@ export interface CacheOptions {
   /**
    * Keeps entries of different auth services, and environments, apart in one store. Default: the URLs of the upstreams, and
    * `rest.paths` where they are not the default ones. Needed beside a shared tier where something else shapes answers: user-info in a
-   * URL, a query in `rest.paths`, `headers`, `grpc.interceptors`, `grpc.transport`.
+   * URL, a query in `rest.paths`, `headers`, `grpc.interceptors`, `grpc.transport`, `rest.agent`.
    */
   namespace?: string;
   /**
-   * At least 32 bytes, 8 of them different. With it the shared tier's keys are HMACs and its entries are sealed (AES-256-GCM), so that whoever can write
-   * to the store cannot make a user. A list for rotation: the first one writes, all of them read.
+   * At least 32 bytes, 8 of them different. With it the shared tier's keys are HMACs and its entries are sealed (AES-256-GCM), so that
+   * whoever can write to the store cannot make a user. A list for rotation: the first one writes, all of them read.
    */
   secret?: string | readonly string[];
 }

@@ -115,6 +115,7 @@ describe("Of the wrong kind is", () => {
     ["cache.redisUrl", { cache: { redisUrl: "http://cache" } }],
     ["cache.redisUrl", { cache: { redisUrl: "" } }],
     ["cache.namespace", { cache: { namespace: "" } }],
+    ["cache.namespace", { cache: { namespace: " " } }],
     ["cache.namespace", { cache: { namespace: 5 } }],
     ["cache.secret", { cache: { secret: "" } }],
     ["cache.secret", { cache: { secret: "s".repeat(31) } }],

@@ -256,6 +256,13 @@ test("Variables and options mix, and a mistake in a variable keeps its name.", (
   expect(() => readConfig(options)).toThrow(/maxAnswerBytes/);
 });
 
+test("An upstream that the environment does not name may be named by code.", () => {
+  const { rest, deadlineMs } = readConfig({ ...optionsFromEnv({ AUTH_DEADLINE: "1" }), rest: { url: "http://auth" } });
+  expect([rest?.url, deadlineMs]).toEqual(["http://auth", 1000]);
+  const wrong = { ...optionsFromEnv({ AUTH_DEADLINE: "x" }), rest: { url: "http://auth" } };
+  expect(() => readConfig(wrong)).toThrow(/:\n {2}AUTH_DEADLINE: [^\n]+$/);
+});
+
 describe("What is secret is never shown:", () => {
   const messageOf = (env: Variables) => {
     const problems = problemsOf(env);
