@@ -18,8 +18,8 @@ export interface GrpcOptions {
   /** Connect interceptors around every gRPC call. */
   interceptors?: readonly Interceptor[];
   /**
-   * Any Connect transport instead of `url`. Its codes are believed, unless Connect made them out of a bare HTTP status; with a
-   * shared cache it needs `cache.namespace`.
+   * Any Connect transport instead of `url`. Its codes are believed where they are the service's own, not Connect's about the network or
+   * about an answer that it could not read. With a shared cache it needs `cache.namespace`.
    */
   transport?: Transport;
 }

@@ -28,20 +28,22 @@ export function toUpstreamError(
   const { code } = error;
   const detail = Code[code] ?? String(code);
   const lookup = isLookup(method);
-  if (isVerdict(error)) {
+  const isSaid = isVerdict(error);
+  if (isSaid) {
     if ((lookup ? LOOKUP_REFUSALS : TOKEN_REFUSALS).includes(code)) return new UpstreamError("grpc", "refused", detail);
     if (code === Code.Unimplemented) return new UpstreamError("grpc", "broken", detail, { healthy: true });
     if (lookup && CREDENTIAL_REFUSALS.includes(code)) {
       return new UpstreamError("grpc", "broken", detail, { credentialRefused: true });
     }
   }
-  if (code === Code.ResourceExhausted && believesGrpcStatus(error)) return new UpstreamError("grpc", "busy", detail);
+  if (isBusyHttp(error) || (isSaid && code === Code.ResourceExhausted))
+    return new UpstreamError("grpc", "busy", detail);
   if (isOversized(error)) return new UpstreamError("grpc", "broken", "answer too large");
   const { systemCode, fate } = trace(error);
   if (UNREACHABLE.includes(code) || systemCode !== undefined) {
     return new UpstreamError("grpc", "unreachable", systemCode ?? detail, {
       timedOut: isTimeout(error),
-      network: !believesGrpcStatus(error) && !isBareHttp(error),
+      network: !isSaid && !isBareHttp(error),
       unprocessed: fate === "unprocessed",
       cutOff: fate === "cut off",
     });
@@ -52,6 +54,19 @@ export function toUpstreamError(
 /** Only a real `grpc-status` is the service's word: connect-node makes the same codes out of a proxy's bare HTTP 401 and 403. */
 export function believesGrpcStatus(error: ConnectError): boolean {
   return error.metadata.get("grpc-status") === String(error.code);
+}
+
+/** What Connect says itself, with codes that could be a service's: of answers that it could not read, and of the network. */
+const OWN_WORDS = /^(protocol error|http\/2 |HTTP \d+$|message( size \d+| size)? is larger than configured )/;
+
+/**
+ * The service's word where a transport may speak a protocol without `grpc-status`: what came in an answer brought its headers along. A
+ * transport of somebody's own making may leave them out; then it is what Connect did not make, out of another error or in its own words.
+ */
+export function isServiceWord(error: ConnectError): boolean {
+  if (isBareHttp(error)) return false;
+  const hasHeaders = !error.metadata.keys().next().done;
+  return hasHeaders || (error.cause === undefined && !OWN_WORDS.test(error.rawMessage));
 }
 
 /** RESOURCE_EXHAUSTED is also what Connect itself says of an answer past `readMaxBytes`; an overloaded HTTP/2 peer it says so. */
@@ -79,6 +94,11 @@ function trace(error: ConnectError): { systemCode?: string; fate?: Fate } {
 /** Connect makes a code out of the HTTP status of a proxy that sent no `grpc-status`. */
 export function isBareHttp(error: ConnectError): boolean {
   return /^HTTP \d+$/.test(error.rawMessage);
+}
+
+/** A limiter in front of the service: alive, as one that says RESOURCE_EXHAUSTED (RFC 6585 §4, RFC 9110 §15.5.9). */
+function isBusyHttp(error: ConnectError): boolean {
+  return /^HTTP (408|429)$/.test(error.rawMessage);
 }
 
 export function isTimeout(error: unknown): boolean {

@@ -3,7 +3,7 @@ import type { ConnectError, Interceptor, Transport, UnaryResponse } from "@conne
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { answerDefect } from "./answer.js";
 import { hadItsTime } from "./call-context.js";
-import { believesGrpcStatus, isBareHttp, isTimeout, toUpstreamError } from "./grpc-outcome.js";
+import { believesGrpcStatus, isServiceWord, isTimeout, toUpstreamError } from "./grpc-outcome.js";
 import { ReplaceableSession, type TlsOptions } from "./grpc-session.js";
 import { UpstreamError } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
@@ -52,11 +52,11 @@ export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
 }
 
 /**
- * Any other Connect transport in gRPC's place. It may speak a protocol without `grpc-status`, so a code is believed unless Connect
- * made it out of a bare HTTP status.
+ * Any other Connect transport in gRPC's place. It may speak a protocol without `grpc-status`, so a code is believed where it is
+ * the service's own, whether or not it came as one.
  */
 export function classifyTransport(transport: Transport): Transport {
-  return classified(transport, (error) => !isBareHttp(error));
+  return classified(transport, isServiceWord);
 }
 
 /** Tells the server how much time there is, and leaves it to our own timeout to end the call: Connect's knows no second look. */

@@ -39,7 +39,17 @@ export function grpcFault(random: Random, question: Question, fault: Fault): Rep
   switch (fault) {
     case "unreachable":
       if (random.chance(0.4)) {
-        return { meaning: unreachable, ending: thrown(status(random.pick([Code.Unavailable, Code.Canceled]))) };
+        return {
+          meaning: unreachable,
+          ending: thrown(
+            random.pick([
+              status(Code.Unavailable),
+              status(Code.Canceled),
+              new ConnectError("HTTP 503", Code.Unavailable),
+              new ConnectError("it speaks for itself", Code.Unavailable),
+            ]),
+          ),
+        };
       }
       return {
         meaning: cut,
@@ -53,7 +63,10 @@ export function grpcFault(random: Random, question: Question, fault: Fault): Rep
         ),
       };
     case "busy":
-      return { meaning: busy, ending: thrown(status(Code.ResourceExhausted)) };
+      return {
+        meaning: busy,
+        ending: thrown(random.pick([status(Code.ResourceExhausted), new ConnectError("HTTP 429", Code.Unavailable)])),
+      };
     case "timeout":
       return { meaning: timedOut, ending: thrown(status(Code.DeadlineExceeded)) };
     case "credential":

@@ -59,10 +59,15 @@ export const PROXY_ROWS: readonly GrpcRow[] = [
     reply: reply.bareHttp(status),
     outcome: "broken" as const,
   })),
-  ...([429, 502, 503, 504] as const).map((status) => ({
+  ...([502, 503, 504] as const).map((status) => ({
     name: `a bare HTTP ${status}`,
     reply: reply.bareHttp(status),
     outcome: "unreachable" as const,
+  })),
+  ...([408, 429] as const).map((status) => ({
+    name: `a bare HTTP ${status}`,
+    reply: reply.bareHttp(status),
+    outcome: "busy" as const,
   })),
   { name: "a redirect", reply: reply.bareHttp(302, { location: "http://127.0.0.1:1/" }), outcome: "broken" },
   { name: "a web page", reply: reply.bareHttp(200), outcome: "broken" },
