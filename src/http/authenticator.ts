@@ -4,6 +4,7 @@ import { show } from "../auth/config-error.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { PresentedToken, peekPresented, verifyPresented } from "../auth/presented-token.js";
+import { isToken, type TokenSyntax } from "../auth/token-syntax.js";
 import { isPromise } from "../runtime/is-promise.js";
 import { type AuthenticateOptions, type GivenOptions, type Maker, readAuthOptions } from "./auth-options.js";
 import { withTokenSyntax } from "./bearer.js";
@@ -33,15 +34,13 @@ export interface Authenticator<R> {
 export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): Authenticator<R> {
   const given = readAuthOptions(maker, options);
   const { client = getAuthClient(), token: ownSource, realm = "api", fresh = false, invalidToken, onError } = given;
-  const { isToken } = traitsOf(client);
+  const { isToken: syntax } = traitsOf(client);
   const optional = maker === "optionalAuth";
 
   return {
     mount: { client, realm, resourceMetadata: given.resourceMetadata, onError, maker },
     present(request, headed, node) {
-      const token = ownSource
-        ? withTokenSyntax(isToken, () => presentedBy(ownSource, request))
-        : presentedBearer(headed);
+      const token = ownSource ? readSource(ownSource, request, syntax) : presentedBearer(headed);
       if (token) return token;
       tellOfSecondSource(maker, client, node);
       throw new AuthError("missing_token");
@@ -57,7 +56,7 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
         return known; // whatever is known has been looked at before: only a new one need be
       }
       forgetBearer(headed);
-      if (!token.fits(isToken)) throw new AuthError("invalid_request");
+      if (!token.fits(syntax)) throw new AuthError("invalid_request");
       return verifyPresented(client, token, { fresh });
     },
     isAnonymous(error, headed) {
@@ -70,8 +69,14 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
   };
 }
 
-function presentedBy<R>(source: NonNullable<AuthenticateOptions<R>["token"]>, request: R): PresentedToken | undefined {
-  const token: unknown = source(request);
+type Source<R> = NonNullable<AuthenticateOptions<R>["token"]>;
+
+/** What `bearerToken` takes for a token in a source is what the client does. */
+function readSource<R>(source: Source<R>, request: R, syntax: TokenSyntax): PresentedToken | undefined {
+  return presented(syntax === isToken ? source(request) : withTokenSyntax(syntax, () => source(request)));
+}
+
+function presented(token: unknown): PresentedToken | undefined {
   if (token === undefined || token === null || token === "") return undefined;
   if (typeof token === "string") return new PresentedToken(token);
   const isAsync = isPromise(token);

@@ -10,6 +10,7 @@ export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extend
   /**
    * Answers in place of the default, here and in the guards behind. `next(error)` hands it on to the app's error handler; so does
    * `next()`, for no request gets past its refusal: `optionalAuth` is for those without credentials.
+   * One that neither answers nor calls `next` within the client's `deadlineMs` is named in its log, once.
    */
   onError?(error: AuthError, req: R, res: ServerResponse, next: Next): void;
 }

@@ -9,7 +9,7 @@ import { watchUnanswered } from "./unanswered.js";
 export interface KoaAuthOptions<C extends KoaContext = KoaContext> extends AuthenticateOptions<C> {
   /**
    * Answers in place of the default, here and in the guards behind. Throw the error to hand it on to Koa. Whatever it does, the request
-   * goes no further.
+   * goes no further. One whose promise has not settled within the client's `deadlineMs` is named in its log, once.
    */
   onError?: (error: AuthError, ctx: C) => unknown;
 }

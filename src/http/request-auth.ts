@@ -16,29 +16,41 @@ export interface Mount {
 
 /** What a middleware left on a request for guards and `getAuth`: never `req.user`, which others may have set. */
 export class RequestAuth implements Mount {
-  readonly client: AuthClient;
   /** `undefined`: let through as anonymous. */
   readonly auth: VerifiedToken | undefined;
-  readonly realm: string;
-  readonly resourceMetadata: string | undefined;
-  readonly onError: unknown;
-  readonly maker: string;
+  readonly #mount: Mount;
   /** Not to be seen from outside: who logs a request does not log its token. */
-  readonly #token: string | undefined;
+  readonly #token: PresentedToken | undefined;
 
   constructor(mount: Mount, auth: VerifiedToken | undefined, token: PresentedToken | undefined) {
-    this.client = mount.client;
     this.auth = auth;
-    this.realm = mount.realm;
-    this.resourceMetadata = mount.resourceMetadata;
-    this.onError = mount.onError;
-    this.maker = mount.maker;
-    this.#token = token?.text;
+    this.#mount = mount;
+    this.#token = token;
+  }
+
+  get client(): AuthClient {
+    return this.#mount.client;
+  }
+
+  get realm(): string {
+    return this.#mount.realm;
+  }
+
+  get resourceMetadata(): string | undefined {
+    return this.#mount.resourceMetadata;
+  }
+
+  get onError(): unknown {
+    return this.#mount.onError;
+  }
+
+  get maker(): string {
+    return this.#mount.maker;
   }
 
   /** What this client said of this very token. */
   answerOf(client: AuthClient, token: PresentedToken): VerifiedToken | undefined {
-    return this.client === client && this.#token === token.text ? this.auth : undefined;
+    return this.#mount.client === client && this.#token?.text === token.text ? this.auth : undefined;
   }
 }
 
