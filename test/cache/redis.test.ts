@@ -202,6 +202,7 @@ describeWithRedis("On a real Redis", () => {
         expect((await client.verifyToken("token-ana", { fresh: true })).source).toBe("grpc");
         await expect(client.verifyToken(`garbage-${n}`)).rejects.toMatchObject({ code: "invalid_token" });
       }
+      await client.ready(); // it has been tried once, however late the client came to that
       await redis.start();
       await askUntil(client, "available");
       expect(logger.lines).toEqual([gone(redis.url, "ECONNREFUSED"), back(redis.url)]);

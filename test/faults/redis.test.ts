@@ -125,6 +125,7 @@ describeWithRedis("A shared cache on a Redis that is", () => {
       first: opened(await openCaller(optionsOf(scene))),
       second: opened(await openCaller(optionsOf(scene))),
     };
+    await Promise.all([late.first.client.ready(), late.second.client.ready()]); // it has been tried once, however late
     const ordeal = { strike: () => undefined, heal: () => scene.redis.start() };
     expectServedBy("grpc", await endure(late, "not there from the start", ordeal));
     await goneAndBack(late.first);
