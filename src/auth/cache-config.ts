@@ -106,7 +106,7 @@ function readRedis(read: SettingReader, { redisUrl, redis }: CacheOptions): Redi
   const [path, value] = redis === undefined ? ["cache.redisUrl", redisUrl] : ["cache.redis.url", given.url];
   const url = read.url(path, value, ["redis:", "rediss:"], { hint: ENCODED });
   if (url !== undefined && !isRedisUrl(url)) read.urlProblem(path, url, `a URL${ENCODED}`);
-  if (redis !== undefined && value === undefined) read.problem(path, undefined, "a URL");
+  if (redis && typeof redis === "object" && value === undefined) read.problem(path, undefined, "a URL");
   const pingIntervalMs = read.duration("cache.redis.pingIntervalMs", given.pingIntervalMs, 10_000, 1);
   const tls = readTls(read, "cache.redis", given.tls, url, "rediss:");
   return url === undefined ? undefined : { url, tls, pingIntervalMs };
