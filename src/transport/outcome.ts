@@ -78,6 +78,9 @@ export function breakerOpen(upstream: Upstream, retryAfterMs: number): UpstreamE
   return new UpstreamError(upstream, "unreachable", "breaker open", { notAsked: true, retryAfterMs });
 }
 
+/** One upstream was out of reach; or busy, and none out of reach; or only our own replacement of a connection was in the way. */
+export type RetryReason = "outage" | "busy" | "cut off";
+
 /** No upstream could answer. */
 export class UnavailableError extends Error {
   override readonly name = "UnavailableError";
@@ -86,15 +89,12 @@ export class UnavailableError extends Error {
     super(failures.map((failure) => failure.message).join("; ") || "no upstream could be asked");
   }
 
-  /** Whether asking again can help: one upstream was asked and out of reach or busy, not merely talking nonsense. */
-  get retryable(): boolean {
-    return this.failures.some(({ failure, notAsked }) => failure !== "broken" && !notAsked);
-  }
-
-  /** Whether none of the upstreams that were asked was out of reach, and one was busy. */
-  get onlyBusy(): boolean {
+  /** Why asking again can help, if it can: what was asked was more than nonsense. */
+  get retryReason(): RetryReason | undefined {
     const asked = this.failures.filter(({ notAsked }) => !notAsked);
-    return asked.some(({ failure }) => failure === "busy") && asked.every(({ failure }) => failure !== "unreachable");
+    if (asked.some(({ failure, cutOff }) => failure === "unreachable" && !cutOff)) return "outage";
+    if (asked.some(({ failure }) => failure === "busy")) return "busy";
+    return asked.some(({ cutOff }) => cutOff) ? "cut off" : undefined;
   }
 
   /** The shortest time after which one of the upstreams may answer again, in milliseconds: what to tell our own caller. */

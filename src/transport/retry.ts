@@ -25,15 +25,14 @@ export interface RetryOptions {
  *
  * Only a failure that could be followed by another try pays: not nonsense, not an open breaker, not one that leaves no time. Otherwise
  * tokens that make both upstreams throw would take the retries of everybody else. Busy has a budget of its own: a rate limit that
- * strangers run into takes no retry from an outage.
+ * strangers run into takes no retry from an outage. What we cut off ourselves pays nothing: it says nothing about an upstream.
  */
 export function withRetry(inner: Transport, options: RetryOptions): Transport {
   const { attempts, clock, random, canTry } = options;
-  const outages = new RetryThrottle();
-  const busy = new RetryThrottle();
+  const throttles = { outage: new RetryThrottle(), busy: new RetryThrottle() };
   const succeeded = () => {
-    outages.succeeded();
-    busy.succeeded();
+    throttles.outage.succeeded();
+    throttles.busy.succeeded();
   };
   return unaryTransport(async (call) => {
     for (let attempt = 1; ; attempt++) {
@@ -46,13 +45,14 @@ export function withRetry(inner: Transport, options: RetryOptions): Transport {
           if (!call.signal?.aborted) succeeded(); // a refusal: the upstream works
           throw error;
         }
-        if (!error.retryable || !canTry()) throw error;
+        const reason = error.retryReason;
+        if (!reason || !canTry()) throw error;
         const ceiling = Math.min(options.maxDelayMs, options.initialDelayMs * 2 ** (attempt - 1));
         const delayMs = Math.max(random() * ceiling, error.requestedDelayMs);
         if (timeLeftMs(call.context, clock) - delayMs < MIN_TRY_MS) throw error;
-        const throttle = error.onlyBusy ? busy : outages;
-        throttle.failed(); // the last try's too: that asking again did not help is what the throttle is to learn
-        if (attempt >= attempts || !throttle.allows) throw error;
+        const throttle = reason === "cut off" ? undefined : throttles[reason];
+        throttle?.failed(); // the last try's too: that asking again did not help is what the throttle is to learn
+        if (attempt >= attempts || throttle?.allows === false) throw error;
         await sleep(clock, delayMs, call.signal);
         if (!canTry()) throw error;
       }

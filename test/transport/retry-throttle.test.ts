@@ -98,6 +98,14 @@ test("busy upstreams are not asked again without end either: they have a budget 
   expect(await tries(busy)).toBe(2);
 });
 
+test("what we cut off ourselves is asked again whatever the budget, and takes nothing from it", async () => {
+  const tries = create(2);
+  const cutOff = new UnavailableError([failure("grpc", "unreachable", { network: true, cutOff: true })]);
+  for (let time = 0; time < 100; time++) expect(await tries(cutOff)).toBe(2);
+  for (const expected of [2, 2, 2, 1]) expect(await tries(UNREACHABLE)).toBe(expected);
+  expect(await tries(cutOff)).toBe(2);
+});
+
 test("one busy and the other out of reach is an outage", async () => {
   const tries = create(2);
   const mixed = new UnavailableError([failure("grpc", "busy"), failure("rest", "unreachable")]);
