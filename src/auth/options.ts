@@ -156,7 +156,7 @@ export interface AuthClientOptions {
   /**
    * What counts as a token, in place of a `token68` (RFC 7235 §2.1): it must match the whole token. Blanks, commas, controls and what is
    * not ASCII are refused whatever it says. Its `g`, `m` and `y` are ignored. Holds for all that is done with this client; what does not
-   * match is `invalid_request`, and nobody is asked.
+   * match is `invalid_request`, and nobody is asked. It sees what strangers send: one that backtracks costs them nothing.
    */
   tokenSyntax?: RegExp;
   /**

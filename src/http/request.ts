@@ -26,11 +26,8 @@ type HeadersLike = HeaderRecord | { get(name: string): string | null };
  * @throws AuthError `invalid_request` where the value is neither text nor a list of texts
  */
 export function headerOf(request: MaybeHeaded, name: string): string | undefined {
-  const { headers, rawHeaders } = request;
-  if (rawHeaders && headers) {
-    const value = (headers as HeaderRecord)[name];
-    if (typeof value === "string") return value; // at once: Node writes names in lower case
-  }
+  const value = (request.headers as HeaderRecord | null | undefined)?.[name];
+  if (typeof value === "string" && rawHeadersOf(request)) return value; // at once: Node writes names in lower case
   return joined(headerValues(request, name), name);
 }
 

@@ -73,6 +73,8 @@ export const authenticated: Promise<VerifiedToken>[] = [
   authenticate({ headers: new Headers() }, { client: getAuthClient() }),
   authenticate({ headers: { authorization: "Bearer abc" } }, { realm: "sockets" }),
   authenticate({ headers: {}, ticket: "abc" }, { token: ({ ticket }) => ticket }),
+  authenticate({ headers: null, cookies: ["a=b"] }, { attach: true }),
+  authenticate({ headers: { Authorization: ["Bearer abc"] } }),
   authenticate(new Request("http://api.example.com/"), {
     token: cookieToken("session", { trustedOrigins: ["https://app.example.com"] }),
   }),

@@ -24,6 +24,7 @@ const app = express();
 app.use(requireAuth());
 app.use("/inventory", requireAuth({ client, realm: "inventory", fresh: true }), requireModule("inventory", "sales"));
 app.use(optionalAuth({ client, token: (req) => req.headers["x-token"]?.toString() }));
+app.use(optionalAuth({ invalidToken: "anonymous", resourceMetadata: "https://shop.example/metadata" }));
 
 // getAuth is never undefined, and needs no cast.
 app.get("/me", (req, res) => {

@@ -21,6 +21,7 @@ const app = new Koa();
 app.use(requireAuth());
 app.use(requireAuth({ client, realm: "catalog", fresh: true }));
 app.use(optionalAuth({ token: (ctx) => ctx.headers.toString() }));
+app.use(optionalAuth({ invalidToken: "anonymous" }));
 app.use(requireAuth({ onError: (error, ctx) => Object.assign(ctx, { status: error.status, body: error.code }) }));
 app.use(requireAuth({ token: (ctx: Context) => ctx.cookies.get("session") }));
 

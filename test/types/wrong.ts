@@ -62,6 +62,9 @@ export function statusOf(error: AnyAuthError): 401 {
   return error.status;
 }
 
+// @ts-expect-error only optionalAuth lets anybody through as anonymous
+app.use(requireAuth({ invalidToken: "anonymous" }));
+
 const koa = new Koa();
 // @ts-expect-error this one is for Express
 koa.use(requireAuth());
