@@ -21,5 +21,7 @@ echo "Node $(node --version), npm $(npm --version)"
 npm install --no-audit --no-fund
 npm ls --omit=dev --depth=0
 npm run check:types
-# The flood of a million tokens is long and the same on every Node, and the lockfile here is not the one that is kept.
-npm test -- --ci --maxWorkers=2 --testPathIgnorePatterns test/faults/ test/attack/flood test/package/lockfile --json --outputFile="$report"
+# The flood of a million tokens is long and the same on every Node, the project of test/package/types has the newest of everything in the
+# other run, too, and the lockfile here is not the one that is kept.
+not_here=(test/faults/ test/attack/flood test/package/types test/package/lockfile)
+npm test -- --ci --maxWorkers=2 --testPathIgnorePatterns "${not_here[@]}" --json --outputFile="$report"
