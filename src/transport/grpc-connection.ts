@@ -30,7 +30,14 @@ export function fateOf(error: object): Fate | undefined {
 const IDLE_MS = 900_000;
 /** What the peer gets to hear our last words and hang up too, in milliseconds: one that never does would keep the socket. */
 const GOODBYE_MS = 5000;
-const { NGHTTP2_REFUSED_STREAM, NGHTTP2_STREAM_STATE_IDLE } = http2.constants;
+const { NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM, NGHTTP2_STREAM_STATE_IDLE } = http2.constants;
+
+export interface ConnectionListener {
+  /** An answer begins. */
+  onAnswer(): void;
+  /** Nothing is left of the connection. */
+  onEnd(): void;
+}
 
 /**
  * One HTTP/2 connection to a gRPC server, from dialling to its end. Whatever a peer does to it ends calls and never the process: its
@@ -43,6 +50,7 @@ export class GrpcConnection {
   /** Those on which an answer has begun: whatever the server says of them later, it did look at them. */
   readonly #answered = new WeakSet<http2.ClientHttp2Stream>();
   readonly #authority: string;
+  readonly #onAnswer: () => void;
   readonly #made: Promise<void>;
   #failToMake: (reason: Error) => void = () => undefined;
   #isMade = false;
@@ -51,8 +59,8 @@ export class GrpcConnection {
   #underWay = 0;
   #goodbye: NodeJS.Timeout | undefined;
 
-  /** @param onEnd called once nothing is left of it */
-  constructor(url: URL, options: TlsOptions | undefined, onEnd: () => void) {
+  constructor(url: URL, options: TlsOptions | undefined, { onAnswer, onEnd }: ConnectionListener) {
+    this.#onAnswer = onAnswer;
     // Not left to Node, which forgets the brackets of an IPv6 address: RFC 9113 §8.3.1, RFC 3986 §3.2.2.
     this.#authority = url.host;
     this.#socket = dial(url, options);
@@ -97,10 +105,14 @@ export class GrpcConnection {
   }
 
   /** @throws an error whose fate is `unprocessed`, when it is too late for a call on it */
-  request(headers: http2.OutgoingHttpHeaders): http2.ClientHttp2Stream {
+  request(method: string, path: string, headers: http2.OutgoingHttpHeaders): http2.ClientHttp2Stream {
     if (!this.accepts) throw unprocessed();
-    const stream = this.#session.request({ ...headers, ":authority": this.#authority });
-    stream.once("response", () => this.#answered.add(stream));
+    const pseudo = { ":method": method, ":path": path, ":authority": this.#authority };
+    const stream = this.#session.request({ ...headers, ...pseudo });
+    stream.once("response", () => {
+      this.#answered.add(stream);
+      this.#onAnswer();
+    });
     stream.on("error", (error: NodeJS.ErrnoException) => {
       const isRefused = stream.rstCode === NGHTTP2_REFUSED_STREAM && error.code === "ERR_HTTP2_STREAM_ERROR";
       if (this.#answered.has(stream) || !(isRefused || stream.id === undefined)) return;
@@ -108,6 +120,9 @@ export class GrpcConnection {
       this.retire(); // or the next try would come here again
     });
     stream.once("close", () => {
+      const isSilent = stream.rstCode === NGHTTP2_NO_ERROR && !this.#answered.has(stream);
+      // Or Connect would wait for an answer until the call's time is over.
+      if (isSilent) stream.emit("error", failure("ERR_HTTP2_STREAM_ERROR", "closed without an answer"));
       this.#streams.delete(stream);
       this.#end();
     });

@@ -46,9 +46,7 @@ export class ReplaceableSession implements SessionManager {
   async request(method: string, path: string, headers: http2.OutgoingHttpHeaders): Promise<http2.ClientHttp2Stream> {
     const connection = this.#connection();
     await connection.ready();
-    const stream = connection.request({ ...headers, ":method": method, ":path": path });
-    stream.once("response", () => this.#signsOfLife++);
-    return stream;
+    return connection.request(method, path, headers);
   }
 
   notifyResponseByteRead(): void {
@@ -67,7 +65,10 @@ export class ReplaceableSession implements SessionManager {
 
   #connection(): GrpcConnection {
     if (this.#current?.accepts) return this.#current;
-    const connection = new GrpcConnection(this.#url, this.#tls, () => this.#connections.delete(connection));
+    const connection = new GrpcConnection(this.#url, this.#tls, {
+      onAnswer: () => this.#signsOfLife++,
+      onEnd: () => this.#connections.delete(connection),
+    });
     this.#connections.add(connection);
     this.#current = connection;
     return connection;

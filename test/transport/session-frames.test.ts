@@ -85,3 +85,14 @@ test.each([
     expect(server.connections).toHaveLength(1);
   },
 );
+
+test("RST_STREAM NO_ERROR without an answer ends the call at once, not at its timeout", async () => {
+  const script: Script = {
+    ...wellBehaved,
+    request: (socket, stream) => socket.write(frame(FRAME.RST_STREAM, 0, stream, uint32(0))),
+  };
+  const server = opened(await startFrameServer(script));
+  const client = clientOf(server.url, { timeoutMs: 60_000 });
+  expect(await outcomeOf(client.verifyToken("token"))).toBe("auth_unavailable");
+  expect(client.status().grpc?.failures).toBe(1);
+});

@@ -1,3 +1,4 @@
+import * as net from "node:net";
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, createAuthClient, type GrpcOptions } from "../../src/client.js";
 import { ManualClock } from "../support/manual-clock.js";
@@ -83,6 +84,19 @@ describe("a connection that looks alive and brings nothing", () => {
   });
 });
 
+test("calls that are cut off because their connection is given up count nothing", async () => {
+  const gate = opened(await startTcpGate());
+  const { client, clock } = clientOf(gate);
+  const failures: Promise<unknown>[] = [];
+  for (const token of ["a", "b", "c", "d", "e"]) {
+    failures.push(client.verifyToken(token).catch((error: unknown) => error));
+    await clock.advance(1000);
+  }
+  await clock.advance(TIMEOUT_MS - 3000); // the time of three of them is over
+  for (const failure of failures) expect(await failure).toMatchObject({ code: "auth_unavailable" });
+  expect(client.status().grpc?.failures).toBe(3);
+});
+
 test("a server that is slow but answers in between keeps its connection", async () => {
   const hangs = () => undefined;
   const grpc = opened(await startRawGrpc(hangs));
@@ -132,6 +146,32 @@ describe("a connection that is never made", () => {
     gate.target = grpc.port;
     expect(await client.verifyToken("token-ana")).toMatchObject({ user: { id: "ana" }, source: "grpc" });
     expect(gate.connections).toBe(2);
+  });
+
+  test.each<[name: string, greet: (socket: net.Socket) => unknown]>([
+    ["hangs up", (socket) => socket.end()],
+    ["resets", (socket) => socket.resetAndDestroy()],
+    ["answers in HTTP", (socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")],
+    ["answers with garbage", (socket) => socket.write(Buffer.alloc(500, 0x5a))],
+    ["answers with an alert", (socket) => socket.write(Buffer.from([21, 3, 3, 0, 2, 2, 40]))],
+    [
+      "answers with half a record and resets",
+      (socket) => socket.write(Buffer.from([22, 3, 3, 9]), () => socket.resetAndDestroy()),
+    ],
+  ])("TLS that %s in the handshake is an outage, and the next call is answered", async (_name, greet) => {
+    const server = net.createServer((socket) => {
+      socket.on("error", () => undefined).once("data", () => greet(socket));
+    });
+    opened({ close: () => server.close() });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const gate = opened(await startTcpGate((server.address() as net.AddressInfo).port));
+    const { client } = clientOf(gate, { protocol: "https", tls: { ca: cert } });
+    const calls = [client.verifyToken("token-ana"), client.verifyToken("token-bea")];
+    for (const call of calls) await expect(call).rejects.toMatchObject({ code: "auth_unavailable" });
+    expect(client.status().grpc?.failures).toBe(1);
+
+    gate.target = opened(await startRawGrpc(ANSWER, { key, cert })).port;
+    expect(await client.verifyToken("token-ana")).toMatchObject({ source: "grpc" });
   });
 
   test("a certificate that nobody vouches for is an outage", async () => {
