@@ -98,7 +98,7 @@ function connectShared(config: Config, events: Events): { shared?: SharedTier; r
       if (works) logger.info(`portero: ${name} takes writes again`);
       else
         logger.warn(
-          `portero: ${name} takes no writes${reason(error)}: new entries are not shared, or none can be deleted`,
+          `portero: ${name} takes no writes${reason(error)}: new entries are not shared, or invalidations are not`,
         );
     },
   });

@@ -17,9 +17,9 @@ const WELL_MS = 5000;
 const [FIRST_WAIT_MS, MAX_WAIT_MS] = [50, 2000];
 /**
  * Between attempts while the address leads to a Redis that is no primary, in milliseconds: not in step with other processes, and within
- * 2 s of the moment when it leads to another one.
+ * 2 s of the moment when it leads to another one, with some time for connecting.
  */
-const [MIN_PACE_MS, MAX_PACE_MS] = [1000, 1900];
+const [MIN_PACE_MS, MAX_PACE_MS] = [1000, 1700];
 
 /**
  * Keeps one connection to Redis, and makes a new one, with a new client, when it has ended. A client that connects anew by itself keeps
