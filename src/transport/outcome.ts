@@ -89,7 +89,12 @@ export class UnavailableError extends Error {
     super(failures.map((failure) => failure.message).join("; ") || "no upstream could be asked");
   }
 
-  /** Why asking again can help, if it can: what was asked was more than nonsense. */
+  /** Whether asking again can help: an upstream that was asked did more than talk nonsense. */
+  get retryable(): boolean {
+    return this.retryReason !== undefined;
+  }
+
+  /** Why it can. */
   get retryReason(): RetryReason | undefined {
     const asked = this.failures.filter(({ notAsked }) => !notAsked);
     if (asked.some(({ failure, cutOff }) => failure === "unreachable" && !cutOff)) return "outage";
