@@ -2,7 +2,17 @@ import { describe, expect, test } from "@jest/globals";
 import { type AuthError, createAuthClient, type GrpcOptions } from "../../src/client.js";
 import { closedAfterEach } from "./after-each.js";
 import { ASKED_AGAIN, BROUGHT_DOWN, IGNORED } from "./frame-rows.js";
-import { FRAME, frame, goaway, headers, type Script, startFrameServer, uint32, wellBehaved } from "./frame-server.js";
+import {
+  answer,
+  FRAME,
+  frame,
+  goaway,
+  headers,
+  type Script,
+  startFrameServer,
+  uint32,
+  wellBehaved,
+} from "./frame-server.js";
 
 const opened = closedAfterEach();
 /** Calls in a row without a byte after which a connection is given up. */
@@ -95,4 +105,38 @@ test("RST_STREAM NO_ERROR without an answer ends the call at once, not at its ti
   const client = clientOf(server.url, { timeoutMs: 60_000 });
   expect(await outcomeOf(client.verifyToken("token"))).toBe("auth_unavailable");
   expect(client.status().grpc?.failures).toBe(1);
+});
+
+describe("GOAWAY in the middle of four calls", () => {
+  async function meet(code: number, last: (first: number) => Buffer[]) {
+    const waiting: number[] = [];
+    const script: Script = {
+      ...wellBehaved,
+      request(socket, stream) {
+        if (stream === 1) return void socket.write(answer(stream)); // now both know each other's settings
+        waiting.push(stream);
+        const [first = 0, second = 0] = waiting;
+        if (waiting.length === 4) socket.write(Buffer.concat([goaway(second, code), ...last(first), ...last(second)]));
+      },
+    };
+    const server = opened(await startFrameServer(script));
+    const client = clientOf(server.url, { timeoutMs: 60_000 });
+    await client.verifyToken("token");
+    const tokens = ["a", "b", "c", "d"];
+    const outcomes = await Promise.all(tokens.map((token) => outcomeOf(client.verifyToken(token))));
+    return { outcomes, server, client };
+  }
+
+  test("what is not above its last id ends where it is, all else is asked again on another connection", async () => {
+    const { outcomes, server, client } = await meet(0, (stream) => [answer(stream)]);
+    expect(outcomes).toEqual(["grpc", "grpc", "grpc", "grpc"]);
+    expect(server.connections).toHaveLength(2);
+    expect(client.status().grpc?.failures).toBe(0);
+  });
+
+  test("with an error what is not above its last id is lost, as it may have been processed", async () => {
+    const { outcomes, server } = await meet(11, () => []);
+    expect(outcomes).toEqual(["auth_unavailable", "auth_unavailable", "grpc", "grpc"]);
+    expect(server.connections).toHaveLength(2);
+  });
 });
