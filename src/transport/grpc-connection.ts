@@ -55,15 +55,13 @@ export class GrpcConnection {
   #failToMake: (reason: Error) => void = () => undefined;
   #isMade = false;
   #accepts = true;
-  /** Calls that wait for it to be made, and those on it. */
-  #underWay = 0;
   #goodbye: NodeJS.Timeout | undefined;
 
   constructor(url: URL, options: TlsOptions | undefined, { onAnswer, onEnd }: ConnectionListener) {
     this.#onAnswer = onAnswer;
     // Not left to Node, which forgets the brackets of an IPv6 address: RFC 9113 §8.3.1, RFC 3986 §3.2.2.
     this.#authority = url.host;
-    this.#socket = dial(url, options);
+    this.#socket = dial(url, options).unref(); // only calls on it keep the process alive: those that wait for it have their timers
     // Before the session, which ends streams without a word when it sees the same.
     this.#socket.on("error", (error) => this.#lost(error));
     this.#socket.once("end", () => this.retire());
@@ -99,9 +97,7 @@ export class GrpcConnection {
 
   /** Resolves when it is made; rejects with what prevented that. */
   async ready(): Promise<void> {
-    if (this.#isMade) return;
-    this.#begin();
-    await this.#made.finally(() => this.#end());
+    if (!this.#isMade) await this.#made;
   }
 
   /** @throws an error whose fate is `unprocessed`, when it is too late for a call on it */
@@ -120,21 +116,21 @@ export class GrpcConnection {
       this.retire(); // or the next try would come here again
     });
     stream.once("close", () => {
+      this.#streams.delete(stream);
+      if (this.#streams.size === 0) this.#onIdle();
       const isSilent = stream.rstCode === NGHTTP2_NO_ERROR && !this.#answered.has(stream);
       // Or Connect would wait for an answer until the call's time is over.
       if (isSilent) stream.emit("error", failure("ERR_HTTP2_STREAM_ERROR", "closed without an answer"));
-      this.#streams.delete(stream);
-      this.#end();
     });
+    if (this.#streams.size === 0) this.#socket.ref();
     this.#streams.add(stream);
-    this.#begin();
     return stream;
   }
 
   /** Takes no more calls, and ends with the last of those on it. */
   retire(): void {
     this.#accepts = false;
-    if (this.#underWay === 0) this.#leave();
+    if (this.#streams.size === 0) this.#leave();
   }
 
   /** Drops it at once, with every call on it. */
@@ -145,13 +141,8 @@ export class GrpcConnection {
     else this.#socket.destroy(); // no one there to say goodbye to
   }
 
-  #begin(): void {
-    if (++this.#underWay === 1) this.#socket.ref();
-  }
-
-  #end(): void {
-    if (--this.#underWay > 0) return;
-    this.#socket.unref(); // an idle connection keeps no process alive
+  #onIdle(): void {
+    this.#socket.unref();
     if (!this.#accepts) this.#leave();
   }
 

@@ -1,4 +1,4 @@
-// An application whose gRPC server pushes: it asks four times, says what it got, and ends if nothing else ends it.
+// An application that asks four times, says what it got, and then has nothing more to do. It does not close its client.
 import { type AuthError, createAuthClient } from "../../src/client.js";
 
 const client = createAuthClient({
