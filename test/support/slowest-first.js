@@ -12,6 +12,7 @@ const SLOWEST = [
   "test/package/tarball.test.ts",
   "test/cache/redis.test.ts",
   "test/package/snippets.test.ts",
+  "test/package/bundle.test.ts",
   "test/examples/start.test.ts",
   "test/properties/configuration.test.ts",
 ];
