@@ -11,6 +11,7 @@ import { type Load, withLimit } from "../transport/limit.js";
 import type { Upstream } from "../transport/outcome.js";
 import { isReachable } from "../transport/reachable.js";
 import { createRestUpstream } from "../transport/rest.js";
+import { hasRestForm } from "../transport/rest-request.js";
 import { withRetry } from "../transport/retry.js";
 import { withTimeout } from "../transport/timeout.js";
 import type { Config } from "./config.js";
@@ -103,6 +104,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     return {
       ...guarded("rest", url, transport, rest, upstream.renew),
       url,
+      takes: ({ method, message }) => hasRestForm(method, message),
       connect: async () => agent !== undefined || (await isReachable(url, tls)), // where an agent leads, it alone knows
       close,
     };

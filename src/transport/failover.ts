@@ -1,5 +1,5 @@
-import type { DescMessage } from "@bufbuild/protobuf";
-import type { Transport, UnaryResponse } from "@connectrpc/connect";
+import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
+import type { ContextValues, Transport, UnaryResponse } from "@connectrpc/connect";
 import type { CircuitBreaker } from "../runtime/circuit-breaker.js";
 import type { Clock } from "../runtime/clock.js";
 import { operationOf } from "./answer.js";
@@ -20,6 +20,14 @@ export interface Route {
   readonly transport: Transport;
   readonly breaker: CircuitBreaker;
   readonly timeoutMs: number;
+  /** Whether such a question can be put to it at all. Default: any can. */
+  takes?(question: Question): boolean;
+}
+
+/** What is asked, whatever its types. */
+export interface Question {
+  readonly method: DescMethod;
+  readonly message: unknown;
 }
 
 /** A question went to the second upstream. */
@@ -44,11 +52,13 @@ export function failover(first: Route, second: Route | undefined, { clock, onFal
   return unaryTransport(async (call) => {
     if (!second) return attempt(first, call, first.timeoutMs).catch(giveUp);
 
+    const isOut = () => second.breaker.refuses || second.takes?.(call) === false;
     const fallBack = (reason: Fallback["reason"]) => {
-      if (!second.breaker.refuses) onFallback?.({ operation: operationOf(call.method), reason });
+      if (!isOut() && timeFor(call, second.timeoutMs) >= MIN_TRY_MS)
+        onFallback?.({ operation: operationOf(call.method), reason });
       return attempt(second, call, second.timeoutMs);
     };
-    const secondIsOut = second.breaker.refuses;
+    const secondIsOut = isOut();
     if (first.breaker.refuses) {
       const { retryAfterMs } = first.breaker;
       return orBoth(() => breakerOpen(first.upstream, retryAfterMs), fallBack("open"));
@@ -70,13 +80,17 @@ export function failover(first: Route, second: Route | undefined, { clock, onFal
     call: UnaryCall<I, O>,
     budgetMs: number,
   ): Promise<UnaryResponse<I, O>> {
-    const timeoutMs = Math.min(budgetMs, Math.ceil(timeLeftMs(call.context, clock)));
+    const timeoutMs = timeFor(call, budgetMs);
     if (timeoutMs < MIN_TRY_MS)
       throw new UpstreamError(route.upstream, "unreachable", "no time left", { notAsked: true });
     beginTry(call.context);
     const response = await forward(route.transport, { ...call, timeoutMs });
     setAnsweredBy(call.context, route.upstream);
     return response;
+  }
+
+  function timeFor({ context }: { context?: ContextValues | undefined }, budgetMs: number): number {
+    return Math.min(budgetMs, Math.ceil(timeLeftMs(context, clock)));
   }
 }
 

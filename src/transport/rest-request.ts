@@ -43,6 +43,13 @@ export function fitsTenantHeader(organizationId: string): boolean {
   return /^([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?$/.test(organizationId);
 }
 
+/** Whether a question has a REST form: one about a user has none where the organization does not fit the header. */
+export function hasRestForm(method: DescMethod, message: unknown): boolean {
+  const operation = operationOf(method);
+  if (operation !== "GetUserLocals" && operation !== "GetUserPermissions") return true;
+  return fitsTenantHeader((message as GetUserLocalsRequest).organizationId);
+}
+
 /**
  * The REST form of a question.
  *

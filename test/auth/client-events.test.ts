@@ -56,6 +56,20 @@ describe("A listener hears of", () => {
     ]);
   });
 
+  test("no fallback for a user whose organization fits no header, about whom REST is not asked", async () => {
+    const { service, client } = await opened();
+    const heard: AuthClientEvents["fallback"][] = [];
+    client.on("fallback", (event) => heard.push(event));
+    service.grpc.fail();
+    for (const organizationId of ["café", " padded", "two\nlines", "café"]) {
+      const asked = client.getUserPermissions({ userId: "ana", organizationId });
+      await expect(asked).rejects.toMatchObject({ code: "auth_unavailable" });
+    }
+    expect(client.status().grpc?.breaker).toBe("open");
+    expect(heard).toEqual([]);
+    expect(service.rest.calls.total).toBe(0);
+  });
+
   test("the shared cache that goes and comes", async () => {
     const service = await startService({ users });
     const clock = new ManualClock();

@@ -183,6 +183,19 @@ describe("with breakers open", () => {
     expect(upstreams.fallbacks).toEqual([]);
   });
 
+  test("none, but a question that REST does not take: gRPC has all the time there is, and no fallback is announced", async () => {
+    const upstreams = twoUpstreams({ restTakes: false });
+    upstreams.grpc.behaviour = unreachable("grpc");
+    upstreams.rest.behaviour = broken("rest"); // what REST's end says before it sends anything
+    await expect(upstreams.start({ deadlineMs: 600 })).rejects.toBeInstanceOf(UnavailableError);
+    expect(upstreams.grpc.calls[0]?.timeoutMs).toBe(600);
+    await upstreams.recoverGrpc();
+    await expect(upstreams.start()).rejects.toBeInstanceOf(UnavailableError);
+    await expect(upstreams.start()).rejects.toBeInstanceOf(UnavailableError);
+    expect(upstreams.grpc.calls).toHaveLength(2);
+    expect(upstreams.fallbacks).toEqual([]);
+  });
+
   test("both: nobody is asked, and the shorter wait is told", async () => {
     const upstreams = twoUpstreams();
     upstreams.openGrpc();
@@ -254,6 +267,7 @@ describe("the time", () => {
     upstreams.grpc.held[0]?.fail(unreachable("grpc"));
     await upstreams.clock.advance(0);
     expect(upstreams.rest.calls).toHaveLength(tries);
+    expect(upstreams.fallbacks).toHaveLength(tries);
     expect(outcome.state).toBe(tries === 1 ? "fulfilled" : "rejected");
   });
 

@@ -16,8 +16,9 @@ export const RECOVERY_MS = 30_000;
  *
  * @param options.timed `false` leaves the timeouts out, as if their timers fired late
  * @param options.heard `false`: nobody wants to know of fallbacks
+ * @param options.restTakes `false`: no question has a form that REST takes
  */
-export function twoUpstreams({ timed = true, heard = true } = {}) {
+export function twoUpstreams({ timed = true, heard = true, restTakes = true } = {}) {
   const clock = new ManualClock();
   const moves: string[] = [];
   const fallbacks: Fallback["reason"][] = [];
@@ -44,7 +45,8 @@ export function twoUpstreams({ timed = true, heard = true } = {}) {
   const grpc = side("grpc", GRPC_MS);
   const rest = side("rest", REST_MS);
   const onFallback = ({ reason }: Fallback) => void fallbacks.push(reason);
-  const both = failover(grpc.route, rest.route, { clock, ...(heard && { onFallback }) });
+  const second: Route = { ...rest.route, takes: () => restTakes };
+  const both = failover(grpc.route, second, { clock, ...(heard && { onFallback }) });
   const alone = failover(grpc.route, undefined, { clock, onFallback });
   const start = (call: { deadlineMs?: number; signal?: AbortSignal } = {}) =>
     ask(both, { clock, deadlineMs: GRPC_MS + REST_MS, ...call });
