@@ -49,7 +49,7 @@ export function readCache(read: SettingReader, given: CacheOptions | undefined, 
   const redis = readRedis(read, options);
   const store = read.hidden("cache.store", options.store, isStore, "a Keyv, or anything with its get, set and delete");
   if (store && (options.redisUrl ?? options.redis) !== undefined)
-    read.problem("cache.store", store, "either cache.store or cache.redisUrl");
+    read.problem("cache.store", store, `either cache.store or ${redisSettingOf(options)}`);
   const namespace = read.optional("cache.namespace", options.namespace, isText, "a string that is not empty");
   const shapers = shapersOf(sources);
   if ((store || redis) && shapers.length > 0 && options.namespace === undefined) {
@@ -97,13 +97,20 @@ function readSecrets(read: SettingReader, given: CacheOptions["secret"]): readon
   return [...secrets];
 }
 
+/** The option that names Redis. */
+export function redisSettingOf(options: CacheOptions): "cache.redisUrl" | "cache.redis.url" {
+  return options.redis === undefined ? "cache.redisUrl" : "cache.redis.url";
+}
+
 /** `redisUrl` is the short form of `redis: { url }`. */
-function readRedis(read: SettingReader, { redisUrl, redis }: CacheOptions): RedisAddress | undefined {
+function readRedis(read: SettingReader, options: CacheOptions): RedisAddress | undefined {
+  const { redisUrl, redis } = options;
   if (redisUrl !== undefined && redis !== undefined) {
     read.secretProblem("cache.redis", "either cache.redis or cache.redisUrl", "both");
   }
   const given = read.section("cache.redis", redis, ["url", "tls", "pingIntervalMs"]);
-  const [path, value] = redis === undefined ? ["cache.redisUrl", redisUrl] : ["cache.redis.url", given.url];
+  const path = redisSettingOf(options);
+  const value = redis === undefined ? redisUrl : given.url;
   const url = read.url(path, value, ["redis:", "rediss:"], { hint: ENCODED });
   if (url !== undefined && !isRedisUrl(url)) read.urlProblem(path, url, `a URL${ENCODED}`);
   if (redis && typeof redis === "object" && value === undefined) read.problem(path, undefined, "a URL");

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../runtime/clock.js";
 import { type Logger, silentLogger } from "../runtime/logger.js";
 import { MIN_TRY_MS } from "../transport/call-context.js";
 import type { CredentialHeaders } from "../transport/credentials.js";
-import { type CacheConfig, readCache } from "./cache-config.js";
+import { type CacheConfig, readCache, redisSettingOf } from "./cache-config.js";
 import { environmentOf } from "./environment.js";
 import type { AuthClientOptions } from "./options.js";
 import { readRisks } from "./risks.js";
@@ -75,6 +75,7 @@ export function readConfig(given: AuthClientOptions): Config {
   const headers = readHeaders(read, options.headers);
   const { deadlineMs, shareOf } = readDeadline(read, options.deadlineMs, [grpc?.timeoutMs, rest?.timeoutMs]);
   const cache = readCache(read, options.cache, { grpc, rest, headers });
+  const redisSetting = redisSettingOf(options.cache ?? {});
   const hasNamespace = options.cache?.namespace !== undefined;
   const strict = read.optional(
     "strict",
@@ -97,7 +98,7 @@ export function readConfig(given: AuthClientOptions): Config {
     logger: readLogger(read, options.logger),
     clock: readClock(read, options.clock),
     random: read.optional("random", options.random, isFunction, "a function") ?? Math.random,
-    warning: readRisks(read, { grpc, rest, cache, hasNamespace }, strict),
+    warning: readRisks(read, { grpc, rest, cache, redisSetting, hasNamespace }, strict),
   };
   read.throwIfAny();
   return Object.freeze(config);

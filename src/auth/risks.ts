@@ -12,6 +12,8 @@ export interface RiskySettings {
   readonly grpc: GrpcConfig | undefined;
   readonly rest: RestConfig | undefined;
   readonly cache: CacheConfig;
+  /** The option that names Redis. */
+  readonly redisSetting: string;
   readonly hasNamespace: boolean;
 }
 
@@ -39,7 +41,7 @@ export function readRisks(
   const open = cleartextOf(settings);
   if (open.length > 0) {
     for (const [path, url] of strict === true ? open : []) {
-      const protocol = path === "cache.redisUrl" ? "rediss" : "https";
+      const protocol = /^redis:/i.test(url) ? "rediss" : "https";
       read.urlProblem(path, url, `a URL that begins with ${protocol}://, or a local host: strict wants TLS`);
     }
     risks.push(
@@ -69,7 +71,7 @@ function upstreamsOf({ grpc, rest }: RiskySettings): Setting[] {
 }
 
 function cleartextOf(settings: RiskySettings): Setting[] {
-  const all = [...upstreamsOf(settings), ...given("cache.redisUrl", settings.cache.redisUrl)];
+  const all = [...upstreamsOf(settings), ...given(settings.redisSetting, settings.cache.redisUrl)];
   return all.filter(([, url]) => /^(http|redis):/i.test(url) && reachOf(url) === "public");
 }
 

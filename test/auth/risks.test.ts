@@ -169,13 +169,16 @@ describe("strict", () => {
       { name: "cache.secret", value: "nothing", expected: expect.stringMatching(/AUTH_CACHE_SECRET.*strict/) },
       { name: "rest.url", value: '"http://auth.example.com"', expected: expect.stringMatching(/https:\/\/.*strict/) },
     ]);
-    const redis = { redisUrl: "redis://:hunter2@cache.example.com", secret: SECRET };
-    expect(problemsOf({ ...local, strict: true, cache: redis })).toEqual([
-      {
-        name: "cache.redisUrl",
-        value: '"redis://…@cache.example.com"',
-        expected: expect.stringMatching(/rediss:\/\//),
-      },
+  });
+
+  test.each([
+    ["cache.redisUrl", { redisUrl: "redis://:hunter2@cache.example.com" }],
+    ["cache.redis.url", { redis: { url: "redis://:hunter2@cache.example.com" } }],
+  ])("names the option that leads to Redis in clear text: %s", (name, redis) => {
+    const given = { ...local, cache: { ...redis, secret: SECRET } };
+    expect(readConfig(given).warning).toContain(`clear text to ${name} redis://cache.example.com: `);
+    expect(problemsOf({ ...given, strict: true })).toEqual([
+      { name, value: '"redis://…@cache.example.com"', expected: expect.stringMatching(/rediss:\/\//) },
     ]);
   });
 
