@@ -60,7 +60,9 @@ export function readAuthOptions<R>(maker: Maker, options: GivenOptions<R>): Give
     ]);
   }
   const read = new SettingReader({}, []);
-  const given = read.section<GivenOptions<R>>("", options, [...COMMON, ...OWN[maker]]);
+  const strays = othersIn(options, maker);
+  const given = read.section<GivenOptions<R>>("", options, [...COMMON, ...OWN[maker], ...strays.map(({ key }) => key)]);
+  for (const { key, owner } of strays) read.problem(key, given[key], `nothing: it is an option of ${owner}`);
   read.optional("client", given.client, isClient, "an AuthClient");
   read.optional("token", given.token, isFunction, "a function of the request");
   // What else a challenge cannot carry.
@@ -74,6 +76,15 @@ export function readAuthOptions<R>(maker: Maker, options: GivenOptions<R>): Give
   if (maker === "authenticate") read.optional("attach", given.attach, isBoolean, "true or false");
   read.throwIfAny();
   return given;
+}
+
+/** What was given to the wrong one: not misspelt, so that no other name can be meant. */
+function othersIn(options: object, maker: Maker) {
+  const others = [
+    { key: "invalidToken", owner: "optionalAuth" },
+    { key: "attach", owner: "authenticate" },
+  ] as const;
+  return others.filter(({ key, owner }) => owner !== maker && Object.hasOwn(Object(options), key));
 }
 
 function isClient(value: unknown): boolean {

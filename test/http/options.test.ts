@@ -116,6 +116,24 @@ describe.each(faces)("in $name a ConfigError of a middleware says what and what 
   });
 });
 
+test("A ConfigError says whose an option is that was given to another.", async () => {
+  const client = stubAuthClient();
+  const [{ requireAuth, optionalAuth }] = faces as [Face];
+  const invalidToken = { client, invalidToken: "anonymous" } as FaceOptions;
+  const attach = { client, attach: true } as FaceOptions;
+  const expected = (owner: string) => `nothing: it is an option of ${owner}`;
+  const ofInvalidToken = { name: "invalidToken", value: '"anonymous"', expected: expected("optionalAuth") };
+  const ofAttach = { name: "attach", value: "true", expected: expected("authenticate") };
+
+  expect(toldOf(() => requireAuth(invalidToken))).toEqual([ofInvalidToken]);
+  expect(toldOf(() => requireAuth({ ...attach, ...invalidToken }))).toEqual([ofInvalidToken, ofAttach]);
+  expect(toldOf(() => optionalAuth(attach))).toEqual([ofAttach]);
+  await expect(authenticate({ headers: {} }, invalidToken)).rejects.toMatchObject({ problems: [ofInvalidToken] });
+  const misspelt = { client, invalidTokn: "anonymous" } as FaceOptions;
+  expect(messageOf(() => requireAuth(misspelt))).not.toContain("did you mean");
+  expect(messageOf(() => optionalAuth(misspelt))).toContain("did you mean invalidToken?");
+});
+
 describe.each(faces)("in $name a ConfigError of a guard says where, what and what else:", (face) => {
   const names = "one or more names";
   const parameter = "a route parameter's name alone, as localId of /:localId";

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
+import express, { type ErrorRequestHandler } from "express";
 import request from "supertest";
-import { AuthError, authenticate, ConfigError } from "../../src/client.js";
+import { AuthError, authenticate, ConfigError, getAuth, optionalAuth } from "../../src/index.js";
 import { stubAuthClient } from "../../src/testing.js";
 import { type FaceOptions, faces } from "./faces.js";
 import { bearer, closeAll, startAuth } from "./fixture.js";
@@ -114,6 +115,16 @@ test("A rejection of authenticate() carries it too.", async () => {
   await expect(rejected).rejects.toMatchObject({
     headers: { "WWW-Authenticate": `Bearer realm="shop", ${PARAMETER}` },
   });
+});
+
+test("So does what getAuth() throws for an anonymous request, wherever it is caught.", async () => {
+  const client = stubAuthClient();
+  const app = express();
+  app.use(optionalAuth({ client, realm: "shop", resourceMetadata: URL_OF_METADATA }), (req) => void getAuth(req));
+  const catches: ErrorRequestHandler = (error, _req, res, _next) => void res.json(error.headers["WWW-Authenticate"]);
+  app.use(catches);
+
+  expect((await request(app).get("/")).body).toBe(`Bearer realm="shop", ${PARAMETER}`);
 });
 
 test("An AuthError keeps it when only the realm is told anew, and is the same when both are as they were.", () => {
