@@ -98,6 +98,24 @@ describe.each([
   });
 });
 
+test.each(["user-invalidated", "any-user-invalidated"])(
+  "An answer of version 0.1.0, which does not carry its key, in the place of %s says nothing either.",
+  async (kind) => {
+    const { clock, store, open } = await onOneStore();
+    const writer = open();
+    await writer.verifyToken("token-ana");
+    await writer.verifyToken("token-bob");
+    await settle();
+    await clock.advance(1);
+    await writer.invalidateUser(anaRef);
+    const [token = ""] = store.keys("token");
+    const { key: _key, ...unkeyed } = JSON.parse(String(store.texts.get(token)));
+    const [place = ""] = store.keys(kind);
+    store.texts.set(place, JSON.stringify(unkeyed));
+    expect((await open().verifyToken("token-ana")).source).toBe("grpc");
+  },
+);
+
 describe.each([
   ["Plain", undefined],
   ["Sealed", SECRET],
