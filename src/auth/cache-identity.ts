@@ -2,7 +2,7 @@ import type { CredentialHeaders } from "../transport/credentials.js";
 import { DEFAULT_REST_PATHS, type RestPaths } from "../transport/rest-request.js";
 import type { GrpcConfig, RestConfig } from "./upstream-config.js";
 
-/** What decides whose answers a client gets. */
+/** The settings that an auth service's answers depend on. */
 export interface AnswerSources {
   readonly grpc: GrpcConfig | undefined;
   readonly rest: RestConfig | undefined;
@@ -22,8 +22,8 @@ export function identityOf({ grpc, rest }: AnswerSources): string {
 }
 
 /**
- * What else shapes the answers, in words. It cannot be a part of the identity: credentials could be guessed from the names of keys, and
- * two functions cannot be compared.
+ * The settings besides that can change the answers, in words. They cannot be a part of the identity: credentials could be guessed from the
+ * names of keys, and two functions cannot be compared.
  */
 export function shapersOf({ grpc, rest, headers }: AnswerSources): string[] {
   const hasHeaders = typeof headers === "function" || Object.keys(headers ?? {}).length > 0;

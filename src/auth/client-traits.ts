@@ -3,7 +3,7 @@ import type { Logger } from "../runtime/logger.js";
 import type { AuthClient } from "./client.js";
 import { isToken, type TokenSyntax } from "./token-syntax.js";
 
-/** What a middleware must know of its client, beyond what the client does. */
+/** Properties of a client that a middleware needs beside its methods. */
 export interface ClientTraits {
   readonly isToken: TokenSyntax;
   readonly logger: Logger;

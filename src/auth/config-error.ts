@@ -18,7 +18,7 @@ const BRAND: unique symbol = Symbol.for("portero.ConfigError") as never;
 /** Settings that cannot be used. Thrown when a client, a middleware or a guard is made, and names everything that is wrong at once. */
 export class ConfigError extends Error {
   declare readonly name: "ConfigError";
-  /** What is wrong, one by one. Not enumerable: the message says it already, and Node and loggers print both. */
+  /** One entry for each setting. Not enumerable: the message says it already, and Node and loggers print both. */
   declare readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
@@ -66,7 +66,7 @@ export function show(value: unknown): string {
   }
 }
 
-/** What looks like a URL, or like a part of one, is shown as one. */
+/** A text that looks like a URL, or like a part of one, is shown as one. */
 function showString(value: string): string {
   if (/:\/\/|@/.test(value)) return showUrl(value);
   return JSON.stringify(value.length > 80 ? `${value.slice(0, 79)}…` : value);

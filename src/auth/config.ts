@@ -18,7 +18,7 @@ import {
   readRest,
 } from "./upstream-config.js";
 
-/** What is longer was meant in another unit: no server takes a megabyte of headers. */
+/** A longer limit was meant in another unit: no server takes a megabyte of headers. */
 const LONGEST_TOKEN_BYTES = 1_048_576;
 
 /** The settings of a client: validated, complete, frozen. */

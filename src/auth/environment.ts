@@ -147,7 +147,7 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
   return Object.assign(options, { [ENVIRONMENT]: { origins, problems, spare } });
 }
 
-/** What is neither stays what it is, and is named when the client is made. */
+/** Another value is passed on, so that it is named when the client is made. */
 function strictness(given: string | undefined): AuthClientOptions["strict"] {
   return given === "1" ? true : (given as "cache" | undefined);
 }

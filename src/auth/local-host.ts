@@ -21,7 +21,7 @@ const LOCAL_SUFFIX = /\.(local|internal|svc|localhost|invalid)$/;
 /** `loopback`: an address of this machine. `private`: an address or a name that means something within one network alone. */
 export type Reach = "loopback" | "private" | "public";
 
-/** Whom the host of a URL can be reached by, as far as it can be told without asking a name server. */
+/** Where the host of a URL can be reached from, as far as the URL tells: no name server is asked. */
 export function reachOf(url: string): Reach {
   const host = new URL(url).hostname
     .toLowerCase()

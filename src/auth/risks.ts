@@ -20,7 +20,7 @@ export interface RiskySettings {
 type Setting = readonly [path: string, url: string];
 
 /**
- * What works, and lets in more than its author may think: one line for all of it, or a problem for each where `strict` says so.
+ * Settings that work, and let in more than their author may think: one line for all of them, or a problem for each where `strict` says so.
  *
  * @param strict `true`: the cache must be sealed, and nothing may leave the network in clear text; `"cache"`: the first alone
  */

@@ -1,4 +1,4 @@
-/** What of a URL may be shown: nobody writes a password there. */
+/** The parts of a URL that may be shown: no password stands in them. */
 export interface ShownUrl {
   /** With its colon. */
   readonly protocol: string;

@@ -23,7 +23,7 @@ export interface AuthenticateOptions<R> {
   fresh?: boolean;
 }
 
-/** What `optionalAuth` takes besides. */
+/** Options of `optionalAuth` alone. */
 export interface OptionalAuthOptions {
   /**
    * What becomes of a request with a token that is no good: `"reject"`, the default, answers 401 or 400; `"anonymous"` lets it through as
@@ -33,7 +33,7 @@ export interface OptionalAuthOptions {
   invalidToken?: "reject" | "anonymous";
 }
 
-/** What `authenticate` takes besides. */
+/** Options of `authenticate` alone. */
 export interface AttachOptions {
   /**
    * Leave the outcome on the request, as `requireAuth` does: guards and `getAuth` work behind it, and where it rejects, the request is
@@ -42,10 +42,10 @@ export interface AttachOptions {
   attach?: boolean;
 }
 
-/** Everything that anything here takes, of which each takes some. */
+/** The options of all of them; each takes some. */
 export type GivenOptions<R> = AuthenticateOptions<R> & OptionalAuthOptions & AttachOptions & { onError?: unknown };
 
-/** What makes a middleware, or is one's like. */
+/** The functions that authenticate requests. */
 export type Maker = "requireAuth" | "optionalAuth" | "authenticate";
 
 const COMMON = ["client", "token", "realm", "resourceMetadata", "fresh", "onError"] as const;
@@ -65,7 +65,7 @@ export function readAuthOptions<R>(maker: Maker, options: GivenOptions<R>): Give
   for (const { key, owner } of strays) read.problem(key, given[key], `nothing: it is an option of ${owner}`);
   read.optional("client", given.client, isClient, "an AuthClient");
   read.optional("token", given.token, isFunction, "a function of the request");
-  // What else a challenge cannot carry.
+  // No header, and so no challenge, can carry another.
   read.optional("realm", given.realm, isPrintable, "printable ASCII that is not empty");
   const metadata = "a URL in ASCII that begins with https:// or http://";
   read.optional("resourceMetadata", given.resourceMetadata, isMetadataUrl, metadata);
@@ -78,7 +78,7 @@ export function readAuthOptions<R>(maker: Maker, options: GivenOptions<R>): Give
   return given;
 }
 
-/** What was given to the wrong one: not misspelt, so that no other name can be meant. */
+/** Options of another function: not misspelt, so that no other name was meant. */
 function othersIn(options: object, maker: Maker) {
   const others = [
     { key: "invalidToken", owner: "optionalAuth" },

@@ -71,7 +71,7 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
 
 type Source<R> = NonNullable<AuthenticateOptions<R>["token"]>;
 
-/** What `bearerToken` takes for a token in a source is what the client does. */
+/** In a source, `bearerToken` goes by the token syntax of the client. */
 function readSource<R>(source: Source<R>, request: R, syntax: TokenSyntax): PresentedToken | undefined {
   return presented(syntax === isToken ? source(request) : withTokenSyntax(syntax, () => source(request)));
 }
@@ -86,7 +86,7 @@ function presented(token: unknown): PresentedToken | undefined {
   throw new TypeError(`the option \`token\` must return a string or nothing, got ${got}`);
 }
 
-/** What a client can make of a query parameter, or of a field of its body: by repeating it, or writing `token[a]=b`, or in JSON. */
+/** Types that a query parameter or a field of the body can take on by a client's will: by repeating it, by `token[a]=b`, or in JSON. */
 function isData(value: unknown): boolean {
   return ["object", "number", "boolean"].includes(typeof value);
 }

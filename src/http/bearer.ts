@@ -5,7 +5,7 @@ import { headerOf, isRepeated, type MaybeHeaded } from "./request.js";
 const SCHEME = "bearer";
 const SPACE = 0x20;
 
-/** What {@link bearerToken} takes for a token: while a middleware reads its source, what its client does. */
+/** The token syntax of {@link bearerToken}: while a middleware reads its source, that of its client. */
 let currentSyntax: TokenSyntax = isToken;
 
 /** Reads a token source, which is never async, by the rule of a client. */

@@ -17,7 +17,7 @@ export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extend
 
 type OnError = NonNullable<AuthOptions["onError"]>;
 
-/** What is answered in whose name. */
+/** An error, and the middleware whose answer it gets. */
 export interface Failure {
   readonly error: unknown;
   /** The middleware before; an `AuthError` never comes without one. */

@@ -3,7 +3,7 @@ import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import type { PresentedToken } from "../auth/presented-token.js";
 
-/** A middleware, as what it lets through and the guards behind it know it. */
+/** A middleware, as the requests that it lets through and the guards behind it know it. */
 export interface Mount {
   readonly client: AuthClient;
   readonly realm: string;
@@ -48,7 +48,7 @@ export class RequestAuth implements Mount {
     return this.#mount.maker;
   }
 
-  /** What this client said of this very token. */
+  /** The answer of this client about this very token. */
   answerOf(client: AuthClient, token: PresentedToken): VerifiedToken | undefined {
     return this.#mount.client === client && this.#token?.text === token.text ? this.auth : undefined;
   }

@@ -37,7 +37,7 @@ function joined(values: readonly string[], name: string): string | undefined {
 }
 
 /**
- * What a plain object has under a header's name, written in any case: its own properties, each list's items one by one. The same under
+ * The values of a header in a plain object, its name in any case: own properties alone, each list's items one by one. The same under
  * another spelling of the name is no second value.
  */
 function valuesOf(headers: HeaderRecord, name: string): readonly string[] {
@@ -74,9 +74,8 @@ export function headerLines(request: MaybeHeaded, name: string): readonly string
 }
 
 /**
- * Whatever a header says to somebody who reads it: every line of the wire, and what stands in `headers`, unless that is those lines,
- * joined. The application may have put another value there, and a handler reads that one; where it has taken the header away, there is
- * none.
+ * Every reading of a header: each line of the wire, and the value in `headers`, unless that is those lines, joined. The application may
+ * have put another value there, and a handler reads that one; where it has taken the header away, there is none.
  */
 export function readingsOf(request: MaybeHeaded, name: string): readonly string[] {
   const lines = headerLines(request, name);
@@ -85,7 +84,7 @@ export function readingsOf(request: MaybeHeaded, name: string): readonly string[
   return [...lines, ...values.filter((value) => !lines.includes(value) && value !== joined(lines, name))];
 }
 
-/** What stands in `headers`. */
+/** The values in `headers`. */
 function headerValues(request: MaybeHeaded, name: string): readonly string[] {
   const { headers } = request;
   if (headers === null || headers === undefined) return [];

@@ -24,7 +24,7 @@ export interface Route {
   takes?(question: Question): boolean;
 }
 
-/** What is asked, whatever its types. */
+/** A call of any type, as far as `takes` looks at it. */
 export interface Question {
   readonly method: DescMethod;
   readonly message: unknown;
