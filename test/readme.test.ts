@@ -5,8 +5,8 @@ import { describe, expect, test } from "@jest/globals";
 import { readConfig } from "../src/auth/config.js";
 import { optionsFromEnv } from "../src/auth/environment.js";
 import { AuthError, type AuthErrorCode } from "../src/auth/errors.js";
-import { type Instruction, isCode, snippetsOf, tablesOf } from "./package/markdown.js";
-import { root } from "./package/workspace.js";
+import { type Instruction, isCode, snippetsOf, tablesOf } from "./support/markdown.js";
+import { root } from "./support/workspace.js";
 
 const readme = textOf("README.md");
 const snippets = snippetsOf(readme);

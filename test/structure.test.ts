@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "@jest/globals";
-import { type Import, importsOf, statementsOf } from "./package/imports.js";
+import { type Import, importsOf, statementsOf } from "./support/imports.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
@@ -38,11 +38,7 @@ interface SourceFile {
   readonly imports: readonly (Import & { readonly target: string })[];
 }
 
-const files: readonly SourceFile[] = ["src", "gen"].flatMap((folder) =>
-  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
-    .map((name) => readSource(relative(root, join(root, folder, name)))),
-);
+const files: readonly SourceFile[] = ["src", "gen"].flatMap(filesIn);
 const byPath = new Map(files.map((file) => [file.path, file]));
 const stages = files.filter(({ path, imports }) => path !== STAGE && imports.some(isValueImportOf(STAGE)));
 const doors = files.filter(({ path }) => folderOf(path) === "door");
@@ -138,6 +134,21 @@ describe("imports", () => {
   });
 });
 
+describe("the tests", () => {
+  const tests = filesIn("test").filter(({ path }) => !path.startsWith("test/package/fixtures/"));
+
+  test("take from other folders of tests what stands in test/support, and nothing else", () => {
+    const borrowed = tests.flatMap(({ path, imports }) =>
+      imports
+        .filter(({ target }) => target.startsWith("test/"))
+        .filter(({ target }) => ![posix.dirname(path), "test/support"].includes(posix.dirname(target)))
+        .map(({ target }) => `${path} → ${target}`),
+    );
+    expect(tests.length).toBeGreaterThan(100);
+    expect(borrowed).toEqual([]);
+  });
+});
+
 describe("the stages", () => {
   test("are known, and put in order, by one file alone", () => {
     expect(stages.map(({ path }) => posix.basename(path, ".ts"))).toEqual(
@@ -187,6 +198,12 @@ describe("the shape of files", () => {
     expect(suites.filter((suite) => !existsSync(join(root, suite)))).toEqual([]);
   });
 });
+
+function filesIn(folder: string): SourceFile[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => readSource(relative(root, join(root, folder, name))));
+}
 
 function readSource(path: string): SourceFile {
   const source = readFileSync(join(root, path), "utf8");

@@ -1,9 +1,9 @@
 import * as http from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
+import * as reply from "../support/grpc-replies.js";
 import type { ManualClock } from "../support/manual-clock.js";
 import { startRawGrpc } from "../support/raw-upstreams.js";
-import * as reply from "../transport/grpc-replies.js";
 
 type Afterwards = (end: () => unknown) => void;
 

@@ -2,12 +2,12 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import request from "supertest";
 import { AuthError, ConfigError } from "../../src/client.js";
 import { stubAuthClient } from "../../src/testing.js";
-import { openBareClient, openClient, startService } from "../auth/open-client.js";
-import { express5Face, faces } from "../http/faces.js";
-import { bearer, closeAll, startAuth } from "../http/fixture.js";
-import { listenRaw } from "../http/raw-request.js";
+import { closedAfterEach } from "../support/after-each.js";
+import { express5Face, faces } from "../support/faces.js";
+import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
+import { listenRaw } from "../support/raw-request.js";
 import { type RawRequest, startRawRest } from "../support/raw-upstreams.js";
-import { closedAfterEach } from "../transport/after-each.js";
 
 const opened = closedAfterEach();
 afterEach(closeAll);

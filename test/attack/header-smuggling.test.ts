@@ -6,8 +6,8 @@ import express from "express";
 import Koa from "koa";
 import { getAuth, requireAuth } from "../../src/index.js";
 import { requireAuth as requireAuthInKoa } from "../../src/koa.js";
-import { closeAll, closing, startAuth } from "../http/fixture.js";
-import { exchange, listen } from "../http/raw-request.js";
+import { closeAll, closing, startAuth } from "../support/http-fixture.js";
+import { exchange, listen } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

@@ -5,13 +5,13 @@ import Koa from "koa";
 import { type AuthClientOptions, authenticate, createAuthClient } from "../../src/client.js";
 import { cookieToken, requireAuth, requireLocal } from "../../src/index.js";
 import { requireAuth as requireAuthInKoa } from "../../src/koa.js";
-import { afterwards, openBareClient, openClient, startService } from "../auth/open-client.js";
-import { unsignedJwt } from "../auth/unsigned-jwt.js";
-import { MemoryStore } from "../cache/memory-store.js";
-import { closeAll } from "../http/fixture.js";
-import { listenRaw, type RawHead } from "../http/raw-request.js";
+import { closeAll } from "../support/http-fixture.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { afterwards, openBareClient, openClient, startService } from "../support/open-client.js";
+import { listenRaw, type RawHead } from "../support/raw-request.js";
 import { closedPort } from "../support/raw-upstreams.js";
+import { unsignedJwt } from "../support/unsigned-jwt.js";
 import { startEchoGrpc, startEchoRest } from "./echoing-upstreams.js";
 import { LeakProbe } from "./leak-probe.js";
 

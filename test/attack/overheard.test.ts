@@ -1,9 +1,9 @@
 import { expect, test } from "@jest/globals";
 import { silentLogger } from "../../src/runtime/logger.js";
-import { startService } from "../auth/open-client.js";
-import { unsignedJwt } from "../auth/unsigned-jwt.js";
+import { startService } from "../support/open-client.js";
 import { takeOverheardTokens } from "../support/overhear.js";
 import { RecordingLogger } from "../support/recording-logger.js";
+import { unsignedJwt } from "../support/unsigned-jwt.js";
 
 const JWT = unsignedJwt({ sub: "ana", note: "this one is longer than a line of a log would be" });
 

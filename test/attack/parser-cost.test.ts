@@ -3,7 +3,7 @@ import { isToken } from "../../src/auth/token-syntax.js";
 import { type AuthError, authenticate, cookieToken } from "../../src/client.js";
 import { bearerToken } from "../../src/http/bearer.js";
 import { stubAuthClient } from "../../src/testing.js";
-import { openClient, startService } from "../auth/open-client.js";
+import { openClient, startService } from "../support/open-client.js";
 import { workOf } from "./work-of.js";
 
 const MAX_BYTES = 8192;

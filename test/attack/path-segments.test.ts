@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 import express from "express";
 import { type AuthClient, requireAuth, requireLocal } from "../../src/index.js";
-import { openBareClient, openClient, startService } from "../auth/open-client.js";
-import { closeAll } from "../http/fixture.js";
-import { listenRaw } from "../http/raw-request.js";
+import { closedAfterEach } from "../support/after-each.js";
+import { closeAll } from "../support/http-fixture.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
+import { listenRaw } from "../support/raw-request.js";
 import { startRawRest } from "../support/raw-upstreams.js";
-import { closedAfterEach } from "../transport/after-each.js";
 
 const opened = closedAfterEach();
 afterEach(closeAll);

@@ -2,10 +2,10 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient, AuthClientOptions } from "../../src/client.js";
 import type { FakeAuthService, Side } from "../../src/testing.js";
-import { openBareClient, openClient, startService } from "../auth/open-client.js";
+import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { startRawRest } from "../support/raw-upstreams.js";
-import { closedAfterEach } from "../transport/after-each.js";
 
 const opened = closedAfterEach();
 

@@ -2,11 +2,11 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import express from "express";
 import request from "supertest";
 import { type AuthClient, type AuthError, requireAuth, requireLocal, requirePermission } from "../../src/index.js";
-import { openBareClient, openClient, startService } from "../auth/open-client.js";
-import { MemoryStore } from "../cache/memory-store.js";
+import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { startRawRest } from "../support/raw-upstreams.js";
-import { closedAfterEach } from "../transport/after-each.js";
 
 const opened = closedAfterEach();
 const ANA = { userId: "ana", organizationId: "org-1" };

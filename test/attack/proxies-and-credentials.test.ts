@@ -4,11 +4,11 @@ import express from "express";
 import request from "supertest";
 import { type AuthClient, requireAuth, requireLocal } from "../../src/index.js";
 import type { FakeAuthService } from "../../src/testing.js";
-import { openBareClient, openClient, startService } from "../auth/open-client.js";
+import { closedAfterEach } from "../support/after-each.js";
+import * as reply from "../support/grpc-replies.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { startRawGrpc } from "../support/raw-upstreams.js";
 import { RecordingLogger } from "../support/recording-logger.js";
-import { closedAfterEach } from "../transport/after-each.js";
-import * as reply from "../transport/grpc-replies.js";
 
 const opened = closedAfterEach();
 const USERS = Array.from({ length: 20 }, (_, index) => `user-${index}`);

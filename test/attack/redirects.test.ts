@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, createAuthClient } from "../../src/client.js";
+import { closedAfterEach } from "../support/after-each.js";
+import * as reply from "../support/grpc-replies.js";
 import { type RawRestServer, startRawGrpc, startRawRest } from "../support/raw-upstreams.js";
-import { closedAfterEach } from "../transport/after-each.js";
-import * as reply from "../transport/grpc-replies.js";
 
 const opened = closedAfterEach();
 

@@ -2,10 +2,10 @@ import { Code } from "@connectrpc/connect";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import type { AuthError } from "../../src/client.js";
 import type { FakeAuthService } from "../../src/testing.js";
-import { openClient, startService } from "../auth/open-client.js";
-import { express5Face, koa3Face } from "../http/faces.js";
-import { closeAll } from "../http/fixture.js";
-import { listenRaw } from "../http/raw-request.js";
+import { express5Face, koa3Face } from "../support/faces.js";
+import { closeAll } from "../support/http-fixture.js";
+import { openClient, startService } from "../support/open-client.js";
+import { listenRaw } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

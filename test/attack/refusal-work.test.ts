@@ -1,7 +1,7 @@
 import * as crypto from "node:crypto";
 import { expect, jest, test } from "@jest/globals";
-import { MemoryStore } from "../cache/memory-store.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
 import { workOf } from "./work-of.js";
 
 /** What was hashed, in characters. */
@@ -11,7 +11,7 @@ const hash = (algorithm: string, text: string, encoding: "base64url") => {
   return crypto.hash(algorithm, text, encoding);
 };
 jest.unstable_mockModule("node:crypto", () => ({ ...crypto, hash }));
-const { openClient, startService } = await import("../auth/open-client.js");
+const { openClient, startService } = await import("../support/open-client.js");
 
 const GOOD = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01";
 const half = GOOD.length / 2;

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient, AuthClientOptions } from "../../src/client.js";
-import { AnswerGate } from "../auth/answer-gate.js";
-import { openBareClient, openClient, startService } from "../auth/open-client.js";
-import { unsignedJwt } from "../auth/unsigned-jwt.js";
-import { MemoryStore } from "../cache/memory-store.js";
+import { AnswerGate } from "../support/answer-gate.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
+import { unsignedJwt } from "../support/unsigned-jwt.js";
 import { until } from "../support/until.js";
 
 // Each test is a line of "How long a revoked token lives" in SECURITY.md.

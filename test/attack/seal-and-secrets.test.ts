@@ -2,11 +2,11 @@ import { describe, expect, jest, test } from "@jest/globals";
 import { readConfig } from "../../src/auth/config.js";
 import { createKeyring, type Slot, tokenId } from "../../src/cache/keyring.js";
 import { type AuthClientOptions, ConfigError, createAuthClient, optionsFromEnv } from "../../src/client.js";
-import { openClient, startService } from "../auth/open-client.js";
-import { MemoryStore } from "../cache/memory-store.js";
+import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
-import { closedAfterEach } from "../transport/after-each.js";
 
 const opened = closedAfterEach();
 const [FIRST, SECOND] = ["first secret made at random of 40 bytes..", "second secret made at random of 40 bytes."];

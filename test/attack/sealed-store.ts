@@ -1,7 +1,7 @@
 import { createClient } from "@keyv/redis";
 import type { CacheOptions } from "../../src/auth/options.js";
-import { MemoryStore } from "../cache/memory-store.js";
 import type { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
 import { startRedisServer } from "../support/redis-server.js";
 
 /** A shared store, as somebody sees it who can do anything there. */

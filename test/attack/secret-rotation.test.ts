@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient } from "../../src/client.js";
-import { openClient, startService } from "../auth/open-client.js";
-import { fail, MemoryStore } from "../cache/memory-store.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { fail, MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
 
 const OLD = "the old secret, which some processes still have";

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { type AuthError, createAuthClient, getAuth, requireAuth } from "../../src/index.js";
-import { MemoryStore } from "../cache/memory-store.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
 import { until } from "../support/until.js";
 import { FloodUpstream } from "./flood-upstream.js";
 

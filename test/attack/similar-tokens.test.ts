@@ -2,12 +2,12 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import express from "express";
 import { type AuthClient, authenticate, cookieToken, requireAuth } from "../../src/index.js";
 import type { FakeAuthService } from "../../src/testing.js";
-import { openClient, startService } from "../auth/open-client.js";
-import { unsignedJwt } from "../auth/unsigned-jwt.js";
-import { MemoryStore } from "../cache/memory-store.js";
-import { closeAll } from "../http/fixture.js";
-import { listenRaw } from "../http/raw-request.js";
+import { closeAll } from "../support/http-fixture.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
+import { listenRaw } from "../support/raw-request.js";
+import { unsignedJwt } from "../support/unsigned-jwt.js";
 import { until } from "../support/until.js";
 
 afterEach(closeAll);

@@ -2,10 +2,10 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, type AuthClientOptions, createAuthClient } from "../../src/client.js";
-import { MemoryStore } from "../cache/memory-store.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { afterwards, openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
-import { afterwards, openClient, startService } from "./open-client.js";
 
 const anaRef = { userId: "ana", organizationId: "org-1" };
 const directory = { users: { "token-ana": { id: "ana" } }, organizations: { "org-1": {} } };

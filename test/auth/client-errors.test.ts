@@ -8,10 +8,10 @@ import { describe, expect, test } from "@jest/globals";
 import { AuthService } from "../../gen/auth/auth_service_pb.js";
 import { AuthError } from "../../src/client.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { afterwards, openClient, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
+import { unsignedJwt } from "../support/unsigned-jwt.js";
 import { until } from "../support/until.js";
-import { afterwards, openClient, startService } from "./open-client.js";
-import { unsignedJwt } from "./unsigned-jwt.js";
 
 const TOKEN = unsignedJwt({ sub: "ana", name: "a rather personal claim" });
 const urlOf = (server: { address(): unknown }) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

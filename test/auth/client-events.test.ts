@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClientEvents } from "../../src/client.js";
-import { fail, MemoryStore } from "../cache/memory-store.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { fail, MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
 import { until } from "../support/until.js";
-import { openClient, startService } from "./open-client.js";
 
 const users = { "token-ana": { id: "ana" } };
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient, UserRef } from "../../src/client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
-import { openBareClient, openClient, startService } from "./open-client.js";
 
 const lookups = ["getUserPermissions", "getUserLocals"] as const;
 const directory = {

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { describe, expect, test } from "@jest/globals";
 import { ManualClock } from "../support/manual-clock.js";
+import { afterwards, openBareClient, openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
-import { afterwards, openBareClient, openClient, startService } from "./open-client.js";
 
 /** Accepts connections and never says a word: no TLS handshake ends there. */
 async function startSilentServer(): Promise<string> {

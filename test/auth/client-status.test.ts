@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
-import { MemoryStore } from "../cache/memory-store.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
-import { openBareClient, openClient, startService } from "./open-client.js";
 
 const directory = { users: { "token-ana": { id: "ana" } } };
 const idle = { breaker: "closed", failures: 0, retryAfterMs: 0 };

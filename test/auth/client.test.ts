@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, AuthError } from "../../src/client.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
-import { openBareClient, openClient, startService } from "./open-client.js";
 
 const anaRef = { userId: "ana", organizationId: "org-1" };
 const directory = {

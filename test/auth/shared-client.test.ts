@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { AuthError, ConfigError, getAuthClient } from "../../src/client.js";
-import { afterwards, startService } from "./open-client.js";
+import { afterwards, startService } from "../support/open-client.js";
 
 /** The module as the other module format, or another version, would load it: with classes and variables of its own. */
 async function secondCopy(): Promise<typeof import("../../src/client.js")> {

@@ -1,10 +1,10 @@
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "@jest/globals";
-import { MemoryStore } from "../cache/memory-store.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
-import { afterwards, openBareClient, openClient, startService } from "./open-client.js";
-import { unsignedJwt } from "./unsigned-jwt.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { afterwards, openBareClient, openClient, startService } from "../support/open-client.js";
+import { unsignedJwt } from "../support/unsigned-jwt.js";
 
 const START = Date.UTC(2026, 0, 1);
 

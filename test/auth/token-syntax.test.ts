@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { createTokenSyntax, isToken } from "../../src/auth/token-syntax.js";
 import { type AuthClient, type AuthClientOptions, ConfigError, createAuthClient } from "../../src/client.js";
-import { openClient, startService } from "./open-client.js";
+import { openClient, startService } from "../support/open-client.js";
 
 const ANA = { id: "ana" };
 /** As itsdangerous and others write tokens. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient, CacheOptions } from "../../src/client.js";
-import { openClient, startService } from "../auth/open-client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
-import { MemoryStore } from "./memory-store.js";
 
 const PROCESS_TTL_MS = 1000;
 const unavailable = { code: "auth_unavailable" };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { DirectoryOptions } from "../../src/testing.js";
-import { openClient, startService } from "../auth/open-client.js";
+import { openClient, startService } from "../support/open-client.js";
 
 const tokens = (count: number) => Array.from({ length: count }, (_, n) => `token-${n}`);
 

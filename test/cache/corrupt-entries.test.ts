@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient } from "../../src/client.js";
-import { openClient, startService } from "../auth/open-client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
-import { MemoryStore } from "./memory-store.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
 
 const START = Date.UTC(2026, 0, 1);
 const anaRef = { userId: "ana", organizationId: "org-1" };

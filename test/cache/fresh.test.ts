@@ -3,11 +3,11 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { VerifyTokenResponseSchema } from "../../gen/auth/auth_service_pb.js";
 import type { CacheOptions } from "../../src/client.js";
-import { AnswerGate } from "../auth/answer-gate.js";
-import { openBareClient, openClient, startService } from "../auth/open-client.js";
+import { AnswerGate } from "../support/answer-gate.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
-import { MemoryStore } from "./memory-store.js";
 
 const anaRef = { userId: "ana", organizationId: "org-1" };
 const readOnly = { id: "ana", permissions: ["read"], locals: ["madrid"] };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
-import { AnswerGate } from "../auth/answer-gate.js";
-import { openClient, startService } from "../auth/open-client.js";
+import { AnswerGate } from "../support/answer-gate.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
 
 const anaRef = { userId: "ana", organizationId: "org-1" };

@@ -2,11 +2,11 @@ import { createDecipheriv, createHmac, hkdfSync } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
 import { createKeyring } from "../../src/cache/keyring.js";
 import type { AuthClientOptions, CacheOptions } from "../../src/client.js";
-import { openBareClient, openClient, startService } from "../auth/open-client.js";
-import { unsignedJwt } from "../auth/unsigned-jwt.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { fail, MemoryStore } from "../support/memory-store.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
-import { fail, MemoryStore } from "./memory-store.js";
+import { unsignedJwt } from "../support/unsigned-jwt.js";
 
 const ANA = unsignedJwt({ sub: "ana", secretive: "s3cret-claim" });
 const [OLD, NEW] = ["old-secret-".repeat(4), "new-secret-".repeat(4)];

@@ -1,12 +1,12 @@
 import * as net from "node:net";
 import { describe, expect, test } from "@jest/globals";
 import type { SharedStore } from "../../src/client.js";
-import { afterwards, openClient, startService } from "../auth/open-client.js";
-import { listen } from "../faults/listen.js";
+import { listen } from "../support/listen.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { afterwards, openClient, startService } from "../support/open-client.js";
 import { describeWithRedis, startRedisServer } from "../support/redis-server.js";
 import { until } from "../support/until.js";
-import { MemoryStore } from "./memory-store.js";
 
 const anaRef = { userId: "ana", organizationId: "org-1" };
 const SECRET = "a secret of the whole fleet, at least 32 bytes";

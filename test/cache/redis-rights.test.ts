@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { createClient } from "@keyv/redis";
-import { afterwards, openClient, startService } from "../auth/open-client.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { afterwards, openClient, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
 import { describeWithRedis, startRedisServer } from "../support/redis-server.js";
 

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { describe, expect, test } from "@jest/globals";
 import type { RedisOptions } from "../../src/client.js";
-import { afterwards, openClient, startService } from "../auth/open-client.js";
+import { afterwards, openClient, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
 import { describeWithRedis, startRedisServer } from "../support/redis-server.js";
 import { until } from "../support/until.js";

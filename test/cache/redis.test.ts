@@ -5,7 +5,7 @@ import { createClient } from "@keyv/redis";
 import type { AuthClient, CacheOptions } from "../../src/client.js";
 import { type Clock, systemClock } from "../../src/runtime/clock.js";
 import type { FakeAuthService } from "../../src/testing.js";
-import { afterwards, openClient, startService } from "../auth/open-client.js";
+import { afterwards, openClient, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
 import {
   describeWithRedis,

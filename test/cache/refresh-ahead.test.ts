@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import type { CacheOptions } from "../../src/client.js";
-import { AnswerGate } from "../auth/answer-gate.js";
-import { openClient, startService } from "../auth/open-client.js";
+import { AnswerGate } from "../support/answer-gate.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
-import { MemoryStore } from "./memory-store.js";
 
 /** Four fifths of 300 s. */
 const OLD_MS = 240_000;

@@ -1,9 +1,9 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient } from "../../src/client.js";
-import { openBareClient, openClient, startService } from "../auth/open-client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
-import { fail, MemoryStore } from "./memory-store.js";
+import { fail, MemoryStore } from "../support/memory-store.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
 
 const refused = { code: "invalid_token" };
 /** More than are remembered. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
-import { openClient, startService } from "../auth/open-client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
-import { MemoryStore } from "./memory-store.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
 
 const SECRET = "a secret of the whole fleet, at least 32 bytes";
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient, Clock } from "../../src/client.js";
-import { AnswerGate } from "../auth/answer-gate.js";
-import { openClient, startService } from "../auth/open-client.js";
+import { AnswerGate } from "../support/answer-gate.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { fail, hang, MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
-import { fail, hang, MemoryStore } from "./memory-store.js";
 
 const anaRef = { userId: "ana", organizationId: "org-1" };
 const benRef = { userId: "ben", organizationId: "org-1" };

@@ -1,8 +1,8 @@
 import { expect, test } from "@jest/globals";
-import { openClient, startService } from "../auth/open-client.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
-import { MemoryStore } from "./memory-store.js";
 
 const users = { "token-ana": { id: "ana" }, "token-ben": { id: "ben" } };
 

@@ -3,11 +3,11 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { VerifyTokenResponseSchema } from "../../gen/auth/auth_service_pb.js";
 import type { CacheOptions } from "../../src/client.js";
-import { openBareClient, openClient, startService } from "../auth/open-client.js";
-import { unsignedJwt } from "../auth/unsigned-jwt.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { fail as failStore, MemoryStore } from "../support/memory-store.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
+import { unsignedJwt } from "../support/unsigned-jwt.js";
 import { until } from "../support/until.js";
-import { fail as failStore, MemoryStore } from "./memory-store.js";
 
 const TTL_MS = 300_000;
 const START = Date.UTC(2026, 0, 1);

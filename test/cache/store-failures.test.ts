@@ -2,11 +2,11 @@ import { EventEmitter } from "node:events";
 import { describe, expect, test } from "@jest/globals";
 import { Keyv } from "keyv";
 import type { AuthClientEvents, SharedStore } from "../../src/client.js";
-import { openClient, startService } from "../auth/open-client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { fail, hang, MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
 import { until } from "../support/until.js";
-import { fail, hang, MemoryStore } from "./memory-store.js";
 
 const SECRET = "a secret of the whole fleet, at least 32 bytes";
 const GONE = "warn portero: the shared cache cannot be reached: going on without it";

@@ -1,8 +1,8 @@
 import { describe, expect, jest, test } from "@jest/globals";
-import { openClient, startService } from "../auth/open-client.js";
-import { jwtOf, unsignedJwt } from "../auth/unsigned-jwt.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
-import { MemoryStore } from "./memory-store.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
+import { jwtOf, unsignedJwt } from "../support/unsigned-jwt.js";
 
 const START = Date.UTC(2026, 0, 1);
 const START_S = START / 1000;

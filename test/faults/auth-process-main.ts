@@ -6,7 +6,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { AuthService } from "../../src/proto.js";
 import { startAuthService } from "../../src/testing.js";
-import { listen } from "./listen.js";
+import { listen } from "../support/listen.js";
 import { everybody, tokenOf } from "./people.js";
 
 const [grpcPort = 0, restPort = 0, backlog = 511] = process.argv.slice(2).map(Number);

@@ -11,7 +11,7 @@ import {
   createAuthClient,
 } from "../../src/client.js";
 import { getAuth, requireAuth } from "../../src/index.js";
-import { listen } from "./listen.js";
+import { listen } from "../support/listen.js";
 import { BAD_TOKEN, idOf, tokenOf } from "./people.js";
 
 /** Short, so that an outage and its end fit into a test; of an upstream that is well, nothing takes nearly as long. */

@@ -1,6 +1,6 @@
 import type { Upstream } from "../../src/client.js";
+import { eventually } from "../support/eventually.js";
 import { type Answer, type Caller, somebodyNew, USUAL_MARGIN_MS } from "./caller.js";
-import { eventually } from "./eventually.js";
 
 export interface Ordeal {
   /** Begins the fault. */

@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { describe, expect, jest, test } from "@jest/globals";
-import { startTcpGate } from "../support/raw-upstreams.js";
 import {
   END_HEADERS,
   FRAME,
@@ -14,7 +13,8 @@ import {
   settings,
   startFrameServer,
   uint32,
-} from "../transport/frame-server.js";
+} from "../support/frame-server.js";
+import { startTcpGate } from "../support/raw-upstreams.js";
 import type { Answer } from "./caller.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";

@@ -1,14 +1,14 @@
 import * as http from "node:http";
 import { describe, expect, jest, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
+import { eventually } from "../support/eventually.js";
+import { listen } from "../support/listen.js";
 import { type Answer, askAtOnce, openCaller } from "./caller.js";
 import { readCertificates } from "./certificates.js";
 import { endure } from "./endure.js";
-import { eventually } from "./eventually.js";
 import { expectBackWithFirstProbe, expectServedBy } from "./expectations.js";
 import { startGrpcServer } from "./grpc-server.js";
 import { record } from "./ledger.js";
-import { listen } from "./listen.js";
 import { opened } from "./opened.js";
 import { everybody } from "./people.js";
 import { type NetworkFault, startTcpProxy, type TcpProxy } from "./tcp-proxy.js";

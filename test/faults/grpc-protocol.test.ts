@@ -1,8 +1,8 @@
 import { describe, expect, jest, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
+import { eventually } from "../support/eventually.js";
 import { type Answer, askAtOnce, MARGIN_MS, openCaller } from "./caller.js";
 import { endure } from "./endure.js";
-import { eventually } from "./eventually.js";
 import { expectBackWithFirstProbe, expectServedBy } from "./expectations.js";
 import { startGrpcServer } from "./grpc-server.js";
 import { record } from "./ledger.js";

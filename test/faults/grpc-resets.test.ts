@@ -1,6 +1,6 @@
 import { describe, expect, jest, test } from "@jest/globals";
+import { eventually } from "../support/eventually.js";
 import { askAtOnce, openCaller } from "./caller.js";
-import { eventually } from "./eventually.js";
 import { startGrpcServer } from "./grpc-server.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";

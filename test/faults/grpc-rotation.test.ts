@@ -1,7 +1,7 @@
 import * as grpc from "@grpc/grpc-js";
 import { describe, expect, jest, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
-import { startGrpcJs } from "../transport/grpc-js-server.js";
+import { startGrpcJs } from "../support/grpc-js-server.js";
 import { type Answer, askAtOnce, type Caller, openCaller } from "./caller.js";
 import { describeWithGrpcio, startGrpcioServer } from "./grpc-python.js";
 import { record } from "./ledger.js";

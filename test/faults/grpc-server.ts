@@ -2,7 +2,7 @@ import * as http2 from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { AuthService } from "../../src/proto.js";
-import { listen } from "./listen.js";
+import { listen } from "../support/listen.js";
 import { everybody } from "./people.js";
 
 export interface GrpcServerOptions {

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
+import { eventually } from "../support/eventually.js";
 import { describeWithRedis, startRedisServer } from "../support/redis-server.js";
 import { type AuthProcess, startAuthProcess } from "./auth-process.js";
 import { openCaller } from "./caller.js";
 import { meetSomebody, recovery, wave } from "./endure.js";
-import { eventually } from "./eventually.js";
 import { expectBack, expectOutage, expectOutageForGoodTokens, expectServedBy } from "./expectations.js";
 import { startGrpcServer } from "./grpc-server.js";
 import { record } from "./ledger.js";

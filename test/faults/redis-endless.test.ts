@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
 import { describe, expect, jest, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
+import { eventually } from "../support/eventually.js";
 import { startFakeRedis } from "../support/redis-fake.js";
 import { type Answer, openCaller } from "./caller.js";
-import { eventually } from "./eventually.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";
 import { everybody } from "./people.js";

@@ -1,10 +1,10 @@
 import { describe, expect, jest, test } from "@jest/globals";
 import { type FakeAuthService, startAuthService } from "../../src/testing.js";
+import { eventually } from "../support/eventually.js";
 import { startFakeRedis } from "../support/redis-fake.js";
 import { describeWithRedis, type RedisServer, startRedisServer } from "../support/redis-server.js";
 import { type Caller, openCaller, somebodyNew } from "./caller.js";
 import { meetSomebody, wave } from "./endure.js";
-import { eventually } from "./eventually.js";
 import { expectServedBy } from "./expectations.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";

@@ -1,9 +1,9 @@
 import { expect, jest, test } from "@jest/globals";
 import { type FakeAuthService, startAuthService } from "../../src/testing.js";
+import { eventually } from "../support/eventually.js";
 import { describeWithRedis, type RedisServer, startRedisServer } from "../support/redis-server.js";
 import { type Answer, type Caller, openCaller, somebodyNew } from "./caller.js";
 import { meetSomebody, wave } from "./endure.js";
-import { eventually } from "./eventually.js";
 import { expectServedBy } from "./expectations.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";

@@ -1,5 +1,5 @@
 import * as http from "node:http";
-import { listen } from "./listen.js";
+import { listen } from "../support/listen.js";
 import { everybody } from "./people.js";
 
 /** What the REST side does in the place of its answer. */

@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, jest, test } from "@jest/globals";
+import { eventually } from "../support/eventually.js";
 import { askAtOnce, type Caller, openCaller } from "./caller.js";
 import { recovery } from "./endure.js";
-import { eventually } from "./eventually.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";
 import { startRestFront } from "./rest-front.js";

@@ -8,9 +8,9 @@ import request from "supertest";
 import { AuthError, type AuthErrorCode, requireAuth } from "../../src/index.js";
 import { requireAuth as requireKoaAuth } from "../../src/koa.js";
 import { stubAuthClient } from "../../src/testing.js";
-import { express4Face, express5Face, type Face, faces, koa2Face, koa3Face, type Step } from "./faces.js";
-import { bearer, closeAll, startAuth, USERS } from "./fixture.js";
-import { listenRaw } from "./raw-request.js";
+import { express4Face, express5Face, type Face, faces, koa2Face, koa3Face, type Step } from "../support/faces.js";
+import { bearer, closeAll, startAuth, USERS } from "../support/http-fixture.js";
+import { listenRaw } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

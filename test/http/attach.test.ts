@@ -5,8 +5,8 @@ import type { Middleware } from "koa";
 import request from "supertest";
 import { type AuthClient, authenticate, ConfigError, getAuth, type RequestLike } from "../../src/index.js";
 import { stubAuthClient } from "../../src/testing.js";
-import { type Face, faces, type Step } from "./faces.js";
-import { bearer, closeAll, startAuth } from "./fixture.js";
+import { type Face, faces, type Step } from "../support/faces.js";
+import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
 
 afterEach(closeAll);
 

@@ -12,7 +12,7 @@ import {
   requirePermission,
 } from "../../src/index.js";
 import * as forKoa from "../../src/koa.js";
-import { bearer, closeAll, startAuth } from "./fixture.js";
+import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
 
 afterEach(closeAll);
 

@@ -3,9 +3,9 @@ import express from "express";
 import { bearerCredentials } from "../../src/http/bearer.js";
 import { type AuthOptions, authenticate, getAuth, optionalAuth, requireAuth } from "../../src/index.js";
 import type { FakeAuthService } from "../../src/testing.js";
-import { faces } from "./faces.js";
-import { closeAll, startAuth } from "./fixture.js";
-import { listenRaw, type RawHead, type RawResponse } from "./raw-request.js";
+import { faces } from "../support/faces.js";
+import { closeAll, startAuth } from "../support/http-fixture.js";
+import { listenRaw, type RawHead, type RawResponse } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

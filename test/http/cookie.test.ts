@@ -3,9 +3,9 @@ import express from "express";
 import express4 from "express4";
 import request from "supertest";
 import { bearerToken, type CookieTokenOptions, cookieToken, requireAuth } from "../../src/index.js";
-import { express5Face, type FaceOptions, faces } from "./faces.js";
-import { closeAll, startAuth } from "./fixture.js";
-import { listenRaw } from "./raw-request.js";
+import { express5Face, type FaceOptions, faces } from "../support/faces.js";
+import { closeAll, startAuth } from "../support/http-fixture.js";
+import { listenRaw } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

@@ -1,9 +1,9 @@
 import request, { type Response } from "supertest";
 import type { AuthClient, AuthErrorCode } from "../../src/client.js";
 import { cookieToken } from "../../src/client.js";
+import type { Face, FaceOptions, Step } from "../support/faces.js";
+import { bearer, startAuth } from "../support/http-fixture.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
-import type { Face, FaceOptions, Step } from "./faces.js";
-import { bearer, startAuth } from "./fixture.js";
 
 /** One row of the error table: what is sent, and how to come by it. */
 export interface ErrorRow {

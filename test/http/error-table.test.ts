@@ -5,9 +5,9 @@ import express from "express";
 import request from "supertest";
 import { AuthService } from "../../gen/auth/auth_service_pb.js";
 import { requireAuth, requirePermission } from "../../src/index.js";
+import { express5Face, faces } from "../support/faces.js";
+import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
 import { errorRows } from "./error-rows.js";
-import { express5Face, faces } from "./faces.js";
-import { bearer, closeAll, startAuth } from "./fixture.js";
 
 afterEach(closeAll);
 

@@ -5,9 +5,9 @@ import request from "supertest";
 import type { GuardSource, LocalGuardOptions, RequestLike } from "../../src/client.js";
 import { createSourceReader, type RequestAccess } from "../../src/http/guard-source.js";
 import { requireAuth, requireLocal } from "../../src/index.js";
-import { type Face, faces } from "./faces.js";
-import { bearer, closeAll, startAuth } from "./fixture.js";
-import { listenRaw } from "./raw-request.js";
+import { type Face, faces } from "../support/faces.js";
+import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
+import { listenRaw } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import request, { type Response } from "supertest";
 import type { AuthClient } from "../../src/client.js";
 import type { DirectoryOptions, FakeAuthService } from "../../src/testing.js";
-import { type Face, faces, type Step } from "./faces.js";
-import { bearer, closeAll, startAuth } from "./fixture.js";
+import { type Face, faces, type Step } from "../support/faces.js";
+import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
 
 afterEach(closeAll);
 

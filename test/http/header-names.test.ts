@@ -5,9 +5,9 @@ import { type AuthenticateOptions, authenticate, bearerToken, cookieToken } from
 import { createSourceReader, type RequestAccess } from "../../src/http/guard-source.js";
 import type { MaybeHeaded } from "../../src/http/request.js";
 import { requireAuth, requireOrganization } from "../../src/index.js";
-import { type Face, faces, type Step } from "./faces.js";
-import { closeAll, startAuth } from "./fixture.js";
-import { listenRaw } from "./raw-request.js";
+import { type Face, faces, type Step } from "../support/faces.js";
+import { closeAll, startAuth } from "../support/http-fixture.js";
+import { listenRaw } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

@@ -2,9 +2,9 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import { bearerToken, cookieToken } from "../../src/client.js";
 import { ConfigError } from "../../src/index.js";
 import { stubAuthClient } from "../../src/testing.js";
-import { type Face, type FaceOptions, faces } from "./faces.js";
-import { closeAll, startAuth } from "./fixture.js";
-import { listenRaw } from "./raw-request.js";
+import { type Face, type FaceOptions, faces } from "../support/faces.js";
+import { closeAll, startAuth } from "../support/http-fixture.js";
+import { listenRaw } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

@@ -7,9 +7,9 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import { forgetBearer, presentedBearer, rememberBearer } from "../../src/http/presented-bearer.js";
 import type { RequestLike } from "../../src/http/request.js";
 import type { AuthClient } from "../../src/index.js";
-import { type FaceOptions, faces } from "./faces.js";
-import { closeAll, closing, startAuth } from "./fixture.js";
-import { listen } from "./raw-request.js";
+import { type FaceOptions, faces } from "../support/faces.js";
+import { closeAll, closing, startAuth } from "../support/http-fixture.js";
+import { listen } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import Koa from "koa";
 import { type AuthClient, type AuthError, authenticate, bearerToken } from "../../src/client.js";
 import { optionalAuth, requireAuth, requirePermission } from "../../src/koa.js";
-import { bearer, closeAll, startAuth } from "./fixture.js";
+import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
 
 afterEach(closeAll);
 

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import request from "supertest";
 import type { AuthClient, RequestLike } from "../../src/client.js";
 import { stubAuthClient } from "../../src/testing.js";
-import { type Face, faces, type Step } from "./faces.js";
-import { bearer, closeAll, startAuth, USERS } from "./fixture.js";
+import { type Face, faces, type Step } from "../support/faces.js";
+import { bearer, closeAll, startAuth, USERS } from "../support/http-fixture.js";
 
 afterEach(closeAll);
 

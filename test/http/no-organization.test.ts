@@ -2,8 +2,8 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import request from "supertest";
 import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { startAuthService, stubAuthClient } from "../../src/testing.js";
-import { type Face, faces, type Step } from "./faces.js";
-import { bearer, closeAll, closing } from "./fixture.js";
+import { type Face, faces, type Step } from "../support/faces.js";
+import { bearer, closeAll, closing } from "../support/http-fixture.js";
 
 afterEach(closeAll);
 

@@ -14,8 +14,8 @@ import {
 } from "../../src/index.js";
 import * as forKoa from "../../src/koa.js";
 import { stubAuthClient } from "../../src/testing.js";
+import { bearer, closeAll, startAuth, USERS } from "../support/http-fixture.js";
 import { settle } from "../support/manual-clock.js";
-import { bearer, closeAll, startAuth, USERS } from "./fixture.js";
 
 afterEach(closeAll);
 

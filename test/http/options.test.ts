@@ -9,8 +9,8 @@ import {
   type LocalGuardOptions,
 } from "../../src/index.js";
 import { stubAuthClient } from "../../src/testing.js";
-import { type Face, type FaceOptions, faces, type Step } from "./faces.js";
-import { bearer, closeAll, closing, startAuth } from "./fixture.js";
+import { type Face, type FaceOptions, faces, type Step } from "../support/faces.js";
+import { bearer, closeAll, closing, startAuth } from "../support/http-fixture.js";
 
 const VARIABLES = /^(AUTH_|CIRCUIT_BREAKER_|REDIS_URL$)/;
 const environment = { ...process.env };

@@ -1,8 +1,8 @@
 import type * as http from "node:http";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { AuthError, type AuthErrorCode, authenticate } from "../../src/client.js";
-import { closeAll, startAuth } from "./fixture.js";
-import { listenRaw } from "./raw-request.js";
+import { closeAll, startAuth } from "../support/http-fixture.js";
+import { listenRaw } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

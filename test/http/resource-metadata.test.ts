@@ -3,8 +3,8 @@ import express, { type ErrorRequestHandler } from "express";
 import request from "supertest";
 import { AuthError, authenticate, ConfigError, getAuth, optionalAuth } from "../../src/index.js";
 import { stubAuthClient } from "../../src/testing.js";
-import { type FaceOptions, faces } from "./faces.js";
-import { bearer, closeAll, startAuth } from "./fixture.js";
+import { type FaceOptions, faces } from "../support/faces.js";
+import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
 
 afterEach(closeAll);
 

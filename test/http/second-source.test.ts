@@ -16,9 +16,9 @@ import {
 } from "../../src/index.js";
 import * as forKoa from "../../src/koa.js";
 import { stubAuthClient } from "../../src/testing.js";
+import { type Face, type FaceOptions, faces, type Step } from "../support/faces.js";
+import { bearer, closeAll, startAuth, USERS } from "../support/http-fixture.js";
 import { RecordingLogger } from "../support/recording-logger.js";
-import { type Face, type FaceOptions, faces, type Step } from "./faces.js";
-import { bearer, closeAll, startAuth, USERS } from "./fixture.js";
 
 afterEach(closeAll);
 

@@ -2,9 +2,9 @@ import * as http from "node:http";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import request from "supertest";
 import { type AuthClientOptions, authenticate, bearerToken, cookieToken } from "../../src/client.js";
-import { type Face, type FaceOptions, faces } from "./faces.js";
-import { bearer, closeAll, startAuth } from "./fixture.js";
-import { exchange, listen } from "./raw-request.js";
+import { type Face, type FaceOptions, faces } from "../support/faces.js";
+import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
+import { exchange, listen } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

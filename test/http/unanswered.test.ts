@@ -8,11 +8,11 @@ import Koa2 from "koa2";
 import request from "supertest";
 import { type AuthOptions, requireAuth, requirePermission } from "../../src/index.js";
 import * as forKoa from "../../src/koa.js";
+import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { listen } from "../support/raw-request.js";
 import { RecordingLogger } from "../support/recording-logger.js";
 import { until } from "../support/until.js";
-import { bearer, closeAll, startAuth } from "./fixture.js";
-import { listen } from "./raw-request.js";
 
 afterEach(closeAll);
 

@@ -9,8 +9,8 @@ import {
   authenticate,
   cookieToken,
 } from "../../src/client.js";
-import { bearer, closeAll, startAuth } from "./fixture.js";
-import { exchange, listen } from "./raw-request.js";
+import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
+import { exchange, listen } from "../support/raw-request.js";
 
 afterEach(closeAll);
 

@@ -6,8 +6,8 @@ import Koa2 from "koa2";
 import request from "supertest";
 import { getAuth } from "../../src/koa.js";
 import { stubAuthClient } from "../../src/testing.js";
-import { express5Face, type Face, koa3Face } from "./faces.js";
-import { bearer, USERS } from "./fixture.js";
+import { express5Face, type Face, koa3Face } from "../support/faces.js";
+import { bearer, USERS } from "../support/http-fixture.js";
 
 const client = stubAuthClient({ users: USERS });
 

@@ -1,9 +1,18 @@
 import { cpSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { snippetsOf } from "../support/markdown.js";
 import { redisAvailable, startRedisServer } from "../support/redis-server.js";
-import { snippetsOf } from "./markdown.js";
-import { createProject, type Finished, output, pack, packages, root, run, temporaryFolder } from "./workspace.js";
+import {
+  createProject,
+  type Finished,
+  output,
+  pack,
+  packages,
+  root,
+  run,
+  temporaryFolder,
+} from "../support/workspace.js";
 
 jest.setTimeout(300_000);
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
-import { root } from "./workspace.js";
+import { root } from "../support/workspace.js";
 
 interface Entry {
   readonly resolved?: string;

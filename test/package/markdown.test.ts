@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { snippetsOf, tablesOf } from "./markdown.js";
+import { snippetsOf, tablesOf } from "../support/markdown.js";
 
 const instructionsIn = (...lines: string[]) => snippetsOf(lines.join("\n")).map(({ instruction }) => instruction);
 

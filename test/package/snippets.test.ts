@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
-import { type Instruction, isCode, type Snippet, snippetsOf } from "./markdown.js";
+import { type Instruction, isCode, type Snippet, snippetsOf } from "../support/markdown.js";
 import {
   copySources,
   type Finished,
@@ -16,7 +16,7 @@ import {
   root,
   run,
   temporaryFolder,
-} from "./workspace.js";
+} from "../support/workspace.js";
 
 jest.setTimeout(120_000);
 

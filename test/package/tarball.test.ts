@@ -2,7 +2,7 @@ import { cpSync, existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { redisAvailable, startRedisServer } from "../support/redis-server.js";
-import { createProject, filesIn, output, pack, packages, root, run, temporaryFolder } from "./workspace.js";
+import { createProject, filesIn, output, pack, packages, root, run, temporaryFolder } from "../support/workspace.js";
 
 jest.setTimeout(300_000);
 

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
-import { createProject, filesIn, pack, packages, root, run, temporaryFolder } from "./workspace.js";
+import { createProject, filesIn, pack, packages, root, run, temporaryFolder } from "../support/workspace.js";
 
 jest.setTimeout(300_000);
 

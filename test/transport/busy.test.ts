@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
+import { closedAfterEach } from "../support/after-each.js";
+import * as grpcReply from "../support/grpc-replies.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { startRawGrpc, startRawRest } from "../support/raw-upstreams.js";
 import { until } from "../support/until.js";
-import { closedAfterEach } from "./after-each.js";
-import * as grpcReply from "./grpc-replies.js";
 import * as restReply from "./rest-replies.js";
 
 const opened = closedAfterEach();

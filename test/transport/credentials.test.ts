@@ -3,9 +3,9 @@ import { describe, expect, jest, test } from "@jest/globals";
 import { createAuthClient } from "../../src/client.js";
 import { startAuthService } from "../../src/testing.js";
 import type { CredentialHeaders } from "../../src/transport/credentials.js";
+import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { RecordingLogger } from "../support/recording-logger.js";
-import { closedAfterEach } from "./after-each.js";
 
 const opened = closedAfterEach();
 const REF = { userId: "ana", organizationId: "org-1" };

@@ -11,10 +11,10 @@ import { describe, expect, test } from "@jest/globals";
 import { AuthService } from "../../gen/auth/auth_service_pb.js";
 import { createAuthClient } from "../../src/client.js";
 import { startAuthService } from "../../src/testing.js";
+import { closedAfterEach } from "../support/after-each.js";
+import * as grpcReply from "../support/grpc-replies.js";
 import { startRawGrpc, startRawRest } from "../support/raw-upstreams.js";
 import { until } from "../support/until.js";
-import { closedAfterEach } from "./after-each.js";
-import * as grpcReply from "./grpc-replies.js";
 
 const opened = closedAfterEach();
 const TIMEOUT_MS = 30_000;

@@ -3,8 +3,8 @@ import { describe, expect, test } from "@jest/globals";
 import { AuthService } from "../../gen/auth/auth_service_pb.js";
 import { createAuthClient } from "../../src/client.js";
 import { startAuthService } from "../../src/testing.js";
+import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { closedAfterEach } from "./after-each.js";
 
 const opened = closedAfterEach();
 const GRPC_MS = 60_000;

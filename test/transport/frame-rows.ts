@@ -12,7 +12,7 @@ import {
   type Script,
   settings,
   uint32,
-} from "./frame-server.js";
+} from "../support/frame-server.js";
 
 const REQUEST = { ":method": "GET", ":scheme": "http", ":authority": "localhost", ":path": "/" };
 const RESPONSE = { ":status": "200", "content-type": "application/grpc+proto" };

@@ -2,9 +2,9 @@ import type { Interceptor } from "@connectrpc/connect";
 import * as grpc from "@grpc/grpc-js";
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
+import { closedAfterEach } from "../support/after-each.js";
+import { type GrpcJsCall, type GrpcJsHandler, type GrpcJsHandlers, startGrpcJs } from "../support/grpc-js-server.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { closedAfterEach } from "./after-each.js";
-import { type GrpcJsCall, type GrpcJsHandler, type GrpcJsHandlers, startGrpcJs } from "./grpc-js-server.js";
 import { selfSigned } from "./self-signed.js";
 
 const opened = closedAfterEach();

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { createAuthClient } from "../../src/client.js";
 import { startAuthService } from "../../src/testing.js";
+import { closedAfterEach } from "../support/after-each.js";
+import * as reply from "../support/grpc-replies.js";
 import { startRawGrpc } from "../support/raw-upstreams.js";
 import { RecordingLogger } from "../support/recording-logger.js";
-import { closedAfterEach } from "./after-each.js";
-import * as reply from "./grpc-replies.js";
 import { LOOKUP_STATUS_ROWS, PROXY_ROWS } from "./grpc-rows.js";
 
 const opened = closedAfterEach();

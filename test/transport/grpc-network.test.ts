@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { startAuthService } from "../../src/testing.js";
+import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { closedPort, startTcpGate } from "../support/raw-upstreams.js";
 import { until } from "../support/until.js";
-import { closedAfterEach } from "./after-each.js";
 
 const opened = closedAfterEach();
 const SETTINGS = { retry: { attempts: 2 }, random: () => 0, logger: false } satisfies AuthClientOptions;

@@ -2,9 +2,9 @@ import { inspect } from "node:util";
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClientOptions, AuthError, createAuthClient } from "../../src/client.js";
 import { type FakeAuthService, startAuthService } from "../../src/testing.js";
+import { closedAfterEach } from "../support/after-each.js";
+import * as reply from "../support/grpc-replies.js";
 import { type RawGrpcServer, startRawGrpc } from "../support/raw-upstreams.js";
-import { closedAfterEach } from "./after-each.js";
-import * as reply from "./grpc-replies.js";
 import { CUT_ROWS, MALFORMED_ROWS, MAX_ANSWER_BYTES, PROXY_ROWS, TOKEN_STATUS_ROWS } from "./grpc-rows.js";
 
 const opened = closedAfterEach();

@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import * as reply from "./grpc-replies.js";
+import * as reply from "../support/grpc-replies.js";
 
 /** What the contract makes of a reply. `unimplemented` is broken, but a success for the breaker. */
 export type GrpcOutcome = "refused" | "unreachable" | "busy" | "broken" | "unimplemented";

@@ -1,8 +1,8 @@
 import { assembleAuthClient } from "../../src/auth/auth-client.js";
 import type { AuthClientEvents, AuthClientOptions } from "../../src/client.js";
+import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { RecordingLogger } from "../support/recording-logger.js";
-import { closedAfterEach } from "./after-each.js";
 import { FakeUpstream, watched } from "./fake-upstream.js";
 
 export const RECOVERY_MS = 30_000;

@@ -1,8 +1,8 @@
 import { expect, test } from "@jest/globals";
 import { isReachable } from "../../src/transport/reachable.js";
+import { closedAfterEach } from "../support/after-each.js";
+import * as reply from "../support/grpc-replies.js";
 import { closedPort, startRawGrpc, startTcpGate } from "../support/raw-upstreams.js";
-import { closedAfterEach } from "./after-each.js";
-import * as reply from "./grpc-replies.js";
 import { selfSigned } from "./self-signed.js";
 
 const opened = closedAfterEach();

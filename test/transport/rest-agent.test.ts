@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { createAuthClient } from "../../src/client.js";
+import { closedAfterEach } from "../support/after-each.js";
 import { closedPort, startRawRest } from "../support/raw-upstreams.js";
-import { closedAfterEach } from "./after-each.js";
 import * as reply from "./rest-replies.js";
 
 const opened = closedAfterEach();

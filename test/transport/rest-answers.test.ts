@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
+import { closedAfterEach } from "../support/after-each.js";
 import { startRawRest } from "../support/raw-upstreams.js";
 import { RecordingLogger } from "../support/recording-logger.js";
-import { closedAfterEach } from "./after-each.js";
 import * as reply from "./rest-replies.js";
 import { LOOKUP_STATUS_ROWS } from "./rest-rows.js";
 

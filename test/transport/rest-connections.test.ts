@@ -4,9 +4,9 @@ import type { AddressInfo, Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
+import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { until } from "../support/until.js";
-import { closedAfterEach } from "./after-each.js";
 import { ANA } from "./rest-replies.js";
 import { selfSigned } from "./self-signed.js";
 

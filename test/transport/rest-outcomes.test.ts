@@ -3,10 +3,10 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClientOptions, AuthError, createAuthClient } from "../../src/client.js";
 import { startAuthService } from "../../src/testing.js";
+import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { closedPort, type RawServer, startRawRest, startTcpGate } from "../support/raw-upstreams.js";
 import { until } from "../support/until.js";
-import { closedAfterEach } from "./after-each.js";
 import * as reply from "./rest-replies.js";
 import { CUT_ROWS, SHAPE_ROWS, TOKEN_STATUS_ROWS } from "./rest-rows.js";
 

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import type { RestPaths } from "../../src/transport/rest-request.js";
+import { closedAfterEach } from "../support/after-each.js";
+import * as grpcReply from "../support/grpc-replies.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { type RawRestServer, startRawGrpc, startRawRest } from "../support/raw-upstreams.js";
 import { until } from "../support/until.js";
-import { closedAfterEach } from "./after-each.js";
-import * as grpcReply from "./grpc-replies.js";
 import * as reply from "./rest-replies.js";
 
 const opened = closedAfterEach();

@@ -1,8 +1,8 @@
 import { expect, test } from "@jest/globals";
 import { createAuthClient } from "../../src/client.js";
+import { closedAfterEach } from "../support/after-each.js";
+import * as grpc from "../support/grpc-replies.js";
 import { type RawRestServer, startRawGrpc, startRawRest } from "../support/raw-upstreams.js";
-import { closedAfterEach } from "./after-each.js";
-import * as grpc from "./grpc-replies.js";
 import * as rest from "./rest-replies.js";
 
 const opened = closedAfterEach();

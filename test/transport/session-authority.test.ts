@@ -6,9 +6,9 @@ import { describe, expect, test } from "@jest/globals";
 import { type AuthClientOptions, createAuthClient, optionsFromEnv } from "../../src/client.js";
 import { AuthService } from "../../src/proto.js";
 import { startAuthService } from "../../src/testing.js";
+import { closedAfterEach } from "../support/after-each.js";
+import * as reply from "../support/grpc-replies.js";
 import { startRawGrpc } from "../support/raw-upstreams.js";
-import { closedAfterEach } from "./after-each.js";
-import * as reply from "./grpc-replies.js";
 import { selfSigned } from "./self-signed.js";
 
 const opened = closedAfterEach();

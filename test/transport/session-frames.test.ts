@@ -1,7 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { type AuthError, createAuthClient, type GrpcOptions } from "../../src/client.js";
-import { closedAfterEach } from "./after-each.js";
-import { ASKED_AGAIN, BROUGHT_DOWN, IGNORED } from "./frame-rows.js";
+import { closedAfterEach } from "../support/after-each.js";
 import {
   answer,
   FRAME,
@@ -12,7 +11,8 @@ import {
   startFrameServer,
   uint32,
   wellBehaved,
-} from "./frame-server.js";
+} from "../support/frame-server.js";
+import { ASKED_AGAIN, BROUGHT_DOWN, IGNORED } from "./frame-rows.js";
 
 const opened = closedAfterEach();
 /** Calls in a row without a byte after which a connection is given up. */

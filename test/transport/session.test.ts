@@ -1,11 +1,11 @@
 import * as net from "node:net";
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, createAuthClient, type GrpcOptions } from "../../src/client.js";
+import { closedAfterEach } from "../support/after-each.js";
+import * as reply from "../support/grpc-replies.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { startRawGrpc, startTcpGate, type TcpGate } from "../support/raw-upstreams.js";
 import { until } from "../support/until.js";
-import { closedAfterEach } from "./after-each.js";
-import * as reply from "./grpc-replies.js";
 import { selfSigned } from "./self-signed.js";
 
 const opened = closedAfterEach();

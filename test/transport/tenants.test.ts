@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { type FakeAuthService, startAuthService } from "../../src/testing.js";
-import { closedAfterEach } from "./after-each.js";
+import { closedAfterEach } from "../support/after-each.js";
 
 const opened = closedAfterEach();
 

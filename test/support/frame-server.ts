@@ -1,6 +1,6 @@
 import * as net from "node:net";
-import { listen } from "../faults/listen.js";
 import { envelope, user } from "./grpc-replies.js";
+import { listen } from "./listen.js";
 
 /** Types of HTTP/2 frames (RFC 9113 §6, 7838, 8336, 9218). */
 export const FRAME = {

@@ -1,6 +1,6 @@
 import * as http from "node:http";
 import * as net from "node:net";
-import { closing } from "./fixture.js";
+import { closing } from "./http-fixture.js";
 
 export interface RawResponse {
   readonly status: number;

@@ -1,7 +1,7 @@
 import * as http2 from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { GetUserPermissionsResponseSchema, VerifyTokenResponseSchema } from "../../gen/auth/auth_service_pb.js";
-import type { RawGrpcServer } from "../support/raw-upstreams.js";
+import type { RawGrpcServer } from "./raw-upstreams.js";
 
 /** What a raw gRPC server does with a request. */
 export type GrpcReply = RawGrpcServer["reply"];

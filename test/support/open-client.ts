@@ -1,7 +1,7 @@
 import { afterEach } from "@jest/globals";
 import { type AuthClient, type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { type DirectoryOptions, type FakeAuthService, startAuthService } from "../../src/testing.js";
-import { ManualClock } from "../support/manual-clock.js";
+import { ManualClock } from "./manual-clock.js";
 
 /** connect-node and got count real time: long enough that only the manual clock ends a call. */
 const UPSTREAM_TIMEOUT_MS = 60_000;
