@@ -147,6 +147,12 @@ describe("the tests", () => {
     expect(tests.length).toBeGreaterThan(100);
     expect(borrowed).toEqual([]);
   });
+
+  test("have a line in test/README.md for each folder", () => {
+    const named = [...readFileSync(join(root, "test", "README.md"), "utf8").matchAll(/^\| `([\w-]+)\/` \|/gm)];
+    const folders = readdirSync(join(root, "test"), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    expect(named.map(([, folder = ""]) => folder).sort()).toEqual(folders.map(({ name }) => name).sort());
+  });
 });
 
 describe("the stages", () => {
