@@ -22,6 +22,8 @@ export class RetryRules {
   readonly #undecided = new Map<Round, Ask>();
   /** No more than this is in the buckets: of those who may have had no time for another try, nothing is taken. */
   readonly #buckets = { outage: BUCKET, busy: BUCKET };
+  /** What was taken in the latest instant: which of the failures in it was first cannot be seen from outside. */
+  #taken = { at: Number.NaN, outage: 0, busy: 0 };
 
   constructor(settings: Settings, isHopeless: () => boolean, violate: (rule: string) => void) {
     this.#settings = settings;
@@ -74,9 +76,13 @@ export class RetryRules {
       round.whyNotFollowed = "every breaker was open";
       return;
     }
+    const at = Math.max(...tries.map(({ ended }) => ended!.at));
+    if (at !== this.#taken.at) this.#taken = { at, outage: 0, busy: 0 };
     const left = Math.max(0, this.#buckets[kind] - 1);
-    if (this.#surelyHadTime(ask, tries)) this.#buckets[kind] = left;
-    if (left < BUCKET / 2 - 1e-6) round.whyNotFollowed = "the retry budget was used up";
+    if (left + this.#taken[kind] < BUCKET / 2 - 1e-6) round.whyNotFollowed = "the retry budget was used up";
+    if (!this.#surelyHadTime(ask, tries)) return;
+    this.#taken[kind] += this.#buckets[kind] - left;
+    this.#buckets[kind] = left;
   }
 
   /** Whether there was time for another try, even if it had waited for the longest. The deadline may run since long before its first try. */
