@@ -89,7 +89,7 @@ export const SCOPE = [
   },
   {
     sources: ["src/cache/redis.ts"],
-    suites: suites("cache", "redis"),
+    suites: suites("cache", "store-contract", "redis"),
   },
   {
     sources: ["src/cache/keyring.ts", "src/cache/seal.ts"],

@@ -6,7 +6,6 @@ import { ManualClock, settle } from "../support/manual-clock.js";
 import { fail, hang, MemoryStore } from "../support/memory-store.js";
 import { openClient, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
-import { until } from "../support/until.js";
 
 const SECRET = "a secret of the whole fleet, at least 32 bytes";
 const GONE = "warn portero: the shared cache cannot be reached: going on without it";
@@ -399,20 +398,4 @@ describe("A store that reads several at once", () => {
     expect(asked).toHaveLength(3);
     expect(logger.lines).toEqual([GONE]);
   });
-});
-
-test("A Keyv is a store: what one process has asked, another one finds.", async () => {
-  const service = await startService({ users: { "token-0": { id: "ana" } } });
-  const store = new Keyv();
-  const clock = new ManualClock();
-  const [first, second] = [
-    openClient(service, { clock, cache: { store } }),
-    openClient(service, { clock, cache: { store } }),
-  ];
-  await first.verifyToken("token-0");
-  await settle();
-  expect((await second.verifyToken("token-0")).source).toBe("shared");
-  await second.invalidateToken("token-0");
-  await until(() => second.status().inFlight === 0);
-  expect((await openClient(service, { clock, cache: { store } }).verifyToken("token-0")).source).toBe("grpc");
 });
