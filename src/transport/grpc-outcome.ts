@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { isLookup } from "./answer.js";
 import { type Fate, fateOf } from "./grpc-connection.js";
-import { UpstreamError } from "./outcome.js";
+import { isOurs, UpstreamError } from "./outcome.js";
 import type { UnaryCall } from "./stage.js";
 
 const TOKEN_REFUSALS: readonly Code[] = [
@@ -45,7 +45,7 @@ export function toUpstreamError(
       timedOut: isTimeout(error),
       network: !isSaid && !isBareHttp(error),
       unprocessed: fate === "unprocessed",
-      cutOff: fate === "cut off",
+      ours: fate === "cut off" || isOurs(systemCode),
     });
   }
   return new UpstreamError("grpc", "broken", detail);

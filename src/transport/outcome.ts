@@ -20,8 +20,8 @@ export interface UpstreamErrorOptions {
   network?: boolean;
   /** The upstream certainly did not process the call: it may be asked again at once, on another connection (RFC 9113 §8.7). */
   unprocessed?: boolean;
-  /** Our own replacement of the connection cut it off: it says nothing about the upstream. */
-  cutOff?: boolean;
+  /** Our side failed, by replacing the connection or without room for one ({@link isOurs}): it says nothing about the upstream. */
+  ours?: boolean;
   /** The upstream asked to be left alone for this many milliseconds. */
   retryAfterMs?: number;
   /** The upstream does not have the operation, but is well: counts as a success (UNIMPLEMENTED). */
@@ -43,7 +43,7 @@ export class UpstreamError extends Error {
   readonly timedOut: boolean;
   readonly network: boolean;
   readonly unprocessed: boolean;
-  readonly cutOff: boolean;
+  readonly ours: boolean;
   readonly retryAfterMs: number | undefined;
   readonly healthy: boolean;
   readonly credentialRefused: boolean;
@@ -65,7 +65,7 @@ export class UpstreamError extends Error {
     this.timedOut = options.timedOut ?? false;
     this.network = options.network ?? false;
     this.unprocessed = options.unprocessed ?? false;
-    this.cutOff = options.cutOff ?? false;
+    this.ours = options.ours ?? false;
     this.retryAfterMs = options.retryAfterMs;
     this.healthy = options.healthy ?? false;
     this.credentialRefused = options.credentialRefused ?? false;
@@ -73,13 +73,20 @@ export class UpstreamError extends Error {
   }
 }
 
+const OUR_LIMITS: readonly string[] = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
+
+/** Whether a system error tells of a limit of our own process or machine: no files or no memory left for another connection. */
+export function isOurs(code: string | undefined): boolean {
+  return code !== undefined && OUR_LIMITS.includes(code);
+}
+
 /** What a call gets that a breaker does not let through. */
 export function breakerOpen(upstream: Upstream, retryAfterMs: number): UpstreamError {
   return new UpstreamError(upstream, "unreachable", "breaker open", { notAsked: true, retryAfterMs });
 }
 
-/** One upstream was out of reach; or busy, and none out of reach; or only our own replacement of a connection was in the way. */
-export type RetryReason = "outage" | "busy" | "cut off";
+/** One upstream was out of reach; or busy, and none out of reach; or only our own side was in the way. */
+export type RetryReason = "outage" | "busy" | "ours";
 
 /** No upstream could answer. */
 export class UnavailableError extends Error {
@@ -97,9 +104,9 @@ export class UnavailableError extends Error {
   /** Why it can. */
   get retryReason(): RetryReason | undefined {
     const asked = this.failures.filter(({ notAsked }) => !notAsked);
-    if (asked.some(({ failure, cutOff }) => failure === "unreachable" && !cutOff)) return "outage";
+    if (asked.some(({ failure, ours }) => failure === "unreachable" && !ours)) return "outage";
     if (asked.some(({ failure }) => failure === "busy")) return "busy";
-    return asked.some(({ cutOff }) => cutOff) ? "cut off" : undefined;
+    return asked.some(({ ours }) => ours) ? "ours" : undefined;
   }
 
   /** The shortest time after which one of the upstreams may answer again, in milliseconds: what to tell our own caller. */

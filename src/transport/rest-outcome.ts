@@ -1,6 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { isLookup } from "./answer.js";
-import { UpstreamError } from "./outcome.js";
+import { isOurs, UpstreamError } from "./outcome.js";
 
 const TOKEN_REFUSALS: readonly number[] = [401, 403, 400, 422];
 const LOOKUP_REFUSALS: readonly number[] = [404, 400, 422];
@@ -59,6 +59,7 @@ export function fromNetworkError(error: unknown, wasDead = false): UpstreamError
     timedOut: name === "TimeoutError",
     network: true,
     unprocessed: wasDead && CLOSED.includes(detail),
+    ours: isOurs(detail),
   });
 }
 

@@ -25,7 +25,7 @@ export interface RetryOptions {
  *
  * Only a failure that could be followed by another try pays: not nonsense, not an open breaker, not one that leaves no time. Otherwise
  * tokens that make both upstreams throw would take the retries of everybody else. Busy has a budget of its own: a rate limit that
- * strangers run into takes no retry from an outage. What we cut off ourselves pays nothing: it says nothing about an upstream.
+ * strangers run into takes no retry from an outage. What failed on our own side pays nothing: it says nothing about an upstream.
  */
 export function withRetry(inner: Transport, options: RetryOptions): Transport {
   const { attempts, clock, random, canTry } = options;
@@ -50,7 +50,7 @@ export function withRetry(inner: Transport, options: RetryOptions): Transport {
         const ceiling = Math.min(options.maxDelayMs, options.initialDelayMs * 2 ** (attempt - 1));
         const delayMs = Math.max(random() * ceiling, error.requestedDelayMs);
         if (timeLeftMs(call.context, clock) - delayMs < MIN_TRY_MS) throw error;
-        const throttle = reason === "cut off" ? undefined : throttles[reason];
+        const throttle = reason === "ours" ? undefined : throttles[reason];
         throttle?.failed(); // the last try's too: that asking again did not help is what the throttle is to learn
         if (attempt >= attempts || throttle?.allows === false) throw error;
         await sleep(clock, delayMs, call.signal);

@@ -57,8 +57,8 @@ describe("what the breaker is told", () => {
       counted: 2,
     },
     {
-      name: "a call that our own replacement of the connection cut off says nothing",
-      behaviour: failure("grpc", "unreachable", { network: true, cutOff: true }),
+      name: "a call that failed on our own side says nothing",
+      behaviour: failure("grpc", "unreachable", { network: true, ours: true }),
       counted: 1,
     },
     { name: "nonsense of REST says nothing", behaviour: failure("rest", "broken"), counted: 1 },

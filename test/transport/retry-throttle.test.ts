@@ -98,12 +98,12 @@ test("busy upstreams are not asked again without end either: they have a budget 
   expect(await tries(busy)).toBe(2);
 });
 
-test("what we cut off ourselves is asked again whatever the budget, and takes nothing from it", async () => {
+test("what failed on our own side is asked again whatever the budget, and takes nothing from it", async () => {
   const tries = create(2);
-  const cutOff = new UnavailableError([failure("grpc", "unreachable", { network: true, cutOff: true })]);
-  for (let time = 0; time < 100; time++) expect(await tries(cutOff)).toBe(2);
+  const ours = new UnavailableError([failure("grpc", "unreachable", { network: true, ours: true })]);
+  for (let time = 0; time < 100; time++) expect(await tries(ours)).toBe(2);
   for (const expected of [2, 2, 2, 1]) expect(await tries(UNREACHABLE)).toBe(expected);
-  expect(await tries(cutOff)).toBe(2);
+  expect(await tries(ours)).toBe(2);
 });
 
 test("one busy and the other out of reach is an outage", async () => {
