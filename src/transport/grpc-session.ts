@@ -53,6 +53,11 @@ export class ReplaceableSession implements SessionManager {
     this.#signsOfLife++;
   }
 
+  /** Makes the next call take a new connection; those under way stay on theirs. */
+  retire(): void {
+    this.#current?.retire();
+  }
+
   /** Drops the connection and every call on it. */
   replace(): void {
     this.#current?.cutOff();

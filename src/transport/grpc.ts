@@ -25,7 +25,7 @@ export interface GrpcUpstream {
   readonly transport: Transport;
   /** Connects; `false` when nobody answers there. */
   connect(): Promise<boolean>;
-  /** Gives up the connection if its last call got no byte: a probe must not fail for a connection that died long ago. */
+  /** Leaves the connection: a probe must not fail for one that died long ago, nor for one that leads to the only ill backend. */
   renew(): void;
   close(): void;
 }
@@ -93,7 +93,7 @@ function leavingSilence(inner: Transport, session: ReplaceableSession, timeoutMs
       throw error;
     }
   });
-  return { transport, renew: () => (silentCalls > 0 ? replace() : undefined) };
+  return { transport, renew: () => (silentCalls > 0 ? replace() : session.retire()) };
 }
 
 /** Turns what a Connect transport throws into the outcomes of the contract, and checks that an answer is one. */

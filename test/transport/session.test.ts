@@ -1,6 +1,6 @@
 import * as net from "node:net";
 import { describe, expect, test } from "@jest/globals";
-import { type AuthClient, createAuthClient, type GrpcOptions } from "../../src/client.js";
+import { type AuthClient, type BreakerOptions, createAuthClient, type GrpcOptions } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as reply from "../support/grpc-replies.js";
 import { ManualClock } from "../support/manual-clock.js";
@@ -13,12 +13,16 @@ const opened = closedAfterEach();
 const TIMEOUT_MS = 60_000;
 const ANSWER = reply.message(reply.user("ana"));
 
-function clientOf(gate: TcpGate, { protocol = "http", ...grpc }: GrpcOptions & { protocol?: string } = {}) {
+function clientOf(
+  gate: TcpGate,
+  { protocol = "http", ...grpc }: GrpcOptions & { protocol?: string } = {},
+  breaker: BreakerOptions = { failureThreshold: 100 },
+) {
   const clock = new ManualClock();
   const client = opened(
     createAuthClient({
       grpc: { url: `${protocol}://127.0.0.1:${gate.port}`, timeoutMs: TIMEOUT_MS, ...grpc },
-      breaker: { failureThreshold: 100 },
+      breaker,
       retry: { attempts: 1 },
       cache: { ttlMs: 0, refusalTtlMs: 0 },
       clock,
@@ -95,6 +99,20 @@ test("calls that are cut off because their connection is given up count nothing"
   await clock.advance(TIMEOUT_MS - 3000); // the time of three of them is over
   for (const failure of failures) expect(await failure).toMatchObject({ code: "auth_unavailable" });
   expect(client.status().grpc?.failures).toBe(3);
+});
+
+test("the probe of a breaker goes to whoever is there now, not where the calls before it failed", async () => {
+  const ill = opened(await startRawGrpc(reply.trailersOnly(14)));
+  const gate = opened(await startTcpGate(ill.port));
+  const { client, clock } = clientOf(gate, {}, { failureThreshold: 5, recoveryMs: 30_000 });
+  for (let call = 0; call < 5; call++) {
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "auth_unavailable" });
+  }
+  expect([client.status().grpc?.breaker, gate.connections]).toEqual(["open", 1]);
+  gate.target = opened(await startRawGrpc(ANSWER)).port; // what a balancer does, while the connection to the ill one stands
+  await clock.advance(30_000);
+  expect(await client.verifyToken("token-ana")).toMatchObject({ source: "grpc" });
+  expect([client.status().grpc?.breaker, gate.connections]).toEqual(["closed", 2]);
 });
 
 test("a server that is slow but answers in between keeps its connection", async () => {
