@@ -2,8 +2,6 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { readConfig } from "../src/auth/config.js";
-import { optionsFromEnv } from "../src/auth/environment.js";
 import { AuthError, type AuthErrorCode } from "../src/auth/errors.js";
 import { type Instruction, isCode, snippetsOf, tablesOf } from "./support/markdown.js";
 import { root } from "./support/workspace.js";
@@ -34,38 +32,6 @@ describe("the snippets of the README", () => {
 });
 
 describe("the tables of the README", () => {
-  const base = { AUTH_GRPC_HOST: "auth", AUTH_REST_URL: "http://auth:8001" };
-
-  test("name the variables that are read, all of them", () => {
-    const read = new Set<string>();
-    const recording = (values: Record<string, string>) =>
-      new Proxy(values, { get: (target, name: string) => read.add(name) && target[name] });
-    optionsFromEnv(recording({}));
-    optionsFromEnv(recording(base));
-    const named = rowsUnder("variable").flatMap(([cell = ""]) => codesIn(cell));
-    expect(named.sort()).toEqual([...read].sort());
-  });
-
-  test("give the variables their real defaults", () => {
-    const configOf = (env: Record<string, string>) => JSON.stringify(readConfig(optionsFromEnv({ ...base, ...env })));
-    const defaults = rowsUnder("variable").flatMap(([names = "", values = ""]) => pairs(codesIn(names), values));
-    expect(defaults.length).toBeGreaterThan(5);
-    for (const [name, value] of defaults) {
-      expect([name, configOf({ [name]: String(value) })]).toEqual([name, configOf({})]);
-      expect([name, configOf({ [name]: String(value + 1) })]).not.toEqual([name, configOf({})]);
-    }
-  });
-
-  test("give the options their real defaults", () => {
-    const config = readConfig({ rest: { url: "http://auth:8001" }, logger: false });
-    const defaults = rowsUnder("option").flatMap(([names = "", values = ""]) => pairs(codesIn(names), values));
-    expect(defaults.length).toBeGreaterThan(5);
-    for (const [path, value] of defaults) {
-      const found = path.split(".").reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], config);
-      expect([path, found]).toEqual([path, value]);
-    }
-  });
-
   test("give every error code its status", () => {
     const codes = {
       missing_token: true,
@@ -129,15 +95,6 @@ function rowsUnder(heading: string): (readonly string[])[] {
 
 function codesIn(cell: string): string[] {
   return [...cell.matchAll(/`([^`]+)`/g)].map(([, text = ""]) => text);
-}
-
-/** Names with their numbers: `20,000, 64 MiB` are two, of which the second is none. */
-function pairs(names: readonly string[], cell: string): [string, number][] {
-  const values = cell.split(/, /);
-  return names.flatMap((name, at): [string, number][] => {
-    const text = values[at]?.replaceAll("`", "") ?? "";
-    return /^\d[\d,]*$/.test(text) ? [[name, Number(text.replaceAll(",", ""))]] : [];
-  });
 }
 
 function textOf(path: string): string {

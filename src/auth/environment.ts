@@ -49,7 +49,8 @@ export function environmentOf(options: AuthClientOptions): Environment {
  *
  * | variable | option | default |
  * |---|---|---|
- * | `AUTH_GRPC_URL`, or `AUTH_GRPC_HOST` and `AUTH_GRPC_PORT` | `grpc.url` | –, port 50051 |
+ * | `AUTH_GRPC_URL` | `grpc.url` | – |
+ * | `AUTH_GRPC_HOST`, `AUTH_GRPC_PORT`: the same in two parts | `grpc.url` | –, 50051 |
  * | `AUTH_GRPC_TIMEOUT` | `grpc.timeoutMs` | 1 |
  * | `AUTH_REST_URL` | `rest.url` | – |
  * | `AUTH_REST_TIMEOUT` | `rest.timeoutMs` | 2 |

@@ -47,9 +47,9 @@ export interface RestOptions {
 export interface BreakerOptions {
   /** Failures in a row that open it. Default 5, at least 1. */
   failureThreshold?: number;
-  /** The failures must lie within this many milliseconds. Default 60,000. */
+  /** The failures must lie within this many milliseconds. Default 60,000, at least 1. */
   windowMs?: number;
-  /** Milliseconds until one call may probe the upstream again. Default 30,000. */
+  /** Milliseconds until one call may probe the upstream again. Default 30,000, at least 1. */
   recoveryMs?: number;
 }
 
@@ -89,9 +89,9 @@ export interface RedisOptions {
  * user lives for 24 h after it was asked for at most, whatever its TTL and `staleIfErrorMs`.
  */
 export interface CacheOptions {
-  /** Entries in the process. Default 20,000. */
+  /** Entries in the process. Default 20,000, 1 to 16,777,216. */
   maxEntries?: number;
-  /** Their size in bytes, roughly. Default 67,108,864 (64 MiB). */
+  /** Their size in bytes, roughly. Default 67,108,864 (64 MiB), at least 1. */
   maxBytes?: number;
   /** A verified token, in milliseconds; never past the token's own `exp`. Default 300,000. */
   ttlMs?: number;
@@ -139,7 +139,7 @@ export interface AuthClientOptions {
   cache?: CacheOptions;
   /** The service's own credentials on every call to both upstreams: headers that are not empty, or a function that fetches them. */
   headers?: CredentialHeaders;
-  /** A larger answer is no answer, in bytes. Default 1,048,576 (1 MiB). */
+  /** A larger answer is no answer, in bytes. Default 1,048,576 (1 MiB), at least 1. */
   maxAnswerBytes?: number;
   /**
    * Time for one question to the auth service: queue, tries, waits. Default: the sum of the upstreams' timeouts; at most 300,000. A
@@ -160,7 +160,7 @@ export interface AuthClientOptions {
    */
   tokenSyntax?: RegExp;
   /**
-   * Longest token, in bytes. Default 8192, at most 1,048,576. Node takes 16 KiB of headers in all: beyond that it needs
+   * Longest token, in bytes. Default 8192, 1 to 1,048,576. Node takes 16 KiB of headers in all: beyond that it needs
    * `--max-http-header-size`.
    */
   maxTokenBytes?: number;
