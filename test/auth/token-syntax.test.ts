@@ -71,7 +71,8 @@ describe("A client with tokenSyntax", () => {
     const syntax = createTokenSyntax(pattern, 8192);
     pattern.lastIndex = 2;
     for (let time = 0; time < 3; time++) {
-      expect([syntax("aaa"), syntax("aaab"), syntax("caaa"), syntax("aaa\naaa")]).toEqual([true, false, false, false]);
+      expect([syntax("aaa"), syntax("aaa")]).toEqual([true, true]);
+      expect([syntax("aaab"), syntax("caaa"), syntax("aaa\naaa")]).toEqual([false, false, false]);
     }
     expect(pattern.lastIndex).toBe(2);
   });

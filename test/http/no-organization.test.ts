@@ -61,6 +61,20 @@ describe.each(faces)("in $name a user without an organization", (face) => {
   });
 });
 
+test("Over REST nothing names an organization where there is none, not even this service's own headers.", async () => {
+  const service = closing(await startAuthService({ users }));
+  const { rest } = service.upstreams;
+  for (const headers of [undefined, { "X-Tenant-ID": "org-of-the-shop" }, async () => ({ "x-tenant-id": "org-1" })]) {
+    const client = closing(
+      createAuthClient({ rest, retry: { attempts: 1 }, logger: false, ...(headers && { headers }) }),
+    );
+    for (const ask of [client.getUserLocals, client.getUserPermissions]) {
+      await ask({ userId: "ana", organizationId: "" }, { fresh: true });
+      expect(service.rest.lastRequest?.headers).not.toHaveProperty("x-tenant-id");
+    }
+  }
+});
+
 describe.each(faces)("in $name a user whose organization fits no header", (face) => {
   const guard = () => face.requireLocal("localId", { fresh: true });
 
