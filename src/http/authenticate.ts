@@ -2,7 +2,7 @@ import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import type { AttachOptions, AuthenticateOptions } from "./auth-options.js";
 import { createAuthenticator } from "./authenticator.js";
-import type { MaybeHeaded } from "./request.js";
+import { type MaybeHeaded, nodeOf } from "./request.js";
 import { attachAuth, RequestAuth } from "./request-auth.js";
 
 /**
@@ -28,16 +28,6 @@ export async function authenticate<R extends MaybeHeaded>(
     attach(new RequestAuth(mount, undefined, undefined)); // nobody was let in: nor is whoever was found earlier
     throw error instanceof AuthError ? error.inRealm(mount.realm, mount.resourceMetadata) : error;
   }
-}
-
-/** Node's request under a framework's, where guards look. */
-function nodeOf(request: MaybeHeaded): object {
-  if (request.rawHeaders) return request;
-  return [request.req, request.raw].find(isNode) ?? request;
-}
-
-function isNode(value: unknown): value is object {
-  return isObject(value) && "rawHeaders" in value;
 }
 
 /** Where handlers look for the user: the state of Koa's context, else the request itself. */

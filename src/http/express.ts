@@ -14,6 +14,7 @@ import {
   permissionGuard,
   userGuard,
 } from "./guards.js";
+import { nodeOf } from "./request.js";
 import { authOf } from "./request-auth.js";
 
 declare global {
@@ -55,12 +56,12 @@ export function optionalAuth<R extends IncomingMessage = IncomingMessage>(
 }
 
 /**
- * Who the request is from.
+ * Who the request is from: one of Node or Express, or of Fastify where `authenticate` has attached it.
  *
  * @throws Error where `requireAuth` did not run; AuthError `missing_token` where `optionalAuth` let the request through as anonymous
  */
-export function getAuth(req: IncomingMessage): VerifiedToken {
-  return authOf(req, "getAuth()");
+export function getAuth(req: IncomingMessage | { readonly raw: IncomingMessage }): VerifiedToken {
+  return authOf(nodeOf(req), "getAuth()");
 }
 
 /**

@@ -57,6 +57,16 @@ function textsOf(value: unknown): readonly string[] {
   throw new AuthError("invalid_request");
 }
 
+/** Node's request under a framework's, where guards look. */
+export function nodeOf(request: Pick<MaybeHeaded, "rawHeaders" | "req" | "raw">): object {
+  if (request.rawHeaders) return request;
+  return [request.req, request.raw].find(isNode) ?? request;
+}
+
+function isNode(value: unknown): value is object {
+  return typeof value === "object" && value !== null && "rawHeaders" in value;
+}
+
 function rawHeadersOf({ rawHeaders, req, raw }: MaybeHeaded): readonly string[] | undefined {
   return rawHeaders ?? (req as RequestLike | undefined)?.rawHeaders ?? (raw as RequestLike | undefined)?.rawHeaders;
 }

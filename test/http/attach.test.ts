@@ -137,6 +137,7 @@ describe("authenticate() with attach", () => {
     await authenticate(fastifys, { client, attach: true });
 
     expect([getAuth(raw).user.id, fastifys.user]).toEqual(["ana", getAuth(raw).user]);
+    expect(getAuth(fastifys)).toBe(getAuth(raw));
   });
 
   test("rejects what cannot be written to", async () => {
