@@ -163,6 +163,31 @@ describe("From the environment", () => {
   });
 });
 
+describe("A secret of the shared cache that is none", () => {
+  test.each(["", " ", ",", " , ,", "\t\n"])("is an error where it is set but blank: %j", (secret) => {
+    const expected = "a secret of at least 32 bytes, or no such variable";
+    expect(problemsOf({ ...BOTH, AUTH_CACHE_SECRET: secret })).toEqual([
+      { name: "AUTH_CACHE_SECRET", value: "nothing but blanks and commas", expected },
+    ]);
+  });
+
+  test.each([
+    ["a".repeat(64), "1"],
+    ["0123456".repeat(8), "7"],
+    [`${SECRET},${"ab".repeat(20)}`, "2 (secret 2 of 2)"],
+  ])("is one where it has few different bytes: %s", (secret, value) => {
+    expect(problemsOf({ ...BOTH, AUTH_CACHE_SECRET: secret })).toEqual([
+      { name: "AUTH_CACHE_SECRET", value, expected: "at least 8 different bytes" },
+    ]);
+  });
+
+  test("but not with eight of them, nor where there is no such variable", () => {
+    const secrets = ["01234567".repeat(4)];
+    expect(configOf({ ...BOTH, AUTH_CACHE_SECRET: secrets[0] }).cache.secrets).toEqual(secrets);
+    expect(configOf({ ...BOTH, AUTH_CACHE_SECRET: undefined }).cache.secrets).toEqual([]);
+  });
+});
+
 describe("The gRPC address", () => {
   test.each<[Variables, string]>([
     [{ AUTH_GRPC_HOST: "auth" }, "http://auth:50051"],
