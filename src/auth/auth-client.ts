@@ -178,10 +178,12 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     },
     [Symbol.asyncDispose]: () => client.close(),
   };
-  setTraits(client, { isToken, logger: config.logger, clock, deadlineMs });
+  const traits = { isToken, logger: config.logger, clock, deadlineMs, invalidations: 0 };
+  setTraits(client, traits);
   return client;
 
   async function settleInvalidation(invalidate: () => Promise<void>): Promise<void> {
+    traits.invalidations++;
     try {
       closing.signal.throwIfAborted();
       await invalidate();

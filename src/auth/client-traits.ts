@@ -10,10 +10,12 @@ export interface ClientTraits {
   readonly clock: Clock;
   /** Time for one question, in milliseconds. */
   readonly deadlineMs: number;
+  /** How often something was invalidated with this client. */
+  readonly invalidations: number;
 }
 
 /** Of clients that were not made here: those for tests, and the application's own. */
-const DEFAULT: ClientTraits = { isToken, logger: console, clock: systemClock, deadlineMs: 3000 };
+const DEFAULT: ClientTraits = { isToken, logger: console, clock: systemClock, deadlineMs: 3000, invalidations: 0 };
 
 /** Both module formats of this package find it. */
 const KEY: unique symbol = Symbol.for("portero.traits") as never;

@@ -1,5 +1,6 @@
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
+import { isPromise } from "../runtime/is-promise.js";
 import type { AttachOptions, AuthenticateOptions } from "./auth-options.js";
 import { createAuthenticator } from "./authenticator.js";
 import { type MaybeHeaded, nodeOf } from "./request.js";
@@ -21,8 +22,9 @@ export async function authenticate<R extends MaybeHeaded>(
   };
   try {
     const token = present(request, request, node);
-    const auth = await verify(token, request, node);
-    attach(new RequestAuth(mount, auth, token));
+    const verified = verify(token, request, node);
+    const auth = await verified;
+    attach(new RequestAuth(mount, auth, token, isPromise(verified)));
     return auth;
   } catch (error) {
     attach(new RequestAuth(mount, undefined, undefined)); // nobody was let in: nor is whoever was found earlier

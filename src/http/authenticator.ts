@@ -34,11 +34,12 @@ export interface Authenticator<R> {
 export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): Authenticator<R> {
   const given = readAuthOptions(maker, options);
   const { client = getAuthClient(), token: ownSource, realm = "api", fresh = false, invalidToken, onError } = given;
-  const { isToken: syntax } = traitsOf(client);
+  const traits = traitsOf(client);
+  const { isToken: syntax } = traits;
   const optional = maker === "optionalAuth";
 
   return {
-    mount: { client, realm, resourceMetadata: given.resourceMetadata, onError, maker },
+    mount: { client, realm, resourceMetadata: given.resourceMetadata, onError, maker, traits },
     present(request, headed, node) {
       const token = ownSource ? readSource(ownSource, request, syntax) : presentedBearer(headed);
       if (token) return token;

@@ -43,7 +43,7 @@ export function authMiddleware<R extends IncomingMessage>(
     }
     if (!isPromise(auth)) return attach(new RequestAuth(mount, auth, token), req, next); // in the same tick
     auth.then(
-      (verified) => attach(new RequestAuth(mount, verified, token), req, next),
+      (verified) => attach(new RequestAuth(mount, verified, token, true), req, next),
       (error) => fail(error, req, res, next),
     );
   });

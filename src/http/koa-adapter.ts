@@ -45,7 +45,7 @@ export function koaAuthMiddleware<C extends KoaContext>(
     }
     if (!isPromise(auth)) return attach(new RequestAuth(mount, auth, token), ctx, next); // in the same tick
     return auth.then(
-      (verified) => attach(new RequestAuth(mount, verified, token), ctx, next),
+      (verified) => attach(new RequestAuth(mount, verified, token, true), ctx, next),
       (error) => fail(error, ctx, next),
     );
   });

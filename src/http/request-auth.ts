@@ -1,4 +1,5 @@
 import type { AuthClient } from "../auth/client.js";
+import type { ClientTraits } from "../auth/client-traits.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import type { PresentedToken } from "../auth/presented-token.js";
@@ -12,20 +13,35 @@ export interface Mount {
   readonly onError: unknown;
   /** The function that made it: `requireAuth`. */
   readonly maker: string;
+  readonly traits: ClientTraits;
 }
 
-/** What a middleware left on a request for guards and `getAuth`: never `req.user`, which others may have set. */
+/** When an answer came: monotonic milliseconds, and how often something had been invalidated by then. */
+interface Arrival {
+  readonly at: number;
+  readonly invalidations: number;
+}
+
+function arrivalNow({ clock, invalidations }: ClientTraits): Arrival {
+  return { at: clock.monotonic(), invalidations };
+}
+
+/** The outcome of a middleware, left on a request for guards and `getAuth`: never `req.user`, which others may have set. */
 export class RequestAuth implements Mount {
   /** `undefined`: let through as anonymous. */
   readonly auth: VerifiedToken | undefined;
   readonly #mount: Mount;
   /** Not to be seen from outside: who logs a request does not log its token. */
   readonly #token: PresentedToken | undefined;
+  /** Not where the process knew it: that can be looked up again. */
+  #arrived: Arrival | undefined;
 
-  constructor(mount: Mount, auth: VerifiedToken | undefined, token: PresentedToken | undefined) {
+  /** @param isNew the service was asked, this moment */
+  constructor(mount: Mount, auth: VerifiedToken | undefined, token: PresentedToken | undefined, isNew = false) {
     this.auth = auth;
     this.#mount = mount;
     this.#token = token;
+    this.#arrived = isNew ? arrivalNow(mount.traits) : undefined;
   }
 
   get client(): AuthClient {
@@ -48,9 +64,26 @@ export class RequestAuth implements Mount {
     return this.#mount.maker;
   }
 
-  /** The answer of this client about this very token. */
+  get traits(): ClientTraits {
+    return this.#mount.traits;
+  }
+
+  /**
+   * The answer of this client about this very token, where it had to ask, for the middlewares of one request. A request can live for
+   * hours, as that of a WebSocket does, and `authenticate` may look at it again and again: past the client's deadline, the token's own
+   * end or an invalidation, the service is asked anew.
+   */
   answerOf(client: AuthClient, token: PresentedToken): VerifiedToken | undefined {
-    return this.#mount.client === client && this.#token?.text === token.text ? this.auth : undefined;
+    const arrived = this.#arrived;
+    if (!arrived || this.#mount.client !== client || this.#token?.text !== token.text) return undefined;
+    const { clock, deadlineMs, invalidations } = this.traits;
+    const isOld = clock.monotonic() - arrived.at >= deadlineMs || clock.now() >= (this.auth?.expiresAt ?? Infinity);
+    return isOld || invalidations !== arrived.invalidations ? undefined : this.auth;
+  }
+
+  /** An answer that was taken from an earlier one is as old as there. */
+  follow(earlier: RequestAuth): void {
+    if (#arrived in earlier && earlier.auth === this.auth) this.#arrived ??= earlier.#arrived;
   }
 }
 
@@ -69,9 +102,11 @@ interface Attached {
 
 /** Attaches it to the request, and the user and the locals to where handlers look for them. */
 export function attachAuth(request: object, attached: Attached, state: RequestAuth): void {
-  const earlier = requestAuthOf(request)?.auth;
+  const former = requestAuthOf(request);
+  const earlier = former?.auth;
   (request as { [KEY]?: RequestAuth })[KEY] = state;
   if (state.auth) {
+    if (former) state.follow(former);
     attached.user = state.auth.user;
     attached.locals = state.auth.locals;
   } else if (earlier) {
