@@ -55,6 +55,7 @@ export class GrpcConnection {
   #failToMake: (reason: Error) => void = () => undefined;
   #isMade = false;
   #accepts = true;
+  readonly #idle: NodeJS.Timeout;
   #goodbye: NodeJS.Timeout | undefined;
 
   constructor(url: URL, options: TlsOptions | undefined, { onAnswer, onEnd }: ConnectionListener) {
@@ -66,6 +67,7 @@ export class GrpcConnection {
     this.#socket.on("error", (error) => this.#lost(error));
     this.#socket.once("end", () => this.retire());
     this.#socket.once("close", () => {
+      clearTimeout(this.#idle);
       clearTimeout(this.#goodbye);
       this.#lost(failure("ECONNRESET", "the connection was closed"));
       onEnd();
@@ -79,7 +81,8 @@ export class GrpcConnection {
     this.#session.on("error", (error) => this.#lost(error));
     this.#session.on("stream", (pushed) => void pushed.on("error", () => undefined).close());
     this.#session.on("goaway", (_code, lastId) => this.#onGoaway(lastId));
-    this.#session.setTimeout(IDLE_MS, () => this.retire());
+    // Not the session's own timer, which Node forgets to clear: it would keep each dead connection in memory for as long.
+    this.#idle = setTimeout(() => this.#onLongIdle(), IDLE_MS).unref();
     this.#made = new Promise((resolve, reject) => {
       this.#failToMake = reject;
       this.#session.once("connect", () => {
@@ -143,7 +146,12 @@ export class GrpcConnection {
 
   #onIdle(): void {
     this.#socket.unref();
-    if (!this.#accepts) this.#leave();
+    if (this.#accepts) this.#idle.refresh();
+    else this.#leave();
+  }
+
+  #onLongIdle(): void {
+    if (this.#streams.size === 0) this.retire();
   }
 
   /** What is above `lastId` the server will never look at, nor at what waits for room; all else it may still answer. */
@@ -167,6 +175,7 @@ export class GrpcConnection {
   }
 
   #leave(): void {
+    if (this.#socket.destroyed) return;
     this.#session.close();
     this.#goodbye ??= setTimeout(() => this.#socket.destroy(), GOODBYE_MS).unref();
   }
