@@ -75,6 +75,7 @@ export interface AuthClientStatus {
     /** Entries in the process, and roughly their bytes. */
     readonly entries: number;
     readonly bytes: number;
+    /** As the last operations found it, reads, writes or deletions: a process that asks nothing does not notice a change. */
     readonly shared: "none" | "available" | "unavailable";
     /**
      * Whether a shared cache that can be read takes entries and deletions; `failing` after four in a row that it refused (a full
