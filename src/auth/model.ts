@@ -1,5 +1,5 @@
 /**
- * Who is knocking, as the auth service says. Applications may add fields of their own by declaration merging; portero fills in
+ * The user of a token, as the auth service names it. Applications may add fields of their own by declaration merging; portero fills in
  * these.
  */
 export interface User {

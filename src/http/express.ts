@@ -56,7 +56,7 @@ export function optionalAuth<R extends IncomingMessage = IncomingMessage>(
 }
 
 /**
- * Who the request is from: one of Node or Express, or of Fastify where `authenticate` has attached it.
+ * The auth that was attached to a request: one of Node or Express, or of Fastify where `authenticate` has attached it.
  *
  * @throws Error where `requireAuth` did not run; AuthError `missing_token` where `optionalAuth` let the request through as anonymous
  */

@@ -24,7 +24,7 @@ export type Guard<R> = (input: GuardInput<R>) => undefined | Promise<undefined>;
 export interface LocalGuardOptions {
   /** Ask `GetUserLocals` now instead of trusting the attached list. Default `false`. */
   fresh?: boolean;
-  /** Who has this permission may act on every local. */
+  /** A user with this permission may act on every local. */
   orPermission?: string;
 }
 

@@ -49,7 +49,7 @@ export function optionalAuth<C extends KoaContext = KoaContext>(
 }
 
 /**
- * Who the request is from.
+ * The auth that was attached to a request.
  *
  * @throws Error where `requireAuth` did not run; AuthError `missing_token` where `optionalAuth` let the request through as anonymous
  */

@@ -116,7 +116,7 @@ export function attachAuth(request: object, attached: Attached, state: RequestAu
   }
 }
 
-/** Whom the request was let through for. */
+/** The auth that the request was let through with. */
 export function authOf(request: object, caller: string): VerifiedToken {
   const state = requestAuthOf(request);
   if (!state) throw new Error(`${caller} needs requireAuth() before it: no auth was attached to this request`);

@@ -7,7 +7,7 @@ import {
   type TestUser,
 } from "./directory-options.js";
 
-/** Who there is, for the fake auth service and for the stub client. */
+/** The users and organizations of the fake auth service and of the stub client. */
 export class Directory {
   readonly #users = new Map<string, Required<TestUser>>();
   readonly #organizations = new Map<string, Required<TestOrganization> & { id: string }>();
