@@ -1,16 +1,19 @@
 const CACHE_SUITES = [
   "beside-fresh",
   "bounds",
+  "clocks",
   "corrupt-entries",
   "fresh",
   "frozen",
   "invalidation",
   "keyring",
+  "organizations",
   "pending-writes",
   "refresh-ahead",
   "refusals",
   "sealed-entries",
   "shared-invalidation",
+  "shares",
   "single-flight",
   "stale-if-error",
   "store-failures",
@@ -84,6 +87,10 @@ export const SCOPE = [
     ],
   },
   {
+    sources: ["src/auth/jwt.ts"],
+    suites: suites("attack", "jwt-spelling", "similar-tokens"),
+  },
+  {
     sources: ["src/auth/jwt-expiry.ts"],
     suites: [...suites("properties", "jwt-expiry"), ...suites("cache", "token-expiry")],
   },
@@ -92,44 +99,41 @@ export const SCOPE = [
     suites: suites("cache", "store-contract", "redis"),
   },
   {
-    sources: ["src/cache/keyring.ts", "src/cache/seal.ts"],
+    sources: ["src/cache/keyring.ts"],
     suites: [...suites("cache", "keyring", "sealed-entries"), ...suites("properties", "key-encoding")],
   },
   {
-    sources: ["src/cache/bounded-map.ts", "src/cache/process-tier.ts", "src/cache/tombstones.ts"],
-    suites: cacheSuites("tombstones", "bounds", "invalidation"),
+    sources: ["src/runtime/bounded-map.ts", "src/cache/process-cache.ts", "src/cache/subject-shares.ts"],
+    suites: cacheSuites("shares", "bounds", "clocks", "invalidation"),
   },
   {
-    sources: ["src/cache/flights.ts"],
+    sources: ["src/cache/single-flight.ts"],
     suites: cacheSuites("single-flight", "fresh", "invalidation"),
   },
   {
-    sources: ["src/cache/refusals.ts"],
+    sources: ["src/cache/negative-cache.ts"],
     suites: cacheSuites("refusals", "bounds"),
   },
   {
-    sources: ["src/cache/shared-answers.ts"],
+    sources: ["src/cache/shared-cache.ts"],
     suites: cacheSuites("shared-invalidation", "corrupt-entries", "stale-if-error", "ttl", "refusals"),
   },
   {
-    sources: ["src/cache/pending-writes.ts", "src/cache/shared-tier.ts"],
+    sources: ["src/cache/pending-writes.ts", "src/cache/guarded-store.ts"],
     suites: [
       ...cacheSuites("store-failures", "corrupt-entries", "keyring", "shared-invalidation"),
       ...suites("auth", "client-close"),
     ],
   },
   {
-    sources: ["src/cache/user-invalidations.ts"],
-    suites: cacheSuites("shared-invalidation", "invalidation"),
+    sources: ["src/cache/invalidation.ts", "src/cache/timeline.ts", "src/cache/tombstones.ts"],
+    suites: [
+      ...cacheSuites("tombstones", "clocks", "shared-invalidation", "invalidation", "shares"),
+      ...suites("attack", "jwt-spelling"),
+    ],
   },
   {
-    sources: [
-      "src/cache/tiered-cache.ts",
-      "src/cache/trips.ts",
-      "src/cache/stand-in.ts",
-      "src/cache/trip.ts",
-      "src/cache/process-answers.ts",
-    ],
+    sources: ["src/cache/tiered-cache.ts", "src/cache/loader.ts", "src/cache/load-task.ts"],
     suites: [
       ...cacheSuites(
         "stale-if-error",
@@ -144,7 +148,7 @@ export const SCOPE = [
     ],
   },
   {
-    sources: ["src/auth/cache-kinds.ts"],
+    sources: ["src/auth/cache-specs.ts"],
     suites: cacheSuites("corrupt-entries", "bounds", "frozen", "ttl"),
   },
   {

@@ -16,13 +16,13 @@ export type {
   RestOptions,
   RetryOptions,
 } from "./auth/options.js";
-export type { SharedStore } from "./cache/shared-tier.js";
+export type { SharedStore } from "./cache/guarded-store.js";
 export type { AttachOptions, AuthenticateOptions, OptionalAuthOptions } from "./http/auth-options.js";
 export { authenticate } from "./http/authenticate.js";
 export { bearerToken } from "./http/bearer.js";
 export { type CookieTokenOptions, cookieToken } from "./http/cookie.js";
 export type { GuardSource } from "./http/guard-source.js";
-export type { LocalGuardOptions } from "./http/guards.js";
+export type { LocalGuardOptions, ModuleGuardOptions } from "./http/guards.js";
 export type { RequestLike } from "./http/request.js";
 export type { BreakerState } from "./runtime/circuit-breaker.js";
 export type { Clock, Timer } from "./runtime/clock.js";

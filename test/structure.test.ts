@@ -23,7 +23,7 @@ const ONE_FILE_EACH = {
   got: "src/transport/rest.ts",
   keyv: "src/cache/redis.ts",
   "@keyv/redis": "src/cache/redis.ts",
-  "lru-cache": "src/cache/bounded-map.ts",
+  "lru-cache": "src/runtime/bounded-map.ts",
 };
 
 /** The one file that knows the order of the stages. */

@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import type { Outcome } from "../cache/kind.js";
+import type { Outcome } from "../cache/spec.js";
 import { raceAbort, sleep } from "../runtime/abort.js";
 import { errorName } from "../runtime/error-name.js";
 import { tolerant } from "../runtime/logger.js";
@@ -120,7 +120,9 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
       },
       verify: (token, call) =>
         settle((options) => {
-          assertToken(token);
+          // Whatever is known has been looked at before: only a new one need be.
+          const isKnown = !options.fresh && typeof token.text === "string" && caches.token.holds(token.id);
+          if (!isKnown) assertToken(token);
           return caches.token.get(token.text, options, token.id);
         }, call),
     }),
@@ -157,6 +159,12 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
         const ref = copyOf(user);
         assertLookup(isUserRef(ref));
         return caches.invalidateUser(ref);
+      });
+    },
+    invalidateOrganization(organizationId) {
+      return settleInvalidation(() => {
+        assertLookup(typeof organizationId === "string" && organizationId !== "");
+        return caches.invalidateOrganization(organizationId);
       });
     },
     status() {

@@ -1,6 +1,6 @@
 import { type ContextValues, createClient, type Transport } from "@connectrpc/connect";
 import { AuthService, type VerifyTokenResponse } from "../../gen/auth/auth_service_pb.js";
-import type { Verdict } from "../cache/kind.js";
+import type { Verdict } from "../cache/spec.js";
 import type { Clock } from "../runtime/clock.js";
 import { answeredBy, createCallContext } from "../transport/call-context.js";
 import { UpstreamError } from "../transport/outcome.js";

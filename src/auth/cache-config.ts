@@ -1,5 +1,6 @@
+import type { SharedStore } from "../cache/guarded-store.js";
+import { SHARE_OF_SUBJECT } from "../cache/process-cache.js";
 import type { RedisAddress } from "../cache/redis.js";
-import type { SharedStore } from "../cache/shared-tier.js";
 import { type AnswerSources, identityOf, shapersOf } from "./cache-identity.js";
 import type { CacheOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
@@ -8,6 +9,7 @@ import { readTls } from "./upstream-config.js";
 export interface CacheConfig {
   readonly maxEntries: number;
   readonly maxBytes: number;
+  readonly maxTokensPerUser: number;
   readonly ttlMs: number;
   readonly localsTtlMs: number;
   readonly permissionsTtlMs: number;
@@ -33,6 +35,7 @@ export function readCache(read: SettingReader, given: CacheOptions | undefined, 
   const options = read.section("cache", given, [
     "maxEntries",
     "maxBytes",
+    "maxTokensPerUser",
     "ttlMs",
     "localsTtlMs",
     "permissionsTtlMs",
@@ -60,8 +63,15 @@ export function readCache(read: SettingReader, given: CacheOptions | undefined, 
       `a name for this auth service (AUTH_CACHE_NAMESPACE): ${what} can change its answers, and in a shared cache only a name tells them from another's`,
     );
   }
+  const maxEntries = read.integer("cache.maxEntries", options.maxEntries, 20_000, 1, 2 ** 24);
   return {
-    maxEntries: read.integer("cache.maxEntries", options.maxEntries, 20_000, 1, 2 ** 24),
+    maxEntries,
+    maxTokensPerUser: read.integer(
+      "cache.maxTokensPerUser",
+      options.maxTokensPerUser,
+      Math.max(1, Math.floor(maxEntries / SHARE_OF_SUBJECT)),
+      1,
+    ),
     maxBytes: read.integer("cache.maxBytes", options.maxBytes, 67_108_864, 1),
     ttlMs: read.duration("cache.ttlMs", options.ttlMs, 300_000),
     localsTtlMs: read.duration("cache.localsTtlMs", options.localsTtlMs, 3_600_000),

@@ -1,15 +1,16 @@
+import { GuardedStore } from "../cache/guarded-store.js";
+import { SubjectInvalidations } from "../cache/invalidation.js";
 import { createKeyring } from "../cache/keyring.js";
-import type { Kind } from "../cache/kind.js";
 import { errorCode } from "../cache/not-connected.js";
-import { createProcessTier } from "../cache/process-tier.js";
+import { ProcessCache } from "../cache/process-cache.js";
 import { connectRedis, type RedisStore } from "../cache/redis.js";
-import { SharedTier } from "../cache/shared-tier.js";
+import type { CacheSpec } from "../cache/spec.js";
 import { type CacheCounts, TieredCache } from "../cache/tiered-cache.js";
-import { UserInvalidations } from "../cache/user-invalidations.js";
+import { Timeline } from "../cache/timeline.js";
 import { systemClock } from "../runtime/clock.js";
 import { UnavailableError } from "../transport/outcome.js";
 import type { RemoteAuthService } from "./auth-service.js";
-import { type CacheKinds, createCacheKinds, subjectOf } from "./cache-kinds.js";
+import { type CacheSpecs, createCacheSpecs, subjectOf } from "./cache-specs.js";
 import type { AuthClientStatus } from "./client.js";
 import type { Config } from "./config.js";
 import type { Events } from "./events.js";
@@ -17,65 +18,69 @@ import type { UserRef } from "./model.js";
 import { shownUrl } from "./shown-url.js";
 import type { StringLists } from "./string-lists.js";
 
-type CacheOf<K> = K extends Kind<infer Q, infer V, infer P, infer R> ? TieredCache<Q, V, P, R> : never;
+type CacheOf<S> = S extends CacheSpec<infer Q, infer V, infer P, infer R> ? TieredCache<Q, V, P, R> : never;
 
 /** A cache for each question, on the same tiers. */
-export type Caches = { readonly [K in keyof CacheKinds]: CacheOf<CacheKinds[K]> } & {
+export type Caches = { readonly [S in keyof CacheSpecs]: CacheOf<CacheSpecs[S]> } & {
   invalidateUser(user: UserRef): Promise<void>;
+  invalidateOrganization(organizationId: string): Promise<void>;
   status(): AuthClientStatus["cache"];
-  /** Settles when the shared tier's first attempt to connect has ended, either way. */
+  /** Settles when the store's first attempt to connect has ended, either way. */
   ready(): Promise<void>;
-  /** Questions that somebody waits for. */
+  /** Questions under way. */
   inFlight(): number;
   close(): Promise<void>;
 };
 
 export function createCaches(service: RemoteAuthService, config: Config, events: Events, lists: StringLists): Caches {
   const { clock, random } = config;
-  const process = createProcessTier(config.cache);
-  const { shared, redis } = connectShared(config, events);
-  const users = new UserInvalidations({ shared, clock });
-  const tiers = { process, shared, users };
+  const { staleIfErrorMs, maxTokensPerUser: maxPerSubject } = config.cache;
+  const process = new ProcessCache({ ...config.cache, maxPerSubject, clock });
+  const { store, redis } = connectStore(config, events);
+  const timeline = new Timeline(clock);
+  const subjects = new SubjectInvalidations({ store, timeline });
+  const tiers = { process, store, subjects, timeline };
   const options = {
     clock,
     random,
     processTtlMs: config.cache.processTtlMs,
-    staleIfErrorMs: config.cache.staleIfErrorMs,
+    staleIfErrorMs,
     isOutage: (error: unknown) => error instanceof UnavailableError, // not when there was no place to ask
   };
-  const kinds = createCacheKinds(service, config.cache, lists);
+  const specs = createCacheSpecs(service, config.cache, lists);
   const caches = {
-    token: new TieredCache(kinds.token, tiers, options),
-    locals: new TieredCache(kinds.locals, tiers, options),
-    permissions: new TieredCache(kinds.permissions, tiers, options),
-    organization: new TieredCache(kinds.organization, tiers, options),
+    token: new TieredCache(specs.token, tiers, options),
+    locals: new TieredCache(specs.locals, tiers, options),
+    permissions: new TieredCache(specs.permissions, tiers, options),
+    organization: new TieredCache(specs.organization, tiers, options),
   };
   const all = Object.values(caches) as readonly { counts: CacheCounts; inFlight: number }[];
   const total = (count: keyof CacheCounts) => all.reduce((sum, { counts }) => sum + counts[count], 0);
   return {
     ...caches,
-    invalidateUser: (user) => users.invalidate(subjectOf(user)),
+    invalidateUser: (user) => subjects.invalidate("user", subjectOf(user)),
+    invalidateOrganization: (organizationId) => subjects.invalidate("organization", organizationId),
     status: () => ({
       entries: process.size,
-      bytes: process.calculatedSize,
-      shared: shared ? (shared.available ? "available" : "unavailable") : "none",
-      ...(shared && { sharedWrites: shared.takesWrites ? "ok" : "failing" }),
+      bytes: process.bytes,
+      shared: store ? (store.available ? "available" : "unavailable") : "none",
+      ...(store && { sharedWrites: store.takesWrites ? "ok" : "failing" }),
       hits: total("hits"),
       sharedHits: total("sharedHits"),
       refusals: total("refusals"),
       misses: total("misses"),
       stale: total("stale"),
     }),
-    ready: async () => shared?.ready(),
+    ready: async () => store?.ready(),
     inFlight: () => all.reduce((sum, { inFlight }) => sum + inFlight, 0),
     close: async () => {
-      await shared?.close();
+      await store?.close();
       await redis?.close();
     },
   };
 }
 
-function connectShared(config: Config, events: Events): { shared?: SharedTier; redis?: RedisStore } {
+function connectStore(config: Config, events: Events): { store?: GuardedStore; redis?: RedisStore } {
   const { cache, clock, random, logger } = config;
   const url = shownUrl(cache.redisUrl);
   const name = url === undefined ? "the shared cache" : `the shared cache ${url}`;
@@ -83,10 +88,10 @@ function connectShared(config: Config, events: Events): { shared?: SharedTier; r
     logger.error(`portero: ${name} answers MOVED: this is a cluster, and redis:// speaks to a single Redis`),
   );
   const redis = cache.redis && connectRedis(cache.redis, { clock: systemClock, random, onCluster });
-  const store = redis?.store ?? cache.store;
-  if (!store) return {};
-  const shared = new SharedTier({
-    store,
+  const given = redis?.store ?? cache.store;
+  if (!given) return {};
+  const store = new GuardedStore({
+    store: given,
     clock,
     keyring: createKeyring({ identity: cache.identity, secrets: cache.secrets }),
     onTransition: (available, error) => {
@@ -102,7 +107,7 @@ function connectShared(config: Config, events: Events): { shared?: SharedTier; r
         );
     },
   });
-  return { shared, redis };
+  return { store, redis };
 }
 
 function reason(error: unknown): string {

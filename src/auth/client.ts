@@ -37,8 +37,8 @@ export interface AuthClient {
   /** Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
   getOrganization(organizationId: string, call?: CallOptions): Promise<Organization>;
   /**
-   * Forgets the token here and in the shared cache; the next request asks the service. Other processes may remember it for
-   * `cache.processTtlMs` more. Rejects with `auth_unavailable` when the shared cache could not be told; this process has forgotten
+   * Forgets the token here and in the shared cache; the next request asks the service. A JWT is forgotten here in every spelling of its
+   * signature, too. Other processes may remember it for `cache.processTtlMs` more. Rejects with `auth_unavailable` when the shared cache could not be told; this process has forgotten
    * all the same. Rejects with `invalid_request` what is no token.
    */
   invalidateToken(token: string): Promise<void>;
@@ -47,6 +47,11 @@ export interface AuthClient {
    * `lookup_refused` what names no user.
    */
   invalidateUser(user: UserRef): Promise<void>;
+  /**
+   * Forgets what is known of an organization, which is what `requireModule` reads, as {@link invalidateToken} does for a token; the
+   * tokens of its users stay. Rejects with `lookup_refused` what is no id.
+   */
+  invalidateOrganization(organizationId: string): Promise<void>;
   /** The state of everything, as plain data. */
   status(): AuthClientStatus;
   /** Calls the listener on every such event, until the returned function is called. */

@@ -1,9 +1,12 @@
+/** Longer than any id there is; what a client can send in its place takes no more room than this, in a cache or a queue. */
+const MAX_ID_BYTES = 1024;
+
 /**
  * Whether an id can be asked for: it stands in a path, where `.` and `..` mean something else, must survive its encoding, and must
  * not look like the end of a header to whatever reads it on the way.
  */
 export function isLookupId(id: unknown): id is string {
-  return typeof id === "string" && id !== "" && id !== "." && id !== ".." && id.isWellFormed() && !hasControls(id);
+  return isOrganizationOfUser(id) && id !== "" && !hasControls(id);
 }
 
 /**
@@ -11,7 +14,8 @@ export function isLookupId(id: unknown): id is string {
  * as proto3 writes what is not set.
  */
 export function isOrganizationOfUser(id: unknown): id is string {
-  return typeof id === "string" && id !== "." && id !== ".." && id.isWellFormed();
+  if (typeof id !== "string" || Buffer.byteLength(id) > MAX_ID_BYTES) return false;
+  return id !== "." && id !== ".." && id.isWellFormed();
 }
 
 function hasControls(text: string): boolean {

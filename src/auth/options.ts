@@ -1,6 +1,6 @@
 import type { Agent } from "node:http";
 import type { Interceptor, Transport } from "@connectrpc/connect";
-import type { SharedStore } from "../cache/shared-tier.js";
+import type { SharedStore } from "../cache/guarded-store.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import type { CredentialHeaders } from "../transport/credentials.js";
@@ -85,14 +85,19 @@ export interface RedisOptions {
 }
 
 /**
- * What is remembered, where and how long. Each TTL is up to 10 % shorter at random; 0 = not cached. In a shared tier, what speaks of a
- * user lives for 24 h after it was asked for at most, whatever its TTL and `staleIfErrorMs`.
+ * What is remembered, where and how long. Each TTL is up to 10 % shorter at random; 0 = not cached. In a shared tier, an entry lives for
+ * 24 h after it was asked for at most, whatever its TTL and `staleIfErrorMs`.
  */
 export interface CacheOptions {
   /** Entries in the process. Default 20,000, 1 to 16,777,216. */
   maxEntries?: number;
   /** Their size in bytes, roughly. Default 67,108,864 (64 MiB), at least 1. */
   maxBytes?: number;
+  /**
+   * Entries of one user's tokens in the process, at least 1; they also take at most an eighth of `maxBytes`. More push out that user's
+   * own, the oldest first. Raise it for service accounts with many tokens. Default: an eighth of `maxEntries`.
+   */
+  maxTokensPerUser?: number;
   /** A verified token, in milliseconds; never past the token's own `exp`. Default 300,000. */
   ttlMs?: number;
   /** A user's locals, in milliseconds. Default 3,600,000. */

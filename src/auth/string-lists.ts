@@ -1,4 +1,4 @@
-import { createBoundedMap } from "../cache/bounded-map.js";
+import { createBoundedMap } from "../runtime/bounded-map.js";
 
 /** Distinct strings that are kept to be shared, up to twice as many while the old ones are let go; and distinct lists. */
 const MAX_STRINGS = 10_000;

@@ -1,3 +1,5 @@
+import { isMisspeltJwt } from "./jwt.js";
+
 /** Longest token that is looked at by default, in bytes. A JWT with 30 permissions and 20 locals has about 1.5 KB. */
 export const MAX_TOKEN_BYTES = 8192;
 
@@ -10,11 +12,16 @@ const EQUALS = 0x3d;
 /** Whether a text can be a token at all. */
 export type TokenSyntax = (text: string) => boolean;
 
+/** Whether `text` is a `token68` of at most `maxBytes`, and a JWT only in its issuer's spelling. */
+export function isToken(text: string, maxBytes: number = MAX_TOKEN_BYTES): boolean {
+  return isToken68(text, maxBytes) && !isMisspeltJwt(text);
+}
+
 /**
  * Whether `text` is exactly one `token68` (RFC 7235 §2.1) of at most `maxBytes`: letters, digits and `-._~+/`, then any number of `=`.
  * One pass.
  */
-export function isToken(text: string, maxBytes: number = MAX_TOKEN_BYTES): boolean {
+function isToken68(text: string, maxBytes: number): boolean {
   const { length } = text;
   if (length === 0 || length > maxBytes) return false;
   let at = text.search(NOT_TOKEN68);

@@ -1,7 +1,15 @@
-import { createHmac, createSecretKey, hash, hkdfSync, type KeyObject } from "node:crypto";
-import { isSealed, open, seal } from "./seal.js";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hash,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from "node:crypto";
 
-/** What an entry of the shared tier is called by those who write and read it. */
+/** What an entry of the shared cache is called. */
 export interface EntryName {
   readonly kind: string;
   readonly id: string;
@@ -11,7 +19,7 @@ export interface EntryName {
   readonly isTombstone?: boolean | undefined;
 }
 
-/** Where one entry lives in the shared tier, and how its content is protected there. */
+/** Where one entry lives in the store, and how its content is protected there. */
 export interface Slot {
   readonly key: string;
   /** Makes the text fit to be stored. */
@@ -22,14 +30,14 @@ export interface Slot {
   isMisplaced(stored: string): boolean;
 }
 
-/** Names the entries of the shared tier. */
+/** Names the entries of the shared cache. */
 export interface Keyring {
   /** The slots of an entry: the first is written, all are read. */
   slots(name: EntryName): readonly Slot[];
 }
 
 export interface KeyringOptions {
-  /** Whose answers these are. Mixed into every key, so that two auth services never share an entry. */
+  /** The auth service that answers. Mixed into every key, so that two auth services never share an entry. */
   identity: string;
   /** With secrets, keys are HMACs and entries are sealed; the first one writes, all of them read. */
   secrets: readonly string[];
@@ -46,15 +54,15 @@ export function compoundId(...parts: readonly string[]): string {
 }
 
 export function createKeyring({ identity, secrets }: KeyringOptions): Keyring {
-  const cutters =
-    secrets.length === 0 ? [plainCutter(identity)] : secrets.map((secret) => sealingCutter(identity, secret));
-  const slotsOf = (name: EntryName) => cutters.map((cut) => cut(name));
-  const alone = new Map<string, readonly Slot[]>();
+  const factories =
+    secrets.length === 0 ? [plainSlots(identity)] : secrets.map((secret) => sealedSlots(identity, secret));
+  const slotsOf = (name: EntryName) => factories.map((slotOf) => slotOf(name));
+  const singletons = new Map<string, readonly Slot[]>();
   return {
     slots(name) {
       if (name.id !== "") return slotsOf(name);
-      const slots = alone.get(name.kind) ?? slotsOf(name); // the only entry of its kind, wanted again and again
-      alone.set(name.kind, slots);
+      const slots = singletons.get(name.kind) ?? slotsOf(name); // the only entry of its kind, wanted again and again
+      singletons.set(name.kind, slots);
       return slots;
     },
   };
@@ -67,13 +75,13 @@ export function createKeyring({ identity, secrets }: KeyringOptions): Keyring {
 const SHARE_LENGTH = 2;
 
 /** Makes the slot of an entry. */
-type Cutter = (name: EntryName) => Slot;
+type SlotFactory = (name: EntryName) => Slot;
 
-function plainCutter(identity: string): Cutter {
-  const whose = hash("sha256", identity, "base64url");
+function plainSlots(identity: string): SlotFactory {
+  const identityDigest = hash("sha256", identity, "base64url");
   const nameOf = namesOf(identity);
   return (name) => {
-    const digest = name.isDigest ? `${whose}:${name.id}` : hash("sha256", nameOf(name), "base64url");
+    const digest = name.isDigest ? `${identityDigest}:${name.id}` : hash("sha256", nameOf(name), "base64url");
     return new PlainSlot(keyOf(name.kind, digest), name.isTombstone === true);
   };
 }
@@ -115,7 +123,7 @@ class PlainSlot implements Slot {
   }
 }
 
-function sealingCutter(identity: string, secret: string): Cutter {
+function sealedSlots(identity: string, secret: string): SlotFactory {
   const naming = derive(secret, "name");
   const keys = new Map<string, KeyObject>();
   const keyFor = (share: string) => {
@@ -158,4 +166,36 @@ function keyOf(kind: string, digest: string): string {
 
 function derive(secret: string, purpose: string): KeyObject {
   return createSecretKey(Buffer.from(hkdfSync("sha256", secret, "", `portero shared cache ${purpose} v1`, 32)));
+}
+
+const ALGORITHM = "aes-256-gcm";
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** Encrypts and authenticates `text` (AES-256-GCM), bound to `context`: base64url of IV, tag and ciphertext. */
+function seal(text: string, key: KeyObject, context: string): string {
+  const iv = randomBytes(IV_BYTES);
+  const cipher = createCipheriv(ALGORITHM, key, iv).setAAD(Buffer.from(context));
+  const sealed = Buffer.concat([cipher.update(text, "utf8"), cipher.final()]);
+  return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString("base64url");
+}
+
+/** What was sealed with this key and context, or `undefined`: changed, moved, or never ours. */
+function open(stored: string, key: KeyObject, context: string): string | undefined {
+  const bytes = Buffer.from(stored, "base64url");
+  if (bytes.length < IV_BYTES + TAG_BYTES) return undefined;
+  const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
+  decipher.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+  try {
+    const text = decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES));
+    decipher.final(); // throws unless the tag is right
+    return text.toString("utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a text looks as if it was sealed, with whatever key. */
+function isSealed(stored: string): boolean {
+  return stored.length >= ((IV_BYTES + TAG_BYTES) * 4) / 3 && /^[\w-]+$/.test(stored);
 }

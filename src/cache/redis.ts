@@ -1,8 +1,8 @@
 import type { Clock } from "../runtime/clock.js";
 import { lazyImport } from "../runtime/lazy-import.js";
+import type { SharedStore } from "./guarded-store.js";
 import type { RedisWire } from "./redis-connection.js";
 import { RedisDialer } from "./redis-dialer.js";
-import type { SharedStore } from "./shared-tier.js";
 
 /** Certificates and keys in PEM, as Node's `tls.connect` takes them. */
 export interface RedisTls {

@@ -1,55 +1,52 @@
 import { raceAbort } from "../runtime/abort.js";
-import type { Kind, Outcome } from "./kind.js";
-import { ProcessAnswers } from "./process-answers.js";
-import type { ProcessTier } from "./process-tier.js";
-import { Refusals } from "./refusals.js";
-import { SharedAnswers } from "./shared-answers.js";
-import type { SharedTier } from "./shared-tier.js";
-import { StandIn } from "./stand-in.js";
-import { type TripCounts, type TripOptions, Trips } from "./trips.js";
-import type { UserInvalidations } from "./user-invalidations.js";
+import type { GuardedStore } from "./guarded-store.js";
+import { Invalidation, type SubjectInvalidations } from "./invalidation.js";
+import { type LoadCounts, Loader, type LoaderOptions } from "./loader.js";
+import { NegativeCache } from "./negative-cache.js";
+import type { ProcessCache, ProcessView } from "./process-cache.js";
+import { SharedCache } from "./shared-cache.js";
+import type { CacheSpec, Outcome } from "./spec.js";
+import type { Timeline } from "./timeline.js";
 
+/** What the caches of a client have in common. */
 export interface CacheTiers {
-  readonly process: ProcessTier;
-  readonly shared: SharedTier | undefined;
-  readonly users: UserInvalidations;
+  readonly process: ProcessCache;
+  readonly store: GuardedStore | undefined;
+  readonly subjects: SubjectInvalidations;
+  readonly timeline: Timeline;
 }
 
-export interface CacheOptions extends TripOptions {
-  /** How long past its end an answer may stand in for an unavailable service, in milliseconds. */
-  readonly staleIfErrorMs: number;
-  /** Whether a question failed because the service is unavailable. */
-  readonly isOutage: (error: unknown) => boolean;
-}
-
-export interface CacheCounts extends TripCounts {
+export interface CacheCounts extends LoadCounts {
   /** Answered by an expired entry, because the service was unavailable. */
   stale: number;
 }
 
 /**
- * One kind of answer, cached in the process, then in the shared tier, then asked of the service: one flight per question, however
- * many ask at once.
+ * One kind of answer, cached in the process (L1), then in the shared cache (L2), then asked of the service: one question under way per
+ * id, however many ask at once. What may still be served, `invalidation.ts` says.
  */
 export class TieredCache<Q, V, P, R> {
   readonly counts: CacheCounts = { hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 };
-  readonly #kind: Kind<Q, V, P, R>;
-  readonly #options: CacheOptions;
-  readonly #process: ProcessAnswers<Q, V, P>;
-  readonly #shared: SharedAnswers<Q, V> | undefined;
-  readonly #refusals: Refusals<R>;
-  readonly #trips: Trips<Q, V, P, R>;
-  readonly #standIn: StandIn<Q, V, P>;
+  readonly #spec: CacheSpec<Q, V, P, R>;
+  readonly #options: LoaderOptions;
+  readonly #timeline: Timeline;
+  readonly #invalidation: Invalidation;
+  readonly #process: ProcessView<Q, V, P>;
+  readonly #negative: NegativeCache<R>;
+  readonly #shared: SharedCache<Q, V> | undefined;
+  readonly #loader: Loader<Q, V, P, R>;
 
-  constructor(kind: Kind<Q, V, P, R>, { process, shared, users }: CacheTiers, options: CacheOptions) {
-    this.#kind = kind;
+  constructor(spec: CacheSpec<Q, V, P, R>, { process, store, subjects, timeline }: CacheTiers, options: LoaderOptions) {
+    const invalidation = new Invalidation(subjects, spec.hasDigestIds ?? false);
+    this.#spec = spec;
     this.#options = options;
-    this.#process = new ProcessAnswers(kind, { tier: process, users, staleIfErrorMs: options.staleIfErrorMs });
-    this.#shared = shared && new SharedAnswers(kind, shared, users, options);
-    this.#refusals = new Refusals(options.clock);
-    const tiers = { process: this.#process, shared: this.#shared, refusals: this.#refusals };
-    this.#trips = new Trips(kind, tiers, { epochs: users, counts: this.counts, ...options });
-    this.#standIn = new StandIn(kind, this.#process, options);
+    this.#timeline = timeline;
+    this.#invalidation = invalidation;
+    this.#process = process.view(spec, invalidation);
+    this.#negative = new NegativeCache(options.clock);
+    this.#shared = store && new SharedCache(spec, store, { ...options, subjects, invalidation, timeline });
+    const tiers = { process: this.#process, negative: this.#negative, shared: this.#shared, invalidation, timeline };
+    this.#loader = new Loader(spec, tiers, { ...options, counts: this.counts });
   }
 
   /**
@@ -57,57 +54,67 @@ export class TieredCache<Q, V, P, R> {
    *
    * @param id the question's own, where the caller has it already
    */
-  peek(question: Q, id = this.#kind.id(question)): P | undefined {
-    const now = this.#options.clock.now();
-    const entry = this.#process.findFresh(id, now);
+  peek(question: Q, id = this.#spec.id(question)): P | undefined {
+    const { clock } = this.#options;
+    const wall = clock.now();
+    const now = clock.monotonicAt?.(wall) ?? clock.monotonic();
+    const entry = this.#process.findFresh(id, now, wall);
     if (!entry) return undefined;
     this.counts.hits++;
-    if (now >= entry.refreshAt) this.#trips.renew(id, question, entry);
+    if (now >= entry.refreshAt) this.#loader.refresh(id, question, entry);
     return entry.hit;
+  }
+
+  /** Whether the process has an entry for the id, void or expired though it is. */
+  holds(id: string): boolean {
+    return this.#process.peek(id) !== undefined;
   }
 
   /**
    * Answers from the nearest tier that knows, and asks the service when none does.
    *
    * @param call.fresh ask the service, skip the tiers
-   * @param call.signal aborts this caller's wait; the flight goes on for the others
+   * @param call.signal aborts this caller's wait; the load goes on for the others
    * @param id the question's own, where the caller has it already
    */
   async get(
     question: Q,
     call: { fresh?: boolean; signal?: AbortSignal } = {},
-    id = this.#kind.id(question),
+    id = this.#spec.id(question),
   ): Promise<Outcome<P, R>> {
     const fresh = call.fresh ?? false;
     call.signal?.throwIfAborted();
     if (!fresh) {
       const answer = this.peek(question, id);
       if (answer !== undefined) return { kind: "answer", answer };
-      const refusal = this.#trips.refusal(id);
+      const refusal = this.#loader.refusal(id);
       if (refusal) return refusal;
     }
-    const trip = fresh ? this.#trips.takeFresh(id, question) : this.#trips.take(id, question);
-    try {
-      return await raceAbort(trip.landed, call.signal);
-    } catch (error) {
-      const mayStandIn = !fresh && !call.signal?.aborted && this.#options.isOutage(error);
-      const answer = mayStandIn ? this.#standIn.find(trip) : undefined;
-      if (answer === undefined) throw error;
-      this.counts.stale++;
-      return { kind: "answer", answer };
-    }
+    const load = fresh ? this.#loader.fresh(id, question) : this.#loader.miss(id, question);
+    const landing = await raceAbort(load.landed, call.signal);
+    if (landing.kind !== "unavailable") return landing;
+    if (fresh || landing.stale === undefined) throw landing.error;
+    this.counts.stale++;
+    return { kind: "answer", answer: landing.stale };
   }
 
-  /** Forgets one answer in both tiers, and keeps flights that are under way from bringing it back. */
+  /** Forgets one answer in both tiers, and keeps loads that are under way from bringing it back. Rejects when the store could not be told. */
   async invalidate(question: Q): Promise<void> {
-    const id = this.#kind.id(question);
-    this.#trips.ground(id);
-    this.#process.forget(id);
-    this.#refusals.lift(id);
-    await this.#shared?.invalidate(id);
+    const id = this.#spec.id(question);
+    const at = this.#timeline.contradicts();
+    const wasHeld = this.#process.forget(id);
+    this.#loader.invalidated(id, at.order);
+    this.#negative.forget(id);
+    this.#invalidation.invalidated(
+      id,
+      this.#spec.meaningOf?.(question),
+      at,
+      wasHeld || this.#invalidation.isWritten(id),
+    );
+    await this.#shared?.delete(id, at);
   }
 
   get inFlight(): number {
-    return this.#trips.size;
+    return this.#loader.size;
   }
 }

@@ -1,31 +1,69 @@
-import { createBoundedMap } from "./bounded-map.js";
+import { type BoundedMap, createBoundedMap } from "../runtime/bounded-map.js";
 
 /** So many are remembered one by one. */
-const MAX_SUBJECTS = 10_000;
+const MAX_TOMBSTONES = 10_000;
+
+/** Until when what was asked for is void. */
+export interface Tombstone {
+  /** In the order of this process: for what it holds, and what it is asking. */
+  readonly order: number;
+  /** Wall time in milliseconds: for what lies in the shared cache. */
+  readonly wall: number;
+}
+
+const NONE: Tombstone = { order: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY };
 
 /**
- * Who was invalidated – users, or single answers – and when: what was asked about them before then is not to be used any more.
+ * What was invalidated, and when. Bounded, in two ways:
  *
- * Bounded. What is forgotten for want of room raises a floor under everybody: too much is asked again, never too little.
+ * - what had to make room raises a floor, under which everything is void: too much is asked again, never too little;
+ * - what any stranger can make many of has a room of its own without a floor: a flood of it costs no other key an entry.
  */
 export class Tombstones {
-  #floor = Number.NEGATIVE_INFINITY;
-  readonly #at = createBoundedMap<number>({
-    maxEntries: MAX_SUBJECTS,
-    onEvict: (at) => {
-      this.#floor = Math.max(this.#floor, at);
-    },
-  });
+  #floor = NONE;
+  #known: BoundedMap<Tombstone> | undefined;
+  #strangers: BoundedMap<Tombstone> | undefined;
 
-  /** @param at wall time in milliseconds */
-  record(subject: string, at: number): void {
-    this.#at.set(subject, Math.max(at, this.#at.peek(subject) ?? at));
+  /** @param isKnown else a stranger can make many such: it goes to the room without a floor */
+  record(key: string, tombstone: Tombstone, isKnown = true): void {
+    const room = isKnown ? this.#roomOfKnown() : this.#roomOfStrangers();
+    room.set(key, laterOf(room.peek(key), tombstone));
   }
 
-  /** Whether what was asked about the subject at that time is void. */
-  covers(subject: string, askedAt: number): boolean {
-    if (askedAt <= this.#floor) return true;
-    if (this.#at.size === 0) return false; // the usual case, on every request
-    return askedAt <= (this.#at.peek(subject) ?? Number.NEGATIVE_INFINITY);
+  /** Whether what this process asked for at that place in its order is void. */
+  void(key: string, order: number): boolean {
+    if (this.isEmpty) return false; // the usual case, on every request
+    if (order <= this.#floor.order) return true;
+    return order <= (this.#known?.peek(key) ?? NONE).order || order <= (this.#strangers?.peek(key) ?? NONE).order;
   }
+
+  /** Whether what may have been asked for at that time, wall time in milliseconds, is void. */
+  voidStored(key: string, askedAt: number): boolean {
+    if (askedAt <= this.#floor.wall) return true;
+    return askedAt <= (this.#known?.peek(key) ?? NONE).wall || askedAt <= (this.#strangers?.peek(key) ?? NONE).wall;
+  }
+
+  get isEmpty(): boolean {
+    return this.#known === undefined && this.#strangers === undefined;
+  }
+
+  /** Made when it is needed: it reserves its room at once. */
+  #roomOfKnown(): BoundedMap<Tombstone> {
+    this.#known ??= createBoundedMap<Tombstone>({
+      maxEntries: MAX_TOMBSTONES,
+      onEvict: (evicted) => {
+        this.#floor = laterOf(this.#floor, evicted);
+      },
+    });
+    return this.#known;
+  }
+
+  #roomOfStrangers(): BoundedMap<Tombstone> {
+    this.#strangers ??= createBoundedMap<Tombstone>({ maxEntries: MAX_TOMBSTONES });
+    return this.#strangers;
+  }
+}
+
+function laterOf(one: Tombstone = NONE, other: Tombstone): Tombstone {
+  return { order: Math.max(one.order, other.order), wall: Math.max(one.wall, other.wall) };
 }

@@ -9,6 +9,7 @@ import {
   anyPermissionGuard,
   type LocalGuardOptions,
   localGuard,
+  type ModuleGuardArguments,
   moduleGuard,
   organizationGuard,
   permissionGuard,
@@ -119,10 +120,11 @@ export function requireOrganization<R extends IncomingMessage = IncomingMessage>
 }
 
 /**
- * Only users whose organization is active and has every one of the modules; others get 403.
+ * Only users whose organization is active and has every one of the modules; others get 403. What is cached of the organization is
+ * trusted, unless `{ fresh: true }` is the last argument.
  *
  * @example app.use("/inventory", requireModule("inventory"))
  */
-export function requireModule(...modules: string[]): Handler {
+export function requireModule(...modules: ModuleGuardArguments): Handler {
   return liftGuard("requireModule", moduleGuard(modules));
 }

@@ -28,6 +28,14 @@ export interface LocalGuardOptions {
   orPermission?: string;
 }
 
+export interface ModuleGuardOptions {
+  /** Ask `GetOrganization` now instead of trusting what is cached. Default `false`. */
+  fresh?: boolean;
+}
+
+/** Names of modules, and the options last. */
+export type ModuleGuardArguments = string[] | [...modules: string[], options: ModuleGuardOptions];
+
 /** Every one of the permissions. */
 export function permissionGuard<R>(permissions: readonly string[]): Guard<R> {
   assertNames("requirePermission", permissions);
@@ -85,11 +93,18 @@ export function organizationGuard<R>(read: SourceReader<R>): Guard<R> {
 }
 
 /** The user's organization must be active and have every one of the modules. */
-export function moduleGuard<R>(modules: readonly string[]): Guard<R> {
+export function moduleGuard<R>(given: ModuleGuardArguments): Guard<R> {
+  const last = given.at(-1);
+  const options = typeof last === "object" && !isList(last) && given.length > 1 ? last : undefined;
+  const modules = (options ? given.slice(0, -1) : given) as readonly string[];
   assertNames("requireModule", modules);
+  const settings = new SettingReader({}, []);
+  const { fresh = false } = settings.section("requireModule", options, ["fresh"]);
+  settings.optional("requireModule.fresh", fresh, (value) => typeof value === "boolean", "true or false");
+  settings.throwIfAny();
   return ({ auth, client }) =>
     client
-      .getOrganization(auth.user.organizationId)
+      .getOrganization(auth.user.organizationId, fresh ? { fresh } : undefined)
       .catch(refusalMeansNo)
       .then((organization: Organization) =>
         assertAllowed(organization.isActive && modules.every((module) => listHas(organization.modules, module))),

@@ -6,6 +6,7 @@ import {
   anyPermissionGuard,
   type LocalGuardOptions,
   localGuard,
+  type ModuleGuardArguments,
   moduleGuard,
   organizationGuard,
   permissionGuard,
@@ -113,10 +114,11 @@ export function requireOrganization<C extends KoaContext = KoaContext>(source: G
 }
 
 /**
- * Only users whose organization is active and has every one of the modules; others get 403.
+ * Only users whose organization is active and has every one of the modules; others get 403. What is cached of the organization is
+ * trusted, unless `{ fresh: true }` is the last argument.
  *
  * @example router.use("/inventory", requireModule("inventory"))
  */
-export function requireModule(...modules: string[]): KoaMiddleware {
+export function requireModule(...modules: ModuleGuardArguments): KoaMiddleware {
   return liftKoaGuard("requireModule", moduleGuard(modules));
 }

@@ -84,6 +84,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
       }, call),
     invalidateToken: () => answer(() => undefined),
     invalidateUser: () => answer(() => undefined),
+    invalidateOrganization: () => answer(() => undefined),
     status: () => ({
       grpc: idle,
       cache: { entries: 0, bytes: 0, shared: "none", hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 },

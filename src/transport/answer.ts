@@ -1,5 +1,10 @@
-import type { DescMessage, DescMethod, MessageShape } from "@bufbuild/protobuf";
-import { AuthService, type GetOrganizationResponse, type VerifyTokenResponse } from "../../gen/auth/auth_service_pb.js";
+import type { DescMessage, DescMethod, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import {
+  AuthService,
+  type GetOrganizationRequest,
+  type GetOrganizationResponse,
+  type VerifyTokenResponse,
+} from "../../gen/auth/auth_service_pb.js";
 import type { Operation } from "./outcome.js";
 
 /** The operation that a method of `auth.AuthService` is. */
@@ -26,4 +31,15 @@ export function answerDefect<O extends DescMessage>(method: DescMethod, message:
     case "GetUserPermissions":
       return undefined; // an empty list is an answer
   }
+}
+
+/** Why an answer is to another question, or `undefined` when that cannot be seen: of what was asked only an organization names itself. */
+export function answersAnother<I extends DescMessage, O extends DescMessage>(
+  method: DescMethod,
+  asked: MessageInitShape<I>,
+  message: MessageShape<O>,
+): string | undefined {
+  if (operationOf(method) !== "GetOrganization") return undefined;
+  const { id } = message as unknown as GetOrganizationResponse;
+  return id === (asked as unknown as GetOrganizationRequest).organizationId ? undefined : "another organization";
 }

@@ -1,7 +1,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor, Transport, UnaryResponse } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { answerDefect } from "./answer.js";
+import { answerDefect, answersAnother } from "./answer.js";
 import { hadItsTime } from "./call-context.js";
 import { believesGrpcStatus, isServiceWord, isTimeout, toUpstreamError } from "./grpc-outcome.js";
 import { ReplaceableSession, type TlsOptions } from "./grpc-session.js";
@@ -105,7 +105,8 @@ function classified(inner: Transport, isVerdict: (error: ConnectError) => boolea
     } catch (error) {
       throw call.signal?.aborted && !isTimeout(error) ? error : toUpstreamError(error, call, isVerdict);
     }
-    const defect = answerDefect(call.method, response.message);
+    const { message } = response;
+    const defect = answerDefect(call.method, message) ?? answersAnother(call.method, call.message, message);
     if (defect) throw new UpstreamError("grpc", "broken", defect);
     return response;
   });

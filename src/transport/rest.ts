@@ -3,6 +3,7 @@ import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, type Transport, type UnaryResponse } from "@connectrpc/connect";
 import type { Got } from "got";
 import { lazyImport } from "../runtime/lazy-import.js";
+import { answersAnother } from "./answer.js";
 import type { TlsOptions } from "./grpc-session.js";
 import { UpstreamError } from "./outcome.js";
 import { decodeRestAnswer, MalformedAnswerError } from "./rest-answer.js";
@@ -59,6 +60,8 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     const { statusCode, headers, rawBody } = await send(client, call, agents());
     if (!isAnswer(statusCode)) throw fromHttpStatus(call.method, statusCode, headers["retry-after"], options.now);
     const message = decode(call, rawBody) as MessageShape<O>;
+    const defect = answersAnother(call.method, call.message, message);
+    if (defect) throw new UpstreamError("rest", "broken", defect);
     const { method } = call;
     return { stream: false, service: method.parent, method, header: new Headers(), message, trailer: new Headers() };
   }

@@ -70,8 +70,9 @@ const questions: readonly (readonly [string, (client: AuthClient, id: string) =>
 describe.each(questions)("The id in the path of %s", (_what, ask, before, after) => {
   test("stays one segment, and means itself", async () => {
     const rest = opened(
-      await startRawRest((response) => {
-        response.end(JSON.stringify({ id: "org-1", locals: [], permissions: [] }));
+      await startRawRest((response, { path = "" }) => {
+        const id = decodeURIComponent(path.split("/").at(-1) ?? ""); // of an organization, the one that was asked about
+        response.end(JSON.stringify({ id, locals: [], permissions: [] }));
       }),
     );
     const client = openBareClient({ rest: { url: rest.url, timeoutMs: 60_000 } });

@@ -61,6 +61,7 @@ test("Two URLs are enough: everything else has its default.", () => {
     limit: { maxConcurrent: 256, maxQueue: 1024 },
     cache: {
       maxEntries: 20_000,
+      maxTokensPerUser: 2500,
       maxBytes: 67_108_864,
       ttlMs: 300_000,
       localsTtlMs: 3_600_000,

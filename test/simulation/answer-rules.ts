@@ -2,7 +2,7 @@ import { markOf } from "./archive.js";
 import { ttlOf } from "./flight-rules.js";
 import { INVALIDATION_MS, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
 import { couldNotTell } from "./outage-rules.js";
-import { type Answer, isSameUser, subjectOf } from "./records.js";
+import { type Answer, hasMeaningOf, isSameUser, subjectOf } from "./records.js";
 import type { Use, Witness } from "./use.js";
 
 /** Why this answer must not have been used for this request at this moment; `undefined` when it may be. */
@@ -50,9 +50,10 @@ function whyNotKept(answer: Answer, use: Use): string | undefined {
   const untilMs = ttlOf(question, by.settings) + (mayBeStale ? cache.staleIfErrorMs : 0);
   const askedAt = attempt.ask.began.at;
   const age = when.at - askedAt;
-  if (age >= untilMs + ROUNDING_MS) return `it is ${age} ms old, and ${untilMs} are allowed`;
-  if (question.token !== undefined && when.at > question.authority.endOf(question.token)) return "the token has ended";
-  const isExpired = age >= ttlOf(question, by.settings) + ROUNDING_MS;
+  const slackMs = ROUNDING_MS + by.clockSlackMs;
+  if (age >= untilMs + slackMs) return `it is ${age} ms old, and ${untilMs} are allowed`;
+  if (question.token !== undefined && by.wall > question.authority.expOf(question.token)) return "the token has ended";
+  const isExpired = age >= ttlOf(question, by.settings) + slackMs;
   if ((isStale || isExpired) && !by.isSaturated && !couldNotTell(use))
     return "it stood in for a service that could be asked";
   if (source === "process" && store !== "none") {
@@ -78,7 +79,7 @@ function forgotten(answer: Answer, { by, request }: Use): string | undefined {
     ({ called, question, user }) =>
       called.order < request.began.order &&
       answer.attempt.ask.began.order < called.order &&
-      (question === answer.question || (user && subject && isSameUser(user, subject))),
+      ((question && hasMeaningOf(question, answer.question)) || (user && subject && isSameUser(user, subject))),
   );
   return made && `it was invalidated here at ${made.called.at}`;
 }

@@ -14,6 +14,8 @@ export interface Account {
 
 export interface IssuedToken {
   readonly text: string;
+  /** Itself, and others that are good for as long as it is. */
+  readonly spellings: string[];
   readonly account: Account;
   /** Wall time in milliseconds after which the token says that it has ended. */
   readonly exp: number | undefined;
@@ -74,9 +76,22 @@ export class Authority {
   }
 
   issue(text: string, account: Account, exp: number | undefined): IssuedToken {
-    const token = { text, account, exp, isRevoked: false };
+    const token = { text, spellings: [text], account, exp, isRevoked: false };
     this.tokens.set(text, token);
     return token;
+  }
+
+  /** The service takes another spelling for the same token. */
+  respell(text: string, spelling: string): void {
+    const token = this.tokens.get(text);
+    if (!token || this.tokens.has(spelling)) return;
+    token.spellings.push(spelling);
+    this.tokens.set(spelling, token);
+  }
+
+  /** When a token ends by its own word, wall time in milliseconds. */
+  expOf(text: string): number {
+    return this.tokens.get(text)?.exp ?? Number.POSITIVE_INFINITY;
   }
 
   /** When a token ends by its own word, in the simulation's time. */

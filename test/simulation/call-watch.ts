@@ -97,7 +97,8 @@ export class CallWatch implements CallObserver {
   }
 
   #takePlace(ask: Ask): void {
-    this.#aloft.set(ask, (this.#aloft.get(ask) ?? 0) + 1);
+    // A probe beside REST that goes on when that has answered takes no place.
+    if (!ask.verdict) this.#aloft.set(ask, (this.#aloft.get(ask) ?? 0) + 1);
     if (this.#aloft.size > this.#settings.limit.maxConcurrent) {
       this.#violate(`${this.#aloft.size} questions are asked at once`);
     }

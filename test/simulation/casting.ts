@@ -31,7 +31,7 @@ export class Casting {
     const { authority } = process;
     if (!authority.tokens.has(this.#focus) || random.chance(0.1)) this.#focus = this.#anyToken(authority);
     if (random.chance(0.04)) return forged(this.#focus, random);
-    if (random.chance(0.55)) return this.#focus;
+    if (random.chance(0.55)) return random.pick(authority.tokens.get(this.#focus)?.spellings ?? [this.#focus]);
     return random.chance(0.08) ? `garbage-${random.int(50)}` : this.#anyToken(authority);
   }
 
@@ -77,6 +77,6 @@ export class Casting {
     const good = all.filter(
       ({ isRevoked, exp, account }) => !isRevoked && account.isActive && !(exp && exp < clock.wall),
     );
-    return random.pick(good.length > 0 && random.chance(0.8) ? good : all).text;
+    return random.pick(random.pick(good.length > 0 && random.chance(0.8) ? good : all).spellings);
   }
 }

@@ -7,7 +7,7 @@ import { budgets, type Theme } from "./settings.js";
 import type { StoreWeather } from "./store.js";
 import { Visits } from "./visits.js";
 import { drawWeather } from "./weather.js";
-import type { World } from "./world.js";
+import { isJwt, type World } from "./world.js";
 
 type Action =
   | "visit"
@@ -23,6 +23,7 @@ type Action =
   | "weather"
   | "storeWeather"
   | "restart"
+  | "clock"
   | "nonsense"
   | "plot"
   | "wait";
@@ -41,6 +42,7 @@ const USUAL: Readonly<Record<Action, number>> = {
   weather: 8,
   storeWeather: 4,
   restart: 0.5,
+  clock: 2,
   nonsense: 1,
   plot: 6,
   wait: 10,
@@ -160,12 +162,15 @@ export class Driver {
         this.stop(process);
         this.#start(process.service);
         return;
+      case "clock":
+        if (world.settings.clocks === "set") process.setClock();
+        return;
       case "nonsense":
         return visits.visit(
           process,
           random.pick(["me", "optional"]),
           undefined,
-          random.pick([undefined, ...MALFORMED]),
+          random.pick([undefined, ...MALFORMED, ...this.#misspelt(process)]),
         );
       case "plot":
         this.#plot = drawPlot({ world, visits, random, process, token: this.#casting.token(process) });
@@ -211,6 +216,12 @@ export class Driver {
       onAuthenticated: (incoming) => visits.authenticated(incoming),
     });
     world.everyProcess.push(process);
+  }
+
+  /** A JWT as some decoders take it, and as its issuer did not write it. */
+  #misspelt(process: SimulatedProcess): string[] {
+    const token = this.#casting.token(process);
+    return isJwt(token) ? [`Bearer ${token}=`, `Bearer ${token.replace(/\.(?=[^.]*$)/, ".~")}`] : [];
   }
 
   #burst(process: SimulatedProcess, size: number): void {

@@ -1,5 +1,5 @@
-import { INVALIDATION_MS, type Journal, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
-import { type Ask, type Question, triesOf } from "./records.js";
+import { type Journal, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
+import { type Ask, type Question, subjectOf, triesOf } from "./records.js";
 import { budgets, type Settings } from "./settings.js";
 
 /** TTLs are up to a tenth shorter at random, and an entry is refreshed after four fifths of its own. */
@@ -74,15 +74,18 @@ export class FlightRules {
     const keptUntil = Math.min(last.began.at - this.#hiddenMs + ttlMs, tierEnd, this.#endOf(question)) - ROUNDING_MS;
     if (began.at >= keptUntil) return;
     const since = last.began.at - this.#hiddenMs;
+    if (this.#journal.clockSetAt >= since) return; // set forward, it ends what is kept
     if (this.#journal.hasExcuse(question, since)) return;
-    // Other processes' invalidations of users hold here, too, once they were seen in the store.
-    if (this.#everyJournal().some((journal) => journal.hasInvalidatedUser(since - INVALIDATION_MS))) return;
+    // Other processes' invalidations of its user hold here, too, once they are seen in the store, against all that was asked until then.
+    const { result } = last.verdict!;
+    const user = result.kind === "answer" ? subjectOf(result.answer) : undefined;
+    if (user && this.#everyJournal().some((journal) => journal.hasInvalidated(user))) return;
     this.#violate(`the same was asked again, though it was answered at ${last.verdict!.ended.at}`);
   }
 
   /** When the token ends by its own word, in the simulation's time. */
   #endOf({ token, authority }: Question): number {
-    return token === undefined ? Number.POSITIVE_INFINITY : authority.endOf(token);
+    return token === undefined ? Number.POSITIVE_INFINITY : authority.endOf(token) - this.#journal.aheadMs;
   }
 }
 

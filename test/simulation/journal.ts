@@ -1,4 +1,14 @@
-import type { Ask, Invalidation, Moment, Question, Request, Try } from "./records.js";
+import type { UserRef } from "../../src/auth/model.js";
+import {
+  type Ask,
+  hasMeaningOf,
+  type Invalidation,
+  isSameUser,
+  type Moment,
+  type Question,
+  type Request,
+  type Try,
+} from "./records.js";
 
 /** No look into the shared tier takes longer: two operations one after the other, 50 ms each. */
 export const SHARED_LOOKUP_MS = 100;
@@ -17,6 +27,9 @@ export class Journal {
   /** When an answer, by its mark, last came into the process. */
   readonly arrivals = new Map<string, number>();
   closed: Moment | undefined;
+  /** How far its wall clock is ahead, in milliseconds, and when it was set last. */
+  aheadMs = 0;
+  clockSetAt = Number.NEGATIVE_INFINITY;
   #requests = 0;
   #begun = { turn: -1, count: 0 };
   /** When those came who may still be looking into the shared tier. */
@@ -59,12 +72,12 @@ export class Journal {
     const fresh = this.freshRequests.get(question);
     if (fresh && fresh[fresh.length - 1]!.at >= since) return true;
     return this.invalidations.some(
-      ({ called, question: about }) => called.at >= since && (about === undefined || about === question),
+      ({ called, question: about }) => called.at >= since && (about === undefined || hasMeaningOf(about, question)),
     );
   }
 
-  hasInvalidatedUser(since: number): boolean {
-    return this.invalidations.some(({ called, question }) => question === undefined && called.at >= since);
+  hasInvalidated(user: UserRef): boolean {
+    return this.invalidations.some(({ user: about }) => about !== undefined && isSameUser(about, user));
   }
 }
 

@@ -5,6 +5,7 @@ import type { Outcome } from "./fake-http.js";
 import { couldNotTell } from "./outage-rules.js";
 import type { Answer, AnswerBody, RefusalReason } from "./records.js";
 import { whyNotRefused } from "./refusal-rules.js";
+import { whyStoreSufficed } from "./store-rules.js";
 import type { Use } from "./use.js";
 import type { Visit } from "./visit.js";
 import type { World } from "./world.js";
@@ -87,14 +88,19 @@ function judgeCode(world: World, use: Use, code: string): void {
     case "auth_unavailable":
       if (world.mustServe && !use.by.journal.closed) complain(world, use, "was turned away, long after the last fault");
       if (!couldNotTell(use)) complain(world, use, "was turned away for an outage, but the service could be asked");
-      return;
+      return judgeStore(world, use);
     case "overloaded":
       if (world.mustServe) complain(world, use, "was turned away, long after the last fault");
       if (!use.by.isSaturated) complain(world, use, "was turned away, but there was room");
-      return;
+      return judgeStore(world, use);
     default:
       complain(world, use, `got ${code}`);
   }
+}
+
+function judgeStore(world: World, use: Use): void {
+  const rule = whyStoreSufficed(world.archive.answersTo(use.request.question), use);
+  if (rule) complain(world, use, `was turned away, ${rule}`);
 }
 
 /** Whether the guard could decide so. Guards do not say what they were told: some answer that may be used must explain it. */

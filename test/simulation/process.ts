@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { assembleAuthClient } from "../../src/auth/auth-client.js";
 import type { AuthClient } from "../../src/auth/client.js";
 import type { AuthClientOptions } from "../../src/auth/options.js";
-import type { SharedStore } from "../../src/cache/shared-tier.js";
+import type { SharedStore } from "../../src/cache/guarded-store.js";
 import type { Handler } from "../../src/index.js";
 import { optionalAuth, requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
 import type { Authority } from "./authority.js";
@@ -10,7 +10,7 @@ import { BreakerWatch } from "./breaker-watch.js";
 import { CallWatch, OWN_CREDENTIAL } from "./call-watch.js";
 import { Journal } from "./journal.js";
 import type { Random } from "./random.js";
-import { ownSettings, type Settings } from "./settings.js";
+import { drawAhead, ownSettings, type Settings } from "./settings.js";
 import { simulatedUpstream } from "./upstream.js";
 import type { Witness } from "./use.js";
 import { OwnedClock } from "./virtual-clock.js";
@@ -53,6 +53,8 @@ export class SimulatedProcess implements Witness {
     this.settings = settings;
     this.#world = world;
     this.clock = new OwnedClock(clock);
+    this.clock.aheadMs = drawAhead(world.random, settings);
+    this.journal.aheadMs = this.clock.aheadMs;
     this.breakers = new BreakerWatch(name, settings, chronicle, clock);
     const everyJournal = () => world.everyProcess.map(({ journal }) => journal);
     const around = { settings, chronicle, archive: world.archive, everyJournal };
@@ -97,6 +99,25 @@ export class SimulatedProcess implements Witness {
     return this.#world.authorities[this.service]!;
   }
 
+  get wall(): number {
+    return this.clock.now();
+  }
+
+  get clockSlackMs(): number {
+    if (this.settings.store === "none") return 0;
+    const ranges = this.#world.everyProcess.map(({ clock }) => clock.aheadRange);
+    return Math.max(...ranges.map(([, most]) => most)) - Math.min(...ranges.map(([least]) => least));
+  }
+
+  /** Somebody, or the network, sets its wall clock. */
+  setClock(): void {
+    const { chronicle, random, clock } = this.#world;
+    this.clock.aheadMs = drawAhead(random, this.settings);
+    this.journal.aheadMs = this.clock.aheadMs;
+    this.journal.clockSetAt = clock.time;
+    chronicle.record(this.name, "clock", this.clock.aheadMs);
+  }
+
   get peers(): readonly Witness[] {
     return this.#world.everyProcess.filter((other) => other !== this && other.service === this.service);
   }
@@ -112,6 +133,10 @@ export class SimulatedProcess implements Witness {
 
   get wasStoreTroubled(): boolean {
     return this.#world.store?.wasTroubled ?? false;
+  }
+
+  storedAs(mark: string): { text: string; writtenAt: number } | undefined {
+    return this.#world.store?.storedAs(mark);
   }
 
   writtenAt(mark: string): number | undefined {

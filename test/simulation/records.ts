@@ -7,6 +7,8 @@ export interface Question {
   readonly operation: Operation;
   readonly authority: Authority;
   readonly token?: string;
+  /** What all spellings of the token have in common. */
+  readonly meaning?: string;
   readonly user?: UserRef;
   readonly organizationId?: string;
 }
@@ -115,6 +117,12 @@ export interface Request {
 
 export function isSameUser(a: UserRef, b: UserRef): boolean {
   return a.userId === b.userId && a.organizationId === b.organizationId;
+}
+
+/** Whether they are the same, or ask about spellings of one token. */
+export function hasMeaningOf(question: Question, other: Question): boolean {
+  if (question === other) return true;
+  return question.meaning !== undefined && question.meaning === other.meaning && question.authority === other.authority;
 }
 
 /** The user that an answer speaks of. */

@@ -3,6 +3,9 @@ import { Random } from "./random.js";
 /** How the simulated store may behave. `honest`: fails, but what it says is true. `lying`: nothing it says need be true. */
 export type StoreMode = "none" | "honest" | "lying";
 
+/** How the wall clocks of the processes are: all the same, or each ahead or behind, or set now and then. */
+export type Clocks = "one" | "differ" | "set";
+
 /** What a seed is mostly about. */
 export type Theme = "mixed" | "breaker" | "invalidation" | "expiry" | "load" | "cache";
 
@@ -38,6 +41,7 @@ export interface Settings {
   readonly users: number;
   readonly tokens: number;
   readonly steps: number;
+  readonly clocks: Clocks;
 }
 
 const ALL_DEFAULTS = 0.08;
@@ -67,6 +71,7 @@ export function drawSettings(random: Random): Settings {
     users: 1 + random.int(4),
     tokens: 1 + random.int(theme === "load" ? 20 : 7),
     steps: 10 + random.int(35),
+    clocks: random.weighted<Clocks>({ one: 5, differ: store === "none" ? 0 : 2, set: 3 }),
   };
 }
 
@@ -136,6 +141,16 @@ function drawDeadline(random: Random, shortest: number, grpcMs?: number, restMs?
 function drawSecrets(random: Random): string[] {
   const secret = (letter: string) => `${letter}0123456789`.repeat(3);
   return random.pick([[], [], [secret("s")], [secret("s"), secret("t")]]);
+}
+
+/** Clocks of processes that share a store differ by less than a minute. */
+const MOST_AHEAD_MS = 28_000;
+
+/** How far ahead the wall clock of a process goes, when it starts and whenever it is set. */
+export function drawAhead(random: Random, { clocks, store }: Settings): number {
+  if (clocks === "one") return 0;
+  if (store !== "none") return random.ms(0, 2 * MOST_AHEAD_MS) - MOST_AHEAD_MS;
+  return random.pick([-1, 1]) * random.pick([0, 500, 2000, 61_000, 3_600_000, 86_400_000]);
 }
 
 /** In what order a share is multiplied and divided is nobody's business. */

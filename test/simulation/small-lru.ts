@@ -35,21 +35,28 @@ export class LRUCache<K extends string, V> {
   }
 
   delete(key: K): boolean {
-    this.calculatedSize -= this.#entries.get(key)?.size ?? 0;
-    return this.#entries.delete(key);
+    return this.#remove(key, "delete");
   }
 
   set(key: K, value: V, { size = 0 }: { size?: number } = {}): this {
-    const { max, maxSize = Number.POSITIVE_INFINITY, dispose } = this.#options;
-    this.delete(key);
+    const { max, maxSize = Number.POSITIVE_INFINITY } = this.#options;
+    this.#remove(key, "set");
     if (size > maxSize) return this;
     while (this.#entries.size >= max || this.calculatedSize + size > maxSize) {
-      const [oldest, entry] = this.#entries.entries().next().value as [K, { value: V }];
-      this.delete(oldest);
-      dispose?.(entry.value, oldest, "evict");
+      const [oldest] = this.#entries.keys();
+      this.#remove(oldest as K, "evict");
     }
     this.#entries.set(key, { value, size });
     this.calculatedSize += size;
     return this;
+  }
+
+  #remove(key: K, reason: string): boolean {
+    const entry = this.#entries.get(key);
+    if (!entry) return false;
+    this.#entries.delete(key);
+    this.calculatedSize -= entry.size;
+    this.#options.dispose?.(entry.value, key, reason);
+    return true;
   }
 }

@@ -1,4 +1,4 @@
-import type { SharedStore } from "../../src/cache/shared-tier.js";
+import type { SharedStore } from "../../src/cache/guarded-store.js";
 import { markIn } from "./authority.js";
 import type { Random } from "./random.js";
 import type { VirtualClock } from "./virtual-clock.js";
@@ -80,6 +80,16 @@ export class SimulatedStore {
   /** Whether it has ever been anything but well. */
   get wasTroubled(): boolean {
     return this.#wasTroubled;
+  }
+
+  /** What lies there now under an answer's mark. */
+  storedAs(mark: string): { text: string; writtenAt: number } | undefined {
+    for (const { text, until } of this.#entries.values()) {
+      if (typeof text === "string" && markIn(text) === mark && this.#options.clock.time < until) {
+        return { text, writtenAt: this.written.get(mark) ?? Number.POSITIVE_INFINITY };
+      }
+    }
+    return undefined;
   }
 
   /** @param onRead told of every answer, by its mark, that a read brings to the process */

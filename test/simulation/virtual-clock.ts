@@ -106,6 +106,9 @@ export class VirtualClock {
 /** The clock as one client sees it. It counts what that client has set and not cleared. */
 export class OwnedClock implements Clock {
   readonly #clock: VirtualClock;
+  /** How far its wall clock is ahead, in milliseconds; and how far it ever was, both ways. */
+  #aheadMs = 0;
+  readonly aheadRange: [number, number] = [0, 0];
   #pending = 0;
   #background = 0;
 
@@ -122,7 +125,18 @@ export class OwnedClock implements Clock {
     return this.#pending - this.#background;
   }
 
-  readonly now = () => this.#clock.wall;
+  get aheadMs(): number {
+    return this.#aheadMs;
+  }
+
+  set aheadMs(ms: number) {
+    this.#aheadMs = Math.round(ms);
+    const [least, most] = this.aheadRange;
+    this.aheadRange[0] = Math.min(least, this.#aheadMs);
+    this.aheadRange[1] = Math.max(most, this.#aheadMs);
+  }
+
+  readonly now = () => this.#clock.wall + this.#aheadMs;
   readonly monotonic = () => this.#clock.monotonic;
 
   readonly setTimeout: Clock["setTimeout"] = (callback, ms, { background = false } = {}) => {

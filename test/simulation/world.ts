@@ -12,7 +12,7 @@ import type { Weather } from "./weather.js";
 
 /** Every JWT of one issuer starts alike. */
 const JWT_HEAD = Buffer.from(JSON.stringify({ alg: "RS256", typ: "JWT", kid: "2026-01" })).toString("base64url");
-const SIGNATURES = ["c2lnbmF0dXJl", "c2lnbmF0dXJm"];
+const SIGNATURES = ["c2lnbmF0dXJl", "c2lnbmF0dXJm", "c2lnbmVk"];
 
 /** All that there is besides the clients: time, truth, upstreams and the store. */
 export class World {
@@ -58,6 +58,7 @@ export class World {
     const exp = this.#drawExp();
     const text = this.#drawToken(index, exp);
     for (const authority of this.authorities) authority.issue(text, random.pick<Account>(authority.accounts), exp);
+    if (isJwt(text) && random.chance(0.4)) this.#respell(text);
     return text;
   }
 
@@ -82,7 +83,11 @@ export class World {
     const key = `${service} ${operation} ${asked}`;
     let question = this.#questions.get(key);
     if (!question) {
-      question = { ...about, authority: this.authorities[service]! };
+      question = {
+        ...about,
+        ...(token !== undefined && { meaning: meaningOf(token) }),
+        authority: this.authorities[service]!,
+      };
       this.#questions.set(key, question);
     }
     return question;
@@ -113,6 +118,14 @@ export class World {
     }
   }
 
+  /** Signatures of some kinds have several valid forms. */
+  #respell(text: string): void {
+    const signed = text.slice(0, text.lastIndexOf(".") + 1);
+    for (const authority of this.authorities) {
+      for (const signature of SIGNATURES) authority.respell(text, signed + signature);
+    }
+  }
+
   #drawExp(): number | undefined {
     const { random, clock } = this;
     const aheadMs = random.weighted({ never: 3, soon: 3, later: 3, past: 0.5 });
@@ -137,4 +150,12 @@ export class World {
     const payload = { iss: "https://auth.example", n: index, ...(exp === undefined ? odd : { exp: exp / 1000 }) };
     return `${JWT_HEAD}.${Buffer.from(JSON.stringify(payload)).toString("base64url")}.${random.pick(SIGNATURES)}`;
   }
+}
+
+export function isJwt(token: string): boolean {
+  return token.startsWith(JWT_HEAD) && token.split(".").length === 3;
+}
+
+function meaningOf(token: string): string {
+  return isJwt(token) ? token.slice(0, token.lastIndexOf(".")) : token;
 }

@@ -3,6 +3,7 @@ import type { Clock, Timer } from "../../src/runtime/clock.js";
 /** A clock that stands still until it is told to go on. */
 export class ManualClock implements Clock {
   #time: number;
+  #wallAhead = 0;
   readonly #timers = new Set<{ at: number; order: number; callback: () => void }>();
   #order = 0;
 
@@ -11,7 +12,7 @@ export class ManualClock implements Clock {
   }
 
   now(): number {
-    return this.#time;
+    return this.#time + this.#wallAhead;
   }
 
   monotonic(): number {
@@ -22,6 +23,11 @@ export class ManualClock implements Clock {
     const timer = { at: this.#time + ms, order: this.#order++, callback };
     this.#timers.add(timer);
     return { clear: () => void this.#timers.delete(timer) };
+  }
+
+  /** Sets the wall clock forward, or back: no time passes by it. */
+  setWall(ms: number): void {
+    this.#wallAhead += ms;
   }
 
   get pending(): number {

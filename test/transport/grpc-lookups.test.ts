@@ -126,8 +126,11 @@ test("an empty list is an answer, and is remembered", async () => {
   expect(grpc.requests).toHaveLength(1);
 });
 
-test("an organization without an id is no answer: REST is asked", async () => {
-  const { rest, client } = await start(reply.message(Buffer.alloc(0)));
+test.each([
+  ["without an id", ""],
+  ["of another id", "\x0a\x05org-2"],
+])("an organization %s is no answer: REST is asked", async (_what, message) => {
+  const { rest, client } = await start(reply.message(Buffer.from(message)));
   expect(await client.getOrganization("org-1")).toMatchObject({ id: "org-1" });
   expect(rest.calls.GetOrganization).toBe(1);
   expect(client.status().grpc?.failures).toBe(1);

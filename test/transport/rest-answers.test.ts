@@ -136,9 +136,18 @@ describe("what a 200 may say of a user or an organization", () => {
     const { rest, client } = await start(reply.json({ ...acme, is_active: true }));
     expect(await client.getOrganization("org-1")).toEqual({ ...acme, isActive: true });
     rest.reply = reply.json({ ...acme, isActive: true });
-    expect(await client.getOrganization("org-2")).toEqual({ ...acme, isActive: true });
+    expect(await client.getOrganization("org-1", { fresh: true })).toEqual({ ...acme, isActive: true });
     rest.reply = reply.json(acme);
-    expect(await client.getOrganization("org-3")).toEqual({ ...acme, isActive: false });
+    expect(await client.getOrganization("org-1", { fresh: true })).toEqual({ ...acme, isActive: false });
+  });
+
+  test("another organization than the one that was asked about is no answer", async () => {
+    const { client } = await start(reply.json({ id: "org-2", is_active: true }));
+    await expect(client.getOrganization("org-1")).rejects.toMatchObject({
+      code: "auth_unavailable",
+      cause: { message: expect.stringContaining("another organization") },
+    });
+    expect((await client.getOrganization("org-2")).id).toBe("org-2");
   });
 
   test.each(

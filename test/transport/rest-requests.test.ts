@@ -10,8 +10,11 @@ import * as reply from "./rest-replies.js";
 
 const opened = closedAfterEach();
 const REF = { userId: "ana", organizationId: "org-1" };
-/** Does as an answer to every question. */
-const ANY_ANSWER = reply.json({ ...reply.ANA, id: "org-1", permissions: [], locals: [] });
+/** Does as an answer to every question: an organization is the one that was asked about. */
+const ANY_ANSWER: reply.RestReply = (response, request) => {
+  const id = decodeURIComponent(request.path?.split("/").at(-1) ?? "");
+  reply.json({ ...reply.ANA, id, permissions: [], locals: [] })(response, request);
+};
 
 async function start({
   base = "",

@@ -1,25 +1,26 @@
 import { compoundId, tokenId } from "../cache/keyring.js";
-import type { Kind } from "../cache/kind.js";
+import type { CacheSpec } from "../cache/spec.js";
 import type { LookupRefusal, RemoteAuthService, TokenAnswer, TokenRefusal } from "./auth-service.js";
 import type { CacheConfig } from "./cache-config.js";
+import { jwtMeaning } from "./jwt.js";
 import { jwtExpiry } from "./jwt-expiry.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
 import { bytesOfTexts, isStrings, packed, type StringLists } from "./string-lists.js";
 
 /** How each of the four answers is cached. */
-export interface CacheKinds {
-  readonly token: Kind<string, TokenAnswer, VerifiedToken, TokenRefusal>;
-  readonly locals: Kind<UserRef, readonly string[], readonly string[], LookupRefusal>;
-  readonly permissions: Kind<UserRef, readonly string[], readonly string[], LookupRefusal>;
-  readonly organization: Kind<string, Organization, Organization, LookupRefusal>;
+export interface CacheSpecs {
+  readonly token: CacheSpec<string, TokenAnswer, VerifiedToken, TokenRefusal>;
+  readonly locals: CacheSpec<UserRef, readonly string[], readonly string[], LookupRefusal>;
+  readonly permissions: CacheSpec<UserRef, readonly string[], readonly string[], LookupRefusal>;
+  readonly organization: CacheSpec<string, Organization, Organization, LookupRefusal>;
 }
 
-/** How users are named when they are invalidated. */
+/** The id of a user among all that can be invalidated. */
 export function subjectOf({ userId, organizationId }: UserRef): string {
   return compoundId(organizationId, userId);
 }
 
-export function createCacheKinds(service: RemoteAuthService, config: CacheConfig, lists: StringLists): CacheKinds {
+export function createCacheSpecs(service: RemoteAuthService, config: CacheConfig, lists: StringLists): CacheSpecs {
   return {
     token: {
       name: "token",
@@ -27,10 +28,15 @@ export function createCacheKinds(service: RemoteAuthService, config: CacheConfig
       refusalTtlMs: config.refusalTtlMs,
       id: tokenId,
       hasDigestIds: true,
+      hasManyPerSubject: true,
       ask: service.verifyToken,
-      present: ({ user, locals }, source, end) =>
-        Object.freeze(Number.isFinite(end) ? { user, locals, expiresAt: end, source } : { user, locals, source }),
-      endOf: jwtExpiry,
+      present: ({ user, locals }, source, hardExpiry) =>
+        Object.freeze(
+          Number.isFinite(hardExpiry) ? { user, locals, expiresAt: hardExpiry, source } : { user, locals, source },
+        ),
+      hardExpiryOf: jwtExpiry,
+      meaningOf: jwtMeaning,
+      about: "user",
       subjectOf: (_token, { user }) => subjectOf({ userId: user.id, organizationId: user.organizationId }),
       encode: ({ user, locals }) => ({ user: { ...user, permissions: packed(user.permissions) }, locals }),
       decode: (stored) => decodeToken(stored, lists),
@@ -39,11 +45,11 @@ export function createCacheKinds(service: RemoteAuthService, config: CacheConfig
         bytesOfTexts(user.permissions) +
         bytesOfTexts(locals),
     },
-    locals: userListKind("locals", config.localsTtlMs, service.getUserLocals, {
+    locals: userListSpec("locals", config.localsTtlMs, service.getUserLocals, {
       encode: (locals) => locals,
       decode: (stored) => (isStrings(stored) ? lists.ofInterned(stored) : undefined),
     }),
-    permissions: userListKind("permissions", config.permissionsTtlMs, service.getUserPermissions, {
+    permissions: userListSpec("permissions", config.permissionsTtlMs, service.getUserPermissions, {
       encode: packed,
       decode: (stored) => lists.unpack(stored),
     }),
@@ -54,6 +60,8 @@ export function createCacheKinds(service: RemoteAuthService, config: CacheConfig
       id: (organizationId) => organizationId,
       ask: service.getOrganization,
       present: (value) => value,
+      about: "organization",
+      subjectOf: (organizationId) => organizationId,
       encode: (value) => ({ ...value, modules: packed(value.modules) }),
       decode: (stored) => decodeOrganization(stored, lists),
       bytesOf: ({ id, name, plan, modules }) => bytesOfTexts([id, name, plan]) + bytesOfTexts(modules),
@@ -61,12 +69,12 @@ export function createCacheKinds(service: RemoteAuthService, config: CacheConfig
   };
 }
 
-function userListKind(
+function userListSpec(
   name: string,
   ttlMs: number,
-  ask: CacheKinds["locals"]["ask"],
-  form: Pick<CacheKinds["locals"], "encode" | "decode">,
-): CacheKinds["locals"] {
+  ask: CacheSpecs["locals"]["ask"],
+  form: Pick<CacheSpecs["locals"], "encode" | "decode">,
+): CacheSpecs["locals"] {
   return {
     name,
     ttlMs,
@@ -74,6 +82,7 @@ function userListKind(
     id: ({ userId, organizationId }) => compoundId(organizationId, userId),
     ask,
     present: (value) => value,
+    about: "user",
     subjectOf,
     ...form,
     bytesOf: bytesOfTexts,

@@ -19,15 +19,23 @@ export interface BoundedMapOptions<V> {
   maxBytes?: number;
   /** Called with an entry that had to make room. */
   onEvict?: (value: V) => void;
+  /** Called with every entry that is not there any more: evicted, deleted or replaced. */
+  onRemove?: (value: V, key: string) => void;
 }
 
-export function createBoundedMap<V extends {}>({ maxEntries, maxBytes, onEvict }: BoundedMapOptions<V>): BoundedMap<V> {
+export function createBoundedMap<V extends {}>({
+  maxEntries,
+  maxBytes,
+  onEvict,
+  onRemove,
+}: BoundedMapOptions<V>): BoundedMap<V> {
   return new LRUCache<string, V>({
     max: maxEntries,
     ...(maxBytes !== undefined && { maxSize: maxBytes }),
-    ...(onEvict && {
-      dispose: (value: V, _key: string, reason: string) => {
-        if (reason === "evict") onEvict(value);
+    ...((onEvict || onRemove) && {
+      dispose: (value: V, key: string, reason: string) => {
+        onRemove?.(value, key);
+        if (reason === "evict") onEvict?.(value);
       },
     }),
   });

@@ -6,7 +6,7 @@ import { NotConnectedError } from "./not-connected.js";
 import { PendingWrites } from "./pending-writes.js";
 import { type Change, WriteHealth } from "./write-health.js";
 
-/** Where the shared tier keeps its entries: what Keyv offers, and nothing more. */
+/** Where the shared cache keeps its entries: what Keyv offers, and nothing more. */
 export interface SharedStore {
   get(key: string): Promise<unknown>;
   set(key: string, value: string, ttlMs: number): Promise<unknown>;
@@ -22,8 +22,8 @@ export interface SharedStore {
   onConnected?(listener: () => void): void;
 }
 
-/** One entry, as it lies in the shared tier. */
-export interface SharedEntry {
+/** One entry, as it lies in the store. */
+export interface StoredEntry {
   /** When the service was asked, wall time in milliseconds. */
   readonly askedAt: number;
   /** Wall time in milliseconds. */
@@ -32,15 +32,16 @@ export interface SharedEntry {
 }
 
 /**
- * A look into the shared tier. Not `known`: it could not be asked, or gave the reply to another question; a later entry may lie there,
+ * A look for an entry. Not `known`: the store could not be asked, or gave the reply to another question; another entry may lie there,
  * which matters for a tombstone.
  */
-export interface SharedLookup {
+export interface StoreLookup {
   readonly known: boolean;
-  readonly entry: SharedEntry | undefined;
+  /** What lies there: while a secret is rotated, an entry may lie in two slots. */
+  readonly entries: readonly StoredEntry[];
 }
 
-export interface SharedTierOptions {
+export interface GuardedStoreOptions {
   store: SharedStore;
   keyring: Keyring;
   clock: Clock;
@@ -50,7 +51,7 @@ export interface SharedTierOptions {
   onWriteTransition?: (works: boolean, error?: unknown) => void;
 }
 
-/** No operation may take longer, in milliseconds. */
+/** An operation may take no longer, in milliseconds. */
 const OPERATION_MS = 50;
 /** After so many failures in a row a dead store is skipped … */
 const FAILURE_THRESHOLD = 3;
@@ -61,11 +62,11 @@ const RECOVERY_MS = 1000;
 const MAX_ENTRY_LENGTH = 2 ** 23;
 
 /**
- * The cache tier that several processes share. It can be slow, down or full of garbage, and no request fails, waits or crashes for
- * it: every operation is bounded, an error is a miss, and a dead store is skipped.
+ * A store that may be slow, down or full of garbage, and no request fails, waits or crashes for it: every operation is bounded, an
+ * error is a miss, and a dead store is skipped.
  */
-export class SharedTier {
-  readonly #options: SharedTierOptions;
+export class GuardedStore {
+  readonly #options: GuardedStoreOptions;
   #breaker: CircuitBreaker;
   /** A store that is full still reads and deletes. */
   #writeBreaker: CircuitBreaker;
@@ -80,7 +81,7 @@ export class SharedTier {
   /** As it was said last. */
   #available = true;
 
-  constructor(options: SharedTierOptions) {
+  constructor(options: GuardedStoreOptions) {
     this.#options = options;
     const breaker = (onTransition?: (from: BreakerState, to: BreakerState) => void) =>
       new CircuitBreaker({
@@ -132,22 +133,22 @@ export class SharedTier {
   }
 
   /** Looks for entries, in one go where the store can do that. */
-  read<const N extends readonly EntryName[]>(...names: N): Promise<{ [I in keyof N]: SharedLookup }> {
+  read<const N extends readonly EntryName[]>(...names: N): Promise<{ [I in keyof N]: StoreLookup }> {
     const slots = names.flatMap((name) => this.#options.keyring.slots(name));
     const each = slots.length / names.length;
     const found = this.#readSlots(slots);
     const lookups =
-      each === 1 ? found : found.then((all) => names.map((_, at) => latestOf(all.slice(at * each, (at + 1) * each))));
-    return lookups as Promise<{ [I in keyof N]: SharedLookup }>;
+      each === 1 ? found : found.then((all) => names.map((_, at) => together(all.slice(at * each, (at + 1) * each))));
+    return lookups as Promise<{ [I in keyof N]: StoreLookup }>;
   }
 
-  /** Writes behind: nobody waits for it, nobody learns that it failed. */
-  write(name: EntryName, entry: SharedEntry, ttlMs: number): void {
+  /** Writes behind: no request waits for it, or fails with it. */
+  write(name: EntryName, entry: StoredEntry, ttlMs: number): void {
     void this.#write(name, entry, ttlMs).catch(() => undefined); // an entry that is not shared is asked for again
   }
 
   /** Writes, and rejects when the store could not be told. */
-  async writeThrough(name: EntryName, entry: SharedEntry, ttlMs: number): Promise<void> {
+  async writeConfirmed(name: EntryName, entry: StoredEntry, ttlMs: number): Promise<void> {
     await this.#write(name, entry, ttlMs);
   }
 
@@ -180,12 +181,12 @@ export class SharedTier {
     } catch (error) {
       writing.then(deleteNow).catch(() => undefined);
       await deleteNow();
-      throw error; // nobody knows when it will arrive, and be deleted
+      throw error; // when it will arrive, and be deleted, is not known
     }
     await deleteNow();
   }
 
-  #readSlots(slots: readonly Slot[]): Promise<readonly SharedLookup[]> {
+  #readSlots(slots: readonly Slot[]): Promise<readonly StoreLookup[]> {
     const { store } = this.#options;
     if (!store.getAll || slots.length === 1) return Promise.all(slots.map((slot) => this.#readSlot(slot)));
     const keys = slots.map(({ key }) => key);
@@ -196,18 +197,18 @@ export class SharedTier {
     };
     return this.#operate(readAll).then(
       (stored) => slots.map((slot, at) => open(slot, stored[at])),
-      () => slots.map(() => UNKNOWN),
+      () => slots.map(() => NOT_KNOWN),
     );
   }
 
-  #readSlot(slot: Slot): Promise<SharedLookup> {
+  #readSlot(slot: Slot): Promise<StoreLookup> {
     return this.#operate(() => this.#options.store.get(slot.key)).then(
       (stored) => open(slot, stored),
-      () => UNKNOWN,
+      () => NOT_KNOWN,
     );
   }
 
-  #write(name: EntryName, { askedAt, expiresAt, value }: SharedEntry, ttlMs: number): Promise<void> {
+  #write(name: EntryName, { askedAt, expiresAt, value }: StoredEntry, ttlMs: number): Promise<void> {
     const [slot] = this.#options.keyring.slots(name);
     if (!slot) return Promise.resolve();
     const text = slot.seal(JSON.stringify({ askedAt, expiresAt, value }));
@@ -255,29 +256,27 @@ function begin<T>(operation: () => Promise<T>): Promise<T> {
   }
 }
 
-const UNKNOWN: SharedLookup = { known: false, entry: undefined };
-const NOTHING: SharedLookup = { known: true, entry: undefined };
+const NOT_KNOWN: StoreLookup = { known: false, entries: [] };
+const NO_ENTRY: StoreLookup = { known: true, entries: [] };
 
-function open(slot: Slot, stored: unknown): SharedLookup {
-  if (typeof stored !== "string" || stored.length > MAX_ENTRY_LENGTH) return NOTHING;
+function open(slot: Slot, stored: unknown): StoreLookup {
+  if (typeof stored !== "string" || stored.length > MAX_ENTRY_LENGTH) return NO_ENTRY;
   try {
     const text = slot.open(stored);
-    if (text === undefined) return slot.isMisplaced(stored) ? UNKNOWN : NOTHING;
-    return { known: true, entry: parse(text) };
+    if (text === undefined) return slot.isMisplaced(stored) ? NOT_KNOWN : NO_ENTRY;
+    const entry = parse(text);
+    return entry ? { known: true, entries: [entry] } : NO_ENTRY;
   } catch {
-    return NOTHING; // somebody else's, or garbage
+    return NO_ENTRY; // foreign, or garbage
   }
 }
 
-/** While a secret is rotated an entry may lie in two slots, and the later one counts. */
-function latestOf(found: readonly SharedLookup[]): SharedLookup {
-  const entries = found.flatMap(({ entry }) => (entry ? [entry] : []));
-  const [entry] = entries.sort((one, other) => other.askedAt - one.askedAt);
-  return { known: found.every(({ known }) => known), entry };
+function together(found: readonly StoreLookup[]): StoreLookup {
+  return { known: found.every(({ known }) => known), entries: found.flatMap(({ entries }) => entries) };
 }
 
-function parse(text: string): SharedEntry | undefined {
-  const { askedAt, expiresAt, value } = JSON.parse(text) as Partial<SharedEntry>;
+function parse(text: string): StoredEntry | undefined {
+  const { askedAt, expiresAt, value } = JSON.parse(text) as Partial<StoredEntry>;
   return Number.isFinite(askedAt) && Number.isFinite(expiresAt)
     ? { askedAt: askedAt as number, expiresAt: expiresAt as number, value }
     : undefined;

@@ -1,0 +1,69 @@
+import { hash } from "node:crypto";
+
+/** What base64url of `{` begins with, and of the blanks that JSON allows before it. */
+const MAY_BE_JOSE: ReadonlySet<string> = new Set([..."eICD"]);
+
+/**
+ * The parts of a JWT; `undefined` for an opaque token. A JWT has three parts (JWS) or five (JWE), and the first is base64url of a JSON
+ * object with a text `alg` (RFC 7515 §4.1.1, RFC 7516 §4.1.1), read as leniently as any service might read it.
+ */
+function jwtParts(token: string): readonly string[] | undefined {
+  if (!MAY_BE_JOSE.has(token.charAt(0))) return undefined; // an opaque token is not looked at once more
+  const parts = token.split(".");
+  const [header = ""] = parts;
+  return (parts.length === 3 || parts.length === 5) && isJoseHeader(header) ? parts : undefined;
+}
+
+function isJoseHeader(part: string): boolean {
+  try {
+    const header: unknown = JSON.parse(decoded(part).toString("utf8"));
+    return typeof (header as { alg?: unknown } | null)?.alg === "string" && !Array.isArray(header);
+  } catch {
+    return false;
+  }
+}
+
+/** Node skips what is no base64url, and takes the other alphabet of base64. */
+function decoded(part: string): Buffer {
+  return Buffer.from(part, "base64url");
+}
+
+/**
+ * Whether a token is a JWT in another spelling than the one that its issuer gave it: services that decode leniently take it for the same
+ * token. Every part of a JWT must be canonical base64url: no padding, no other alphabet, unused bits zero (RFC 7515 §2, RFC 4648 §3.5).
+ */
+export function isMisspeltJwt(token: string): boolean {
+  return jwtParts(token)?.every(isCanonical) === false;
+}
+
+const BASE64URL = /^[A-Za-z0-9\-_]*$/;
+/** The last character of a part of 4n+2 characters has four unused bits, of one of 4n+3 two. */
+const LAST_OF_2 = /[AQgw]$/;
+const LAST_OF_3 = /[AEIMQUYcgkosw048]$/;
+
+function isCanonical(part: string): boolean {
+  if (!BASE64URL.test(part)) return false;
+  switch (part.length % 4) {
+    case 1:
+      return false;
+    case 2:
+      return LAST_OF_2.test(part);
+    case 3:
+      return LAST_OF_3.test(part);
+    default:
+      return true;
+  }
+}
+
+/** Of a digest in base64url: 72 bits. Two that collide make one of them be asked about once more. */
+const MEANING_LENGTH = 12;
+
+/**
+ * A digest of what all spellings of a JWT have in common: the bytes of all its parts but the last, which is the signature (or the tag)
+ * and may have several valid forms. `undefined` for an opaque token: there the spelling is the meaning.
+ */
+export function jwtMeaning(token: string): string | undefined {
+  const parts = jwtParts(token);
+  const canonical = parts?.slice(0, -1).map((part) => decoded(part).toString("base64url"));
+  return canonical && hash("sha256", canonical.join("."), "base64url").slice(0, MEANING_LENGTH);
+}

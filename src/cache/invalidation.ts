@@ -1,0 +1,238 @@
+import { hash } from "node:crypto";
+import { type BoundedMap, createBoundedMap } from "../runtime/bounded-map.js";
+import type { GuardedStore, StoredEntry } from "./guarded-store.js";
+import type { EntryName } from "./keyring.js";
+import type { Entry, Subject } from "./spec.js";
+import type { Timeline } from "./timeline.js";
+import { type Tombstone, Tombstones } from "./tombstones.js";
+
+/*
+ * Every fact carries when it was asked for. What was asked for later wins. An answer is void if it was asked for before one of these:
+ *
+ * | what happened                              | is remembered                                        | and holds against            |
+ * |--------------------------------------------|------------------------------------------------------|------------------------------|
+ * | a user, an organization was invalidated    | a tombstone, here and in the store                   | every entry about it         |
+ * | a token was invalidated                    | deleted in both tiers; its time, here; for a JWT     | what the store brings back,  |
+ * |                                            | also the digest of what its spellings share          | and every other spelling     |
+ * | … and could not be deleted                 | a tombstone of the id, here                          | what the store still holds   |
+ * | an id was refused                          | deleted in both tiers; the time of the refusal       | what the store still holds,  |
+ * |                                            |                                                      | every question asked before  |
+ * | an id was answered                         | the entry in the process, fresh or not               | what the store still holds,  |
+ * |                                            |                                                      | every question asked before  |
+ * | another process said so                    | as above, without writing: `hear`                    | the same                     |
+ *
+ * `isVoid` is asked of what this process asked for itself, or has accepted; there, "before" is the order of this process.
+ * `isVoidInStore` is asked of what the shared cache brings; there, times are by other clocks, and what could have been asked before
+ * counts as asked before. Either is asked once, after the last `await`. No other file compares times of asking.
+ */
+
+/** What the clocks of processes that share a store may differ by, in milliseconds. */
+export const MAX_SKEW_MS = 60_000;
+
+/**
+ * No answer is left in the shared cache, or taken from there, for longer after it was asked for, in milliseconds, whatever TTLs the
+ * processes have that share it: a tombstone need not be remembered for longer.
+ */
+export const SHARED_LIFE_MS = 24 * 3_600_000;
+const TOMBSTONE_MS = SHARED_LIFE_MS + MAX_SKEW_MS;
+
+/** Longer keys are remembered as digests. In characters. */
+const MAX_KEY_LENGTH = 128;
+const MAX_REMEMBERED = 10_000;
+
+/** Says whether there is any tombstone of a subject of that kind at all: if not, none need be looked for. */
+export function anyInvalidated(about: Subject): EntryName {
+  return { kind: `any-${about}-invalidated`, id: "", isTombstone: true };
+}
+
+/** The key that entries, and tombstones in this process, have of a subject. */
+export function subjectKey(about: Subject, subject: string): string {
+  const key = boundedKey(subject); // of a user it begins with a bracket, see `compoundId`, or is a digest
+  return about === "user" ? key : `${about}:${key}`;
+}
+
+function boundedKey(id: string): string {
+  return id.length <= MAX_KEY_LENGTH ? id : `#${hash("sha256", id, "base64url")}`;
+}
+
+/** Invalidated users and organizations, for all caches of a client. */
+export class SubjectInvalidations {
+  readonly #tombstones = new Tombstones();
+  readonly #store: GuardedStore | undefined;
+  readonly #timeline: Timeline;
+  /** What the store's tombstone of a subject said last: the same again is no news. */
+  #seen: BoundedMap<number> | undefined;
+  #latest = 0;
+
+  constructor({ store, timeline }: { store: GuardedStore | undefined; timeline: Timeline }) {
+    this.#store = store;
+    this.#timeline = timeline;
+  }
+
+  /** When the last one was invalidated. What a question is about shows only in its answer: none asked before is joined. */
+  get latest(): number {
+    return this.#latest;
+  }
+
+  void(key: string, order: number): boolean {
+    return this.#tombstones.void(key, order);
+  }
+
+  voidStored(key: string, askedAt: number): boolean {
+    return this.#tombstones.voidStored(key, askedAt);
+  }
+
+  /** Rejects when the store could not be told; this process has forgotten all the same. */
+  async invalidate(about: Subject, subject: string): Promise<void> {
+    const made = this.#timeline.contradicts();
+    this.#record(subjectKey(about, subject), made, made.wall);
+    const tombstone = { askedAt: made.wall, expiresAt: made.wall + TOMBSTONE_MS, value: true };
+    await this.#store?.writeConfirmed(tombstoneOf(about, subject), tombstone, TOMBSTONE_MS);
+    await this.#store?.writeConfirmed(anyInvalidated(about), tombstone, TOMBSTONE_MS); // after it, so that it outlives it
+  }
+
+  /**
+   * Another process invalidated the subject. All that this process has asked so far is void: how the other's clock stands to ours is
+   * not known well enough to except anything.
+   *
+   * @param at wall time in milliseconds, by the clock of that process
+   */
+  hear(about: Subject, subject: string, at: number): void {
+    const key = subjectKey(about, subject);
+    if (this.#seen?.get(key) === at) return;
+    const heard = this.#timeline.contradicts();
+    // One from the future holds for what was asked so far: not for what is asked from now on and, once it makes room, for everybody.
+    this.#record(key, { ...heard, wall: Math.min(at, heard.wall) }, at);
+  }
+
+  #record(key: string, tombstone: Tombstone, at: number): void {
+    this.#seen ??= createBoundedMap<number>({ maxEntries: MAX_REMEMBERED });
+    this.#seen.set(key, at);
+    this.#latest = tombstone.order;
+    this.#tombstones.record(key, tombstone);
+  }
+
+  /** Takes over what the store knows of the subject; `false` when it cannot be asked. */
+  async learn(about: Subject, subject: string): Promise<boolean> {
+    if (!this.#store) return true;
+    const [{ known, entries }] = await this.#store.read(tombstoneOf(about, subject));
+    if (entries.length > 0) this.hear(about, subject, (latestOf(entries) as StoredEntry).askedAt);
+    return known;
+  }
+}
+
+function tombstoneOf(about: Subject, subject: string): EntryName {
+  return { kind: `${about}-invalidated`, id: subject, isTombstone: true };
+}
+
+/** The one that was asked for last. */
+export function latestOf(entries: readonly StoredEntry[]): StoredEntry | undefined {
+  return entries.reduce<StoredEntry | undefined>(
+    (latest, entry) => (latest && latest.askedAt >= entry.askedAt ? latest : entry),
+    undefined,
+  );
+}
+
+/** Whether an entry is newer than the one that it would replace. */
+export function isNewer(entry: Dated, than: Dated): boolean {
+  return entry.askedAt > than.askedAt;
+}
+
+type Dated = Pick<Entry<unknown>, "askedAt">;
+
+/** What has happened to an id while it was being loaded, in the order of this process; 0 = nothing. */
+export interface History {
+  invalidatedAs: number;
+  /** When the latest question was asked that has been answered. */
+  newestAnswered: number;
+}
+
+/** A question under way. */
+export interface Asking {
+  readonly id: string;
+  /** When the service was asked, or will be at the earliest, in the order of this process. */
+  readonly order: number;
+  /** When it was asked last, for the first time or again. */
+  readonly triedAs: number;
+  readonly history: Readonly<History>;
+  readonly meaning: string | undefined;
+}
+
+/** When what is known of one kind of question is void. */
+export class Invalidation {
+  readonly #subjects: SubjectInvalidations;
+  readonly #hasDigestIds: boolean;
+  readonly #meanings = new Tombstones();
+  /** Ids that were invalidated: the store may have lost the deletion. */
+  readonly #deleted = new Tombstones();
+  /** Ids that the store could not be told to delete. */
+  readonly #undeleted = new Tombstones();
+  readonly #refused = new Tombstones();
+  #written: BoundedMap<true> | undefined;
+
+  constructor(subjects: SubjectInvalidations, hasDigestIds: boolean) {
+    this.#subjects = subjects;
+    this.#hasDigestIds = hasDigestIds;
+  }
+
+  isVoid({ order, subject, meaning }: Pick<Entry<unknown>, "order" | "subject" | "meaning">): boolean {
+    return this.#subjects.void(subject, order) || (meaning !== undefined && this.#meanings.void(meaning, order));
+  }
+
+  /**
+   * @param asking the question for which it was read from the store
+   * @param held what the process holds of the id, fresh or not
+   */
+  isVoidInStore(asking: Asking, entry: Entry<unknown>, held?: Dated): boolean {
+    const { subject, meaning, askedAt } = entry;
+    const asked = askedAt - MAX_SKEW_MS; // by the clock of the process that contradicts it, at the earliest
+    const key = this.#keyOf(asking.id);
+    return (
+      this.isDiscarded(asking) ||
+      this.#subjects.voidStored(subject, asked) ||
+      (meaning !== undefined && this.#meanings.voidStored(meaning, asked)) ||
+      [this.#deleted, this.#undeleted, this.#refused].some((tombstones) => tombstones.voidStored(key, asked)) ||
+      (held !== undefined && isNewer(held, entry))
+    );
+  }
+
+  /** Whether the answer to a question under way comes too late: storing it would be a stale set. */
+  isDiscarded({ order, triedAs, history }: Omit<Asking, "id" | "meaning">): boolean {
+    return order < history.invalidatedAs || triedAs < history.newestAnswered;
+  }
+
+  /** Whether a new caller may be given the answer to a question under way. */
+  mayBeJoined(asking: Asking): boolean {
+    if (asking.order < this.#subjects.latest || this.isDiscarded(asking)) return false;
+    return this.#meanings.isEmpty || asking.meaning === undefined || !this.#meanings.void(asking.meaning, asking.order);
+  }
+
+  /** @param isKnown the process holds or wrote it: no stranger's */
+  invalidated(id: string, meaning: string | undefined, at: Tombstone, isKnown: boolean): void {
+    if (meaning !== undefined) this.#meanings.record(meaning, at, isKnown);
+    this.#deleted.record(this.#keyOf(id), at, false);
+  }
+
+  refused(id: string, at: Tombstone): void {
+    this.#refused.record(this.#keyOf(id), at, false);
+  }
+
+  /** The store could not be told to delete the id. */
+  undeleted(id: string, at: Tombstone, isKnown: boolean): void {
+    this.#undeleted.record(this.#keyOf(id), at, isKnown);
+  }
+
+  /** The id was written to the store. */
+  written(id: string): void {
+    this.#written ??= createBoundedMap<true>({ maxEntries: MAX_REMEMBERED });
+    this.#written.set(this.#keyOf(id), true);
+  }
+
+  isWritten(id: string): boolean {
+    return this.#written?.peek(this.#keyOf(id)) !== undefined;
+  }
+
+  #keyOf(id: string): string {
+    return this.#hasDigestIds ? id : boundedKey(id);
+  }
+}

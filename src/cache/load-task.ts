@@ -1,0 +1,52 @@
+import { setImmediate } from "node:timers"; // in jsdom there is no global one
+import type { Entry } from "./spec.js";
+
+/** What a load is content with. */
+export type LoadMode =
+  /** What the shared cache holds, else the service. */
+  | { readonly kind: "miss" }
+  /** What the shared cache holds if that is newer than an entry of the process, else the service. */
+  | { readonly kind: "refresh"; readonly newerThan: Pick<Entry<unknown>, "askedAt"> }
+  /** The service alone. */
+  | { readonly kind: "fresh" };
+
+export const MISS: LoadMode = { kind: "miss" };
+export const FRESH: LoadMode = { kind: "fresh" };
+
+/** What the question says of itself. */
+interface Reading<Q> {
+  hardExpiryOf?(question: Q): number | undefined;
+  meaningOf?(question: Q): string | undefined;
+}
+
+/** One question that is to be loaded. What it says of itself is read when it is needed, and once. */
+export class LoadTask<Q> {
+  readonly question: Q;
+  readonly mode: LoadMode;
+  readonly #reading: Reading<Q>;
+  #hardExpiry: number | undefined;
+  #meaning: { readonly is: string | undefined } | undefined;
+
+  constructor(question: Q, mode: LoadMode, reading: Reading<Q>) {
+    this.question = question;
+    this.mode = mode;
+    this.#reading = reading;
+  }
+
+  /** Reads it all while the store is being asked. To be called then: the client of Redis writes in the next phase of the loop, and so first. */
+  prepare(): void {
+    if (this.#reading.hardExpiryOf || this.#reading.meaningOf) setImmediate(() => [this.hardExpiry, this.meaning]);
+  }
+
+  /** Wall time in milliseconds after which no answer may be used; infinite where the question does not say. */
+  get hardExpiry(): number {
+    this.#hardExpiry ??= this.#reading.hardExpiryOf?.(this.question) ?? Number.POSITIVE_INFINITY;
+    return this.#hardExpiry;
+  }
+
+  /** What all spellings of the question have in common, if there are several. */
+  get meaning(): string | undefined {
+    this.#meaning ??= { is: this.#reading.meaningOf?.(this.question) };
+    return this.#meaning.is;
+  }
+}

@@ -1,0 +1,183 @@
+import { type BoundedMap, createBoundedMap } from "../runtime/bounded-map.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Invalidation } from "./invalidation.js";
+import type { CacheSpec, Entry } from "./spec.js";
+import { SubjectShares } from "./subject-shares.js";
+
+/** An entry of the process cache. Ends by two clocks are the earlier of both. */
+export interface ProcessEntry<V, P> extends Pick<Entry<V>, "value" | "order" | "askedAt" | "subject" | "meaning"> {
+  /** What a hit hands out: made once, when the entry was stored. */
+  readonly hit: P;
+  /** From here on it is no hit: monotonic … */
+  readonly freshUntil: number;
+  /** … and wall time, in milliseconds. */
+  readonly freshUntilWall: number;
+  /** Until here it may be served while the service is unavailable: monotonic and wall time, in milliseconds. */
+  readonly staleUntil: number;
+  readonly staleUntilWall: number;
+  /** From here on it is refreshed in the background. Monotonic, in milliseconds. */
+  refreshAt: number;
+  /** Roughly what it takes, with its key. */
+  readonly bytes: number;
+}
+
+/** From this share of its TTL on, an entry is refreshed while it still serves. */
+const REFRESH_AT = 0.8;
+
+/** What an entry takes besides its value and its key: entry object, bookkeeping. Rounded up from a measured heap. */
+const ENTRY_BYTES = 480;
+
+/** One subject has at most one part in so many of the room. */
+export const SHARE_OF_SUBJECT = 8;
+
+export interface ProcessCacheOptions {
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  /** Entries about one subject, of a spec that has many of them. */
+  readonly maxPerSubject: number;
+  readonly clock: Clock;
+  /** How long past its end an entry may be served while the service is unavailable, in milliseconds. */
+  readonly staleIfErrorMs: number;
+}
+
+/**
+ * L1, in the process: everything that was asked, bounded by entries and by bytes, least recently used out first. One map for all specs,
+ * and a view of it for each.
+ */
+export class ProcessCache {
+  readonly #options: ProcessCacheOptions;
+  readonly #map: BoundedMap<ProcessEntry<unknown, unknown>>;
+  readonly #shares: SubjectShares;
+
+  constructor(options: ProcessCacheOptions) {
+    this.#options = options;
+    const { maxEntries, maxBytes, maxPerSubject } = options;
+    this.#shares = new SubjectShares({
+      maxPerSubject,
+      maxBytes: maxBytes / SHARE_OF_SUBJECT,
+      bytesOf: (key) => this.#map.peek(key)?.bytes ?? 0,
+      evict: (key) => void this.#map.delete(key),
+    });
+    this.#map = createBoundedMap({
+      maxEntries,
+      maxBytes,
+      onRemove: ({ subject, bytes }, key) => this.#shares.remove(subject, key, bytes),
+    });
+  }
+
+  get size(): number {
+    return this.#map.size;
+  }
+
+  get bytes(): number {
+    return this.#map.calculatedSize;
+  }
+
+  view<Q, V, P>(spec: CacheSpec<Q, V, P, unknown>, invalidation: Invalidation): ProcessView<Q, V, P> {
+    return new ProcessView(spec, invalidation, { map: this.#map, shares: this.#shares, ...this.#options });
+  }
+}
+
+/** How long an entry may be kept in this tier, whatever its own end. */
+export interface Stay {
+  /** Monotonic, in milliseconds. */
+  readonly tierEnd: number;
+  /** By the question's own word, wall time in milliseconds. */
+  readonly hardExpiry: number;
+}
+
+interface ViewOptions extends ProcessCacheOptions {
+  readonly map: BoundedMap<ProcessEntry<unknown, unknown>>;
+  readonly shares: SubjectShares;
+}
+
+/** The entries of one spec in the process cache. */
+export class ProcessView<Q, V, P> {
+  readonly #spec: CacheSpec<Q, V, P, unknown>;
+  readonly #invalidation: Invalidation;
+  readonly #map: BoundedMap<ProcessEntry<V, P>>;
+  readonly #clock: Clock;
+  readonly #options: ViewOptions;
+  readonly #prefix: string;
+
+  constructor(spec: CacheSpec<Q, V, P, unknown>, invalidation: Invalidation, options: ViewOptions) {
+    this.#spec = spec;
+    this.#invalidation = invalidation;
+    this.#map = options.map as BoundedMap<ProcessEntry<V, P>>;
+    this.#clock = options.clock;
+    this.#options = options;
+    this.#prefix = spec.hasDigestIds ? "" : `${spec.name}:`; // no digest has a colon in it
+  }
+
+  /**
+   * What may be used now.
+   *
+   * @param now monotonic, in milliseconds
+   * @param wall wall time in milliseconds
+   */
+  findFresh(id: string, now = this.#clock.monotonic(), wall = this.#clock.now()): ProcessEntry<V, P> | undefined {
+    const entry = this.#map.get(this.#keyOf(id));
+    if (entry === undefined || now >= entry.freshUntil || wall >= entry.freshUntilWall) return undefined;
+    return this.#invalidation.isVoid(entry) ? undefined : entry;
+  }
+
+  /** What may be used while the service is unavailable. */
+  findStale(id: string): ProcessEntry<V, P> | undefined {
+    const entry = this.#map.get(this.#keyOf(id));
+    if (entry === undefined || this.#options.staleIfErrorMs <= 0) return undefined;
+    if (this.#clock.monotonic() >= entry.staleUntil || this.#clock.now() >= entry.staleUntilWall) return undefined;
+    return this.#invalidation.isVoid(entry) ? undefined : entry;
+  }
+
+  /** What is held, void or expired though it is. Does not count as a use. */
+  peek(id: string): ProcessEntry<V, P> | undefined {
+    return this.#map.peek(this.#keyOf(id));
+  }
+
+  /** Keeps an answer for as long as it may; `undefined` where that is over already. */
+  keep(id: string, entry: Entry<V>, { tierEnd, hardExpiry }: Stay): ProcessEntry<V, P> | undefined {
+    const { shares, staleIfErrorMs } = this.#options;
+    const { value, order, askedAt, expiresAt, endsAt, subject, meaning } = entry;
+    const [now, wall] = [this.#clock.monotonic(), this.#clock.now()];
+    const endsHard = now + (hardExpiry - wall);
+    const freshUntil = Math.min(endsAt, tierEnd, endsHard);
+    const freshUntilWall = Math.min(expiresAt, hardExpiry);
+    if (freshUntil <= now || freshUntilWall <= wall) {
+      this.forget(id);
+      return undefined;
+    }
+    const key = this.#keyOf(id);
+    const kept: ProcessEntry<V, P> = {
+      value,
+      hit: this.#spec.present(value, "process", hardExpiry),
+      order,
+      askedAt,
+      freshUntil,
+      freshUntilWall,
+      staleUntil: staleIfErrorMs > 0 ? Math.min(endsAt + staleIfErrorMs, endsHard) : 0, // takes no room of its own
+      staleUntilWall: staleIfErrorMs > 0 ? Math.min(expiresAt + staleIfErrorMs, hardExpiry) : 0,
+      refreshAt: endsAt - (expiresAt - askedAt) * (1 - REFRESH_AT), // where `hardExpiry` comes first, never
+      subject,
+      meaning,
+      bytes: this.#spec.bytesOf(value) + bytesOf(key) + bytesOf(subject) + ENTRY_BYTES,
+    };
+    this.#map.set(key, kept, { size: kept.bytes });
+    // Not where it is larger than all the room.
+    if (this.#spec.hasManyPerSubject && this.#map.peek(key) === kept) shares.add(subject, key);
+    return kept;
+  }
+
+  /** Whether anything was held. */
+  forget(id: string): boolean {
+    return this.#map.delete(this.#keyOf(id));
+  }
+
+  /** Among the entries of all specs. */
+  #keyOf(id: string): string {
+    return this.#prefix === "" ? id : this.#prefix + id;
+  }
+}
+
+function bytesOf({ length }: string): number {
+  return 2 * length;
+}

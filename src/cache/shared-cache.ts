@@ -1,0 +1,135 @@
+import type { Clock } from "../runtime/clock.js";
+import type { GuardedStore, StoredEntry } from "./guarded-store.js";
+import {
+  type Asking,
+  anyInvalidated,
+  type Invalidation,
+  latestOf,
+  MAX_SKEW_MS,
+  SHARED_LIFE_MS,
+  type SubjectInvalidations,
+  subjectKey,
+} from "./invalidation.js";
+import type { EntryName } from "./keyring.js";
+import type { CacheSpec, Entry } from "./spec.js";
+import type { Timeline } from "./timeline.js";
+import type { Tombstone } from "./tombstones.js";
+
+/** What a look into the shared cache brought. */
+export interface SharedLookup<V> {
+  /** The store could be asked. */
+  readonly known: boolean;
+  /** What lies there may be the answer, void or expired though it is. */
+  readonly mayBeThere: boolean;
+  /** It may be void, and expired: then it can still be served while the service is unavailable. */
+  readonly entry: Entry<V> | undefined;
+}
+
+const NOT_KNOWN = { known: false, mayBeThere: true, entry: undefined };
+const NO_ENTRY = { known: true, mayBeThere: false, entry: undefined };
+/** Whether it is void cannot be learned, so it must be taken for that. */
+const IN_DOUBT = { known: true, mayBeThere: true, entry: undefined };
+
+export interface SharedCacheOptions {
+  readonly subjects: SubjectInvalidations;
+  readonly invalidation: Invalidation;
+  readonly timeline: Timeline;
+  readonly clock: Clock;
+  /** How long past its end an entry may be served while the service is unavailable, in milliseconds. */
+  readonly staleIfErrorMs: number;
+}
+
+/** L2, which several processes share: one kind of answer in the store. */
+export class SharedCache<Q, V> {
+  readonly #spec: CacheSpec<Q, V, unknown, unknown>;
+  readonly #store: GuardedStore;
+  readonly #subjects: SubjectInvalidations;
+  readonly #invalidation: Invalidation;
+  readonly #timeline: Timeline;
+  readonly #clock: Clock;
+  readonly #staleIfErrorMs: number;
+
+  constructor(
+    spec: CacheSpec<Q, V, unknown, unknown>,
+    store: GuardedStore,
+    { subjects, invalidation, timeline, clock, staleIfErrorMs }: SharedCacheOptions,
+  ) {
+    this.#spec = spec;
+    this.#store = store;
+    this.#subjects = subjects;
+    this.#invalidation = invalidation;
+    this.#timeline = timeline;
+    this.#clock = clock;
+    this.#staleIfErrorMs = staleIfErrorMs;
+  }
+
+  /**
+   * What the store holds, with what it knows of the invalidation of its subject. Whether it is void is asked when all is there.
+   *
+   * @param asking what the entry takes its meaning from
+   */
+  async find(question: Q, asking: Asking): Promise<SharedLookup<V>> {
+    const { about } = this.#spec;
+    const [lookup, any] = await this.#store.read(this.#nameOf(asking.id), anyInvalidated(about));
+    if (!lookup.known && lookup.entries.length === 0) return NOT_KNOWN;
+    const stored = latestOf(lookup.entries);
+    const value = stored && this.#decode(stored);
+    if (!stored || value === undefined) return NO_ENTRY;
+    const subject = this.#spec.subjectOf(question, value);
+    const mayBeInvalidated = !any.known || any.entries.length > 0;
+    if (mayBeInvalidated && !(await this.#subjects.learn(about, subject))) return IN_DOUBT;
+    const [now, askedAt] = [this.#clock.now(), stored.askedAt];
+    const expiresAt = Math.min(stored.expiresAt, askedAt + this.#spec.ttlMs); // of another process, whose TTLs may be longer: ours hold here
+    const endsAt = this.#clock.monotonic() + (expiresAt - Math.max(now, askedAt));
+    const order = this.#timeline.next();
+    const entry = {
+      value,
+      order,
+      askedAt,
+      expiresAt,
+      endsAt,
+      subject: subjectKey(about, subject),
+      meaning: asking.meaning,
+    };
+    return { known: true, mayBeThere: true, entry };
+  }
+
+  /** Writes behind. */
+  put(id: string, { value, askedAt, expiresAt, endsAt }: Entry<V>, hardExpiry: number): void {
+    const now = this.#clock.now();
+    const leftMs = Math.min(expiresAt - now, endsAt - this.#clock.monotonic());
+    const keptMs = Math.min(leftMs + this.#staleIfErrorMs, askedAt + SHARED_LIFE_MS - now, hardExpiry - now);
+    if (leftMs <= 0 || keptMs <= 0) return;
+    this.#invalidation.written(id);
+    this.#store.write(this.#nameOf(id), { askedAt, expiresAt, value: this.#spec.encode(value) }, keptMs);
+  }
+
+  /**
+   * Deletes behind.
+   *
+   * @param isKnown the process held or wrote it, or the store had it: no stranger's
+   */
+  drop(id: string, at: Tombstone, isKnown: boolean): void {
+    void this.delete(id, at, isKnown).catch(() => undefined); // noted
+  }
+
+  /** Rejects when the store could not be told. */
+  async delete(id: string, at: Tombstone, isKnown = true): Promise<void> {
+    try {
+      await this.#store.remove(this.#nameOf(id));
+    } catch (error) {
+      this.#invalidation.undeleted(id, at, isKnown);
+      throw error;
+    }
+  }
+
+  #nameOf(id: string): EntryName {
+    return { kind: this.#spec.name, id, isDigest: this.#spec.hasDigestIds };
+  }
+
+  /** One from further in the future comes from a process whose clock, or purpose, is not ours. */
+  #decode({ askedAt, value }: StoredEntry): V | undefined {
+    const now = this.#clock.now();
+    return askedAt > now + MAX_SKEW_MS || now >= askedAt + SHARED_LIFE_MS ? undefined : this.#spec.decode(value);
+  }
+}

@@ -1,0 +1,121 @@
+import type { Asking, History, Invalidation } from "./invalidation.js";
+import type { Timeline } from "./timeline.js";
+
+/**
+ * A question under way, for as many callers as ask it meanwhile:
+ *
+ * - *begun*: the service has not been asked. `order` and `triedAs` say when it began: whatever the service will say, it says later.
+ * - *asking*: since `order`; `triedAs` moves on with every try, and `order` stays: the answer may be to the first of them.
+ * - *discarded*: `history` says that its id was invalidated, or that a question asked later was answered. Its callers get the answer;
+ *   it is not stored and not joined. One that has only begun stops being discarded when it asks.
+ * - *landed*: with a value, also where the service could not tell; then it is forgotten.
+ *
+ * A second one for an id begins only where the first must not be joined.
+ */
+export class Load<K extends Task, T> implements Asking {
+  readonly id: string;
+  /** What is loaded, and how. */
+  readonly task: K;
+  readonly history: Readonly<History>;
+  order: number;
+  triedAs: number;
+  landed!: Promise<T>;
+
+  constructor(id: string, task: K, history: Readonly<History>, begunAs: number) {
+    this.id = id;
+    this.task = task;
+    this.history = history;
+    this.order = begunAs;
+    this.triedAs = begunAs;
+  }
+
+  get meaning(): string | undefined {
+    return this.task.meaning;
+  }
+}
+
+/** What single flight must know of what is loaded. */
+interface Task {
+  readonly meaning: string | undefined;
+}
+
+/** The loads of one id, in the order they began. */
+interface Group<K extends Task, T> {
+  readonly loads: Load<K, T>[];
+  readonly history: History;
+}
+
+/** Single flight: one question per id is under way, and the callers that ask the same wait for its answer. */
+export class SingleFlight<K extends Task, T> {
+  readonly #timeline: Timeline;
+  readonly #invalidation: Invalidation;
+  readonly #groups = new Map<string, Group<K, T>>();
+
+  constructor(timeline: Timeline, invalidation: Invalidation) {
+    this.#timeline = timeline;
+    this.#invalidation = invalidation;
+  }
+
+  /** Questions under way. */
+  get size(): number {
+    return this.#groups.size;
+  }
+
+  /**
+   * The latest load that a caller may join.
+   *
+   * @param suits what else it must be
+   */
+  joinable(id: string, suits: (load: Load<K, T>) => boolean = () => true): Load<K, T> | undefined {
+    return this.#groups.get(id)?.loads.findLast((load) => suits(load) && this.#invalidation.mayBeJoined(load));
+  }
+
+  /** Begins a load. Later callers join this one, also where another is still under way. */
+  begin(id: string, task: K, run: (load: Load<K, T>) => Promise<T>): Load<K, T> {
+    const group = this.#groups.get(id) ?? { loads: [], history: { invalidatedAs: 0, newestAnswered: 0 } };
+    this.#groups.set(id, group);
+    const load = new Load<K, T>(id, task, group.history, this.#timeline.next());
+    group.loads.push(load);
+    load.landed = this.#land(load, run);
+    load.landed.catch(() => undefined); // it is detached: all its callers may have left
+    return load;
+  }
+
+  /** The service is asked only now, however long ago the load began. */
+  asks(load: Load<K, T>, order: number): void {
+    load.order = order;
+    load.triedAs = order;
+  }
+
+  /** The service is asked, for the first time or again: what this try brings is newer than all that was asked before. */
+  tries(load: Load<K, T>, order: number): void {
+    load.triedAs = order;
+  }
+
+  /** The id was invalidated: what was asked before is discarded. */
+  invalidated(id: string, order: number): void {
+    const group = this.#groups.get(id);
+    if (group) group.history.invalidatedAs = order;
+  }
+
+  /** The load has its answer: those that asked before it are discarded, unless they ask again. */
+  answered({ id, triedAs }: Load<K, T>): void {
+    const group = this.#groups.get(id);
+    if (group) group.history.newestAnswered = Math.max(group.history.newestAnswered, triedAs);
+  }
+
+  async #land(load: Load<K, T>, run: (load: Load<K, T>) => Promise<T>): Promise<T> {
+    await undefined; // what is called on the way may ask the same, and finds that it is being asked
+    try {
+      return await run(load);
+    } finally {
+      this.#leave(load);
+    }
+  }
+
+  #leave(load: Load<K, T>): void {
+    const group = this.#groups.get(load.id) as Group<K, T>;
+    if (group.loads.length === 1) this.#groups.delete(load.id);
+    else group.loads.splice(group.loads.indexOf(load), 1);
+  }
+}

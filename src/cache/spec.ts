@@ -1,0 +1,63 @@
+/** Where an answer came from. `stale`: an expired entry, served because the service was unavailable. */
+export type AnswerSource = "process" | "shared" | "stale" | "grpc" | "rest";
+
+/** What the service said: an answer, or a refusal with its reason. That it could not be asked is a rejection, and never remembered. */
+export type Verdict<V, R> =
+  | { readonly kind: "answer"; readonly value: V; readonly source: AnswerSource }
+  | { readonly kind: "refusal"; readonly reason: R };
+
+/** What a caller gets: the presented answer, or the refusal. */
+export type Outcome<P, R> =
+  | { readonly kind: "answer"; readonly answer: P }
+  | { readonly kind: "refusal"; readonly reason: R };
+
+/** What an answer is about: invalidating it makes the answer void. */
+export type Subject = "user" | "organization";
+
+/** An answer, with when it was asked for and when it ends, each by two clocks: see timeline.ts. */
+export interface Entry<V> {
+  readonly value: V;
+  /** When it was asked for, in the order of this process; for one from the shared cache, when it was accepted. */
+  readonly order: number;
+  /** When it was asked for, by the wall clock of the process that asked, in milliseconds. */
+  readonly askedAt: number;
+  /** Its end, wall time in milliseconds … */
+  readonly expiresAt: number;
+  /** … and on the monotonic clock. It ends at the earlier of both. */
+  readonly endsAt: number;
+  /** The key of the user or the organization that it is about. */
+  readonly subject: string;
+  /** What all spellings of its question have in common, where a question has several. */
+  readonly meaning: string | undefined;
+}
+
+/** One kind of question, and all that the cache must know of it. */
+export interface CacheSpec<Q, V, P, R> {
+  /** Part of the keys; one for each cache on the same tiers. */
+  readonly name: string;
+  /** How long an answer holds, in milliseconds. */
+  readonly ttlMs: number;
+  /** How long a refusal is remembered in this process, in milliseconds; 0 = not at all. */
+  readonly refusalTtlMs: number;
+  id(question: Q): string;
+  /** Its ids are digests of the questions, in base64url. One spec alone can have such ids. */
+  readonly hasDigestIds?: boolean;
+  /** One subject may have any number of entries: they share the room of one, see `maxPerSubject`. */
+  readonly hasManyPerSubject?: boolean;
+  /** Asks the service, and tells `onTry` whenever the question leaves for an upstream. Rejects when it could not tell. */
+  ask(question: Q, onTry: () => void): Promise<Verdict<V, R>>;
+  /** Makes what callers get, `hardExpiry` being the question's own or infinite. Frozen: it is shared between them. */
+  present(value: V, source: AnswerSource, hardExpiry: number): P;
+  /** Wall time in milliseconds after which no answer may be used, by the question's own word. Must not throw. */
+  hardExpiryOf?(question: Q): number | undefined;
+  /** A digest of what all spellings of the question have in common; `undefined` where the spelling is the meaning. Must not throw. */
+  meaningOf?(question: Q): string | undefined;
+  readonly about: Subject;
+  /** The id of the user or the organization that the answer is about. */
+  subjectOf(question: Q, value: V): string;
+  /** Form in the shared cache, and back: `undefined` for anything that is not such a value. */
+  encode(value: V): unknown;
+  decode(stored: unknown): V | undefined;
+  /** Roughly what a value takes in memory. */
+  bytesOf(value: V): number;
+}

@@ -1,0 +1,51 @@
+import type { Clock } from "../runtime/clock.js";
+import type { Tombstone } from "./tombstones.js";
+
+/** When the service was asked. */
+export interface Moment {
+  /** In the order of this process. */
+  readonly order: number;
+  /** Wall time in milliseconds, for what crosses processes. */
+  readonly wall: number;
+  /** In milliseconds, for ages. */
+  readonly monotonic: number;
+}
+
+/** What wall times of this process differ by at least, in milliseconds; no less can be told apart in a number. */
+const LEAST_MS = 2 ** -10;
+
+/**
+ * When things happen. In this process their order is a counter: the wall clock can be set back, and many things happen within one of
+ * its milliseconds.
+ */
+export class Timeline {
+  readonly #clock: Clock;
+  #order = 0;
+  #latestWall = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The next place in the order of this process. */
+  next(): number {
+    return ++this.#order;
+  }
+
+  /** The service is being asked. */
+  asks(): Moment {
+    const wall = this.#clock.now();
+    this.#latestWall = Math.max(wall, this.#latestWall);
+    return { order: this.next(), wall, monotonic: this.#clock.monotonic() };
+  }
+
+  /**
+   * Something makes void what was asked for before. Its wall time is not before that of any question of this process, and no two have the
+   * same, also when the clock was set back since.
+   */
+  contradicts(): Tombstone {
+    const now = this.#clock.now();
+    this.#latestWall = now > this.#latestWall ? now : this.#latestWall + LEAST_MS;
+    return { order: this.next(), wall: this.#latestWall };
+  }
+}
