@@ -23,7 +23,7 @@ import { type Tombstone, Tombstones } from "./tombstones.js";
  *
  * `isVoid` is asked of what this process asked for itself, or has accepted; there, "before" is the order of this process.
  * `isVoidInStore` is asked of what the shared cache brings; there, times are by other clocks, and what could have been asked before
- * counts as asked before. Either is asked once, after the last `await`. No other file compares times of asking.
+ * counts as asked before. Either is asked after the last `await`. No other file compares times of asking.
  */
 
 /** What the clocks of processes that share a store may differ by, in milliseconds. */
@@ -60,8 +60,8 @@ export class SubjectInvalidations {
   readonly #tombstones = new Tombstones();
   readonly #store: GuardedStore | undefined;
   readonly #timeline: Timeline;
-  /** What the store's tombstone of a subject said last: the same again is no news. */
-  #seen: BoundedMap<number> | undefined;
+  /** What the store's tombstone of a subject said last, and when that was heard, monotonic: the same again is no news. */
+  #seen: BoundedMap<{ readonly at: number; readonly heardAt: number }> | undefined;
   #latest = 0;
 
   constructor({ store, timeline }: { store: GuardedStore | undefined; timeline: Timeline }) {
@@ -99,15 +99,19 @@ export class SubjectInvalidations {
    */
   hear(about: Subject, subject: string, at: number): void {
     const key = subjectKey(about, subject);
-    if (this.#seen?.get(key) === at) return;
-    const heard = this.#timeline.contradicts();
+    const seen = this.#seen?.get(key);
+    if (seen?.at === at) {
+      this.#tombstones.prolong(key, Math.min(at, this.#timeline.wallOf(seen.heardAt)));
+      return;
+    }
+    const { order, wall } = this.#timeline.contradicts();
     // One from the future holds for what was asked so far: not for what is asked from now on and, once it makes room, for everybody.
-    this.#record(key, { ...heard, wall: Math.min(at, heard.wall) }, at);
+    this.#record(key, { order, wall: Math.min(at, wall) }, at);
   }
 
   #record(key: string, tombstone: Tombstone, at: number): void {
-    this.#seen ??= createBoundedMap<number>({ maxEntries: MAX_REMEMBERED });
-    this.#seen.set(key, at);
+    this.#seen ??= createBoundedMap({ maxEntries: MAX_REMEMBERED });
+    this.#seen.set(key, { at, heardAt: this.#timeline.monotonic });
     this.#latest = tombstone.order;
     this.#tombstones.record(key, tombstone);
   }

@@ -258,15 +258,18 @@ export class Loader<Q, V, P, R> {
     return { kind: "unavailable", error, stale };
   }
 
-  #staleShared({ history }: LoadOf<Q, P, R>, entry: Entry<V> | undefined): V | undefined {
+  #staleShared(load: LoadOf<Q, P, R>, entry: Entry<V> | undefined): V | undefined {
     const { clock, staleIfErrorMs } = this.#options;
-    const { invalidation } = this.#tiers;
+    const { invalidation, process } = this.#tiers;
     if (!entry || staleIfErrorMs <= 0) return undefined;
+    const held = process.findStale(load.id);
+    if (held && isNewer(held, entry)) return held.value; // another load has brought it since
     if (clock.monotonic() >= entry.endsAt + staleIfErrorMs || clock.now() >= entry.expiresAt + staleIfErrorMs)
       return undefined;
+    // Once more: since it was accepted it may have been refused, or invalidated, also by a question that was asked before.
+    if (!this.#accepted(load, entry)) return undefined;
     const { order } = entry;
-    const isVoid = invalidation.isVoid(entry) || invalidation.isDiscarded({ order, triedAs: order, history });
-    return isVoid ? undefined : entry.value;
+    return invalidation.isDiscarded({ order, triedAs: order, history: load.history }) ? undefined : entry.value;
   }
 
   /** Keeps an answer in the process, for as long as it may. */

@@ -27,7 +27,7 @@ export interface SharedLookup<V> {
 
 const NOT_KNOWN = { known: false, mayBeThere: true, entry: undefined };
 const NO_ENTRY = { known: true, mayBeThere: false, entry: undefined };
-/** Whether it is void cannot be learned, so it must be taken for that. */
+/** It cannot be read, or not now: a clock that is wrong takes it for one from the future. Or whether it is void cannot be learned. */
 const IN_DOUBT = { known: true, mayBeThere: true, entry: undefined };
 
 export interface SharedCacheOptions {
@@ -73,15 +73,16 @@ export class SharedCache<Q, V> {
     const [lookup, any] = await this.#store.read(this.#nameOf(asking.id), anyInvalidated(about));
     if (!lookup.known && lookup.entries.length === 0) return NOT_KNOWN;
     const stored = latestOf(lookup.entries);
-    const value = stored && this.#decode(stored);
-    if (!stored || value === undefined) return NO_ENTRY;
+    if (!stored) return NO_ENTRY;
+    const value = this.#decode(stored);
+    if (value === undefined) return IN_DOUBT;
     const subject = this.#spec.subjectOf(question, value);
     const mayBeInvalidated = !any.known || any.entries.length > 0;
     if (mayBeInvalidated && !(await this.#subjects.learn(about, subject))) return IN_DOUBT;
     const [now, askedAt] = [this.#clock.now(), stored.askedAt];
     const expiresAt = Math.min(stored.expiresAt, askedAt + this.#spec.ttlMs); // of another process, whose TTLs may be longer: ours hold here
     const endsAt = this.#clock.monotonic() + (expiresAt - Math.max(now, askedAt));
-    const order = this.#timeline.next();
+    const order = this.#timeline.accepts(askedAt);
     const entry = {
       value,
       order,

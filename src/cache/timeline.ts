@@ -32,6 +32,15 @@ export class Timeline {
     return ++this.#order;
   }
 
+  get monotonic(): number {
+    return this.#clock.monotonic();
+  }
+
+  /** The wall time of a moment, by the clock as it is set now. */
+  wallOf(monotonic: number): number {
+    return this.#clock.now() - (this.#clock.monotonic() - monotonic);
+  }
+
   /** The service is being asked. */
   asks(): Moment {
     const wall = this.#clock.now();
@@ -40,8 +49,18 @@ export class Timeline {
   }
 
   /**
-   * Something makes void what was asked for before. Its wall time is not before that of any question of this process, and no two have the
-   * same, also when the clock was set back since.
+   * An answer was taken from the shared cache.
+   *
+   * @param askedAt when it was asked for, by the clock of another process
+   */
+  accepts(askedAt: number): number {
+    this.#latestWall = Math.max(askedAt, this.#latestWall);
+    return this.next();
+  }
+
+  /**
+   * Something makes void what was asked for before. Its wall time is not before that of any question of this process, or of any answer
+   * that it took from the shared cache, and no two have the same, also when the clock was set back since.
    */
   contradicts(): Tombstone {
     const now = this.#clock.now();

@@ -30,6 +30,15 @@ export class Tombstones {
     room.set(key, laterOf(room.peek(key), tombstone));
   }
 
+  /**
+   * A tombstone that was taken for one from the future counts for longer where the clock was behind, and was set since.
+   *
+   * @param wall until when what lies in the shared cache is void, wall time in milliseconds
+   */
+  prolong(key: string, wall: number): void {
+    this.record(key, { ...NONE, wall });
+  }
+
   /** Whether what this process asked for at that place in its order is void. */
   void(key: string, order: number): boolean {
     if (this.isEmpty) return false; // the usual case, on every request

@@ -315,3 +315,83 @@ test("A second invalidation is heard of by others, also where the clock that tel
   await other.getUserLocals(anaRef); // finds an entry, and hears of the second
   expect(other.peekToken("token-ana")).toBeUndefined();
 });
+
+describe("Where the wall clock was set back, and is right again,", () => {
+  test("a token that was refused meanwhile is not taken from the shared cache", async () => {
+    const { service, time, store, openAt } = await onOneStore();
+    await openAt().client.verifyToken("token-ana");
+    await settle();
+    const { clock, client } = openAt();
+    clock.setWall(-HOUR);
+    service.refuse("token-ana");
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject(refused);
+    await settle();
+    expect(store.keys("token")).toEqual([]);
+    clock.setWall(HOUR);
+    await time.advance(10_000); // the refusal is forgotten by now
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject(refused);
+  });
+
+  test.each(invalidations)(
+    "what was taken from the shared cache before the invalidation of %s does not come back",
+    async (_what, invalidate) => {
+      const { service, store, openAt } = await onOneStore();
+      await openAt().client.verifyToken("token-ana");
+      await settle();
+      const { clock, client } = openAt();
+      expect((await client.verifyToken("token-ana")).source).toBe("shared");
+      clock.setWall(-HOUR);
+      store.before = (operation) => operation === "delete" && fail();
+      await invalidate(client).catch(() => undefined);
+      store.before = () => undefined;
+      service.refuse("token-ana");
+      clock.setWall(HOUR);
+      await expect(client.verifyToken("token-ana")).rejects.toMatchObject(refused);
+    },
+  );
+
+  test("the invalidation of a user by another process, of which this one heard meanwhile, holds", async () => {
+    const { service, time, openAt } = await onOneStore();
+    const other = openAt().client;
+    await other.verifyToken("token-ana");
+    const { clock, client } = openAt();
+    clock.setWall(-HOUR);
+    await client.getUserLocals(anaRef);
+    await settle();
+    await time.advance(30_000); // over in the process: what it shared is read, and the invalidation with it
+    await other.invalidateUser(anaRef);
+    await client.getUserLocals(anaRef);
+    clock.setWall(HOUR);
+    service.refuse("token-ana");
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject(refused);
+  });
+});
+
+test("An invalidation by a clock that is a day ahead holds for what was asked before it was heard of, and no longer.", async () => {
+  const { time, openAt } = await onOneStore();
+  const { client } = openAt();
+  const ahead = openAt();
+  ahead.clock.setWall(24 * HOUR);
+  await client.verifyToken("token-ana");
+  await ahead.client.invalidateUser(anaRef);
+  const sources: string[] = [];
+  for (let turn = 0; turn < 4; turn++) {
+    await time.advance(61_000); // over in the process, and more than clocks may differ by
+    sources.push((await client.verifyToken("token-ana")).source);
+  }
+  expect(sources).toEqual(["grpc", "grpc", "shared", "shared"]); // the second was asked as it was heard of
+});
+
+test("What a process whose clock is ahead has shared ends when its TTL is over, though the wall clock was set back.", async () => {
+  const { time, store, service, openAt } = await onOneStore();
+  const ahead = openAt();
+  ahead.clock.setWall(50_000);
+  await ahead.client.verifyToken("token-ana");
+  await settle();
+  const clock = new SetClock(time);
+  const client = openClient(service, { clock, cache: { namespace: "shop", store, processTtlMs: HOUR } });
+  expect((await client.verifyToken("token-ana")).source).toBe("shared");
+  clock.setWall(-HOUR);
+  await time.advance(300_000);
+  expect(client.peekToken("token-ana")).toBeUndefined();
+});

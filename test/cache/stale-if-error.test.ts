@@ -3,6 +3,8 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { VerifyTokenResponseSchema } from "../../gen/auth/auth_service_pb.js";
 import type { CacheOptions } from "../../src/client.js";
+import type { FakeAuthService } from "../../src/testing.js";
+import { AnswerGate } from "../support/answer-gate.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { fail as failStore, MemoryStore } from "../support/memory-store.js";
 import { openBareClient, openClient, startService } from "../support/open-client.js";
@@ -236,6 +238,46 @@ describe("With a shared tier an expired entry", () => {
   });
 });
 
+describe("A question that is asked while an earlier one, which it may not join, is under way, and fails when that has landed,", () => {
+  /** Both were asked when the store held an expired entry; the earlier one has landed, the later one not yet. */
+  async function twoQuestions(change: (service: FakeAuthService) => void) {
+    const service = await startService({ users: { "token-ana": { id: "ana", permissions: ["orders.read"] } } });
+    const clock = new ManualClock(START);
+    const gate = new AnswerGate();
+    const client = openClient(service, {
+      clock,
+      cache: { store: new MemoryStore(clock), namespace: "shop", staleIfErrorMs: 60_000 },
+      grpc: { interceptors: [gate.interceptor] },
+    });
+    await client.verifyToken("token-ana");
+    await settle();
+    await clock.advance(TTL_MS);
+    change(service);
+    gate.close();
+    const early = client.verifyToken("token-ana").catch(() => undefined);
+    await until(() => gate.held === 1);
+    gate.open();
+    await client.invalidateUser({ userId: "ben", organizationId: "org-1" }); // whom a question is about shows when it lands
+    service.grpc.hang();
+    service.rest.fail();
+    const late = client.verifyToken("token-ana").catch((error: unknown) => error);
+    await until(() => service.grpc.calls.VerifyToken === 3);
+    gate.release();
+    await early;
+    service.grpc.fail();
+    return late;
+  }
+
+  test("is not answered by the expired entry of a token that was refused", async () => {
+    expect(await twoQuestions((service) => service.refuse("token-ana"))).toMatchObject(unavailable);
+  });
+
+  test("is answered by what that brought, not by the expired entry", async () => {
+    const change = (service: FakeAuthService) => service.allow("token-ana", { id: "ana", permissions: [] });
+    expect(await twoQuestions(change)).toMatchObject({ source: "stale", user: { permissions: [] } });
+  });
+});
+
 test("What stood in is not kept as if it were an answer.", async () => {
   const { service, clock, client, fail } = await withKeptToken({ staleIfErrorMs: 60_000 });
   fail();
@@ -247,36 +289,47 @@ test("What stood in is not kept as if it were an answer.", async () => {
   await until(() => client.status().inFlight === 0);
 });
 
-test("What a refusal has overtaken does not stand in after a later try of the earlier call.", async () => {
-  const clock = new ManualClock();
-  const store = new MemoryStore(clock);
-  let letGo: () => void = () => undefined;
-  const held = new Promise<void>((resolve) => {
-    letGo = resolve;
-  });
-  const unavailable = new ConnectError("gone", Code.Unavailable);
-  const tries: (() => unknown)[] = [
-    () => ({ message: create(VerifyTokenResponseSchema, { userId: "ana", isActive: true }) }),
-    () => held.then(() => Promise.reject(unavailable)),
-    () => Promise.reject(new ConnectError("no", Code.Unauthenticated)),
-    () => Promise.reject(unavailable),
-  ];
-  const transport = { unary: async () => tries.shift()?.(), stream: () => Promise.reject(unavailable) };
-  const client = openBareClient({
-    clock,
-    random: () => 0.5,
-    grpc: { transport: transport as unknown as Transport, timeoutMs: 60_000 },
-    retry: { attempts: 2, initialDelayMs: 100 },
-    cache: { store, namespace: "shop", ttlMs: 1000, processTtlMs: 0, staleIfErrorMs: 60_000 },
-  });
-  await client.verifyToken("token-ana");
-  await clock.advance(1000);
-  const earlier = client.verifyToken("token-ana").catch((error: unknown) => error);
-  await until(() => tries.length === 2); // it has found the expired answer, and asks
-  await expect(client.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject({ code: "invalid_token" });
-  letGo();
-  await settle();
-  await clock.advance(50);
-  expect(await earlier).toMatchObject({ code: "auth_unavailable" });
-  expect(tries).toEqual([]);
-});
+test.each([
+  ["", 0],
+  [", however many others are refused", 10_001],
+])(
+  "What a refusal has overtaken does not stand in after a later try of the earlier call%s.",
+  async (_also, others) => {
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    let letGo: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const unavailable = new ConnectError("gone", Code.Unavailable);
+    const refuse = () => Promise.reject(new ConnectError("no", Code.Unauthenticated));
+    const tries: (() => unknown)[] = [
+      () => ({ message: create(VerifyTokenResponseSchema, { userId: "ana", isActive: true }) }),
+      () => held.then(() => Promise.reject(unavailable)),
+      () => refuse(),
+      () => Promise.reject(unavailable),
+    ];
+    const unary = async (...[, , , , message]: Parameters<Transport["unary"]>) =>
+      "token" in message && message.token !== "token-ana" ? refuse() : tries.shift()?.();
+    const transport = { unary, stream: () => Promise.reject(unavailable) };
+    const client = openBareClient({
+      clock,
+      random: () => 0.5,
+      grpc: { transport: transport as unknown as Transport, timeoutMs: 60_000 },
+      retry: { attempts: 2, initialDelayMs: 100 },
+      cache: { store, namespace: "shop", ttlMs: 1000, processTtlMs: 0, staleIfErrorMs: 60_000 },
+    });
+    await client.verifyToken("token-ana");
+    await clock.advance(1000);
+    const earlier = client.verifyToken("token-ana").catch((error: unknown) => error);
+    await until(() => tries.length === 2); // it has found the expired answer, and asks
+    await expect(client.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject({ code: "invalid_token" });
+    for (let n = 0; n < others; n++) await client.verifyToken(`garbage-${n}`).catch(() => undefined);
+    letGo();
+    await settle();
+    await clock.advance(50);
+    expect(await earlier).toMatchObject({ code: "auth_unavailable" });
+    expect(tries).toEqual([]);
+  },
+  60_000,
+);
