@@ -16,8 +16,8 @@ export interface TokenAnswer {
 export type TokenRefusal = "invalid_token" | "inactive_user";
 export type LookupRefusal = "lookup_refused";
 
-/** A question; `onTry` is told when it leaves for an upstream, each time that it does. */
-type Ask<Q, V, R> = (question: Q, onTry: () => void) => Promise<Verdict<V, R>>;
+/** A question; `onTry` is told when it leaves for an upstream, each time that it does. With `fresh` no cache on the way may answer. */
+type Ask<Q, V, R> = (question: Q, onTry: () => void, fresh?: boolean) => Promise<Verdict<V, R>>;
 
 /** The four questions, asked of the service itself. They reject when it could not tell. */
 export interface RemoteAuthService {
@@ -46,8 +46,9 @@ export function createRemoteAuthService(transport: Transport, options: RemoteAut
     judge: (message: M) => Judgement<V, R>,
     refusal: R,
     onTry: () => void,
+    fresh: boolean | undefined,
   ): Promise<Verdict<V, R>> {
-    const contextValues = createCallContext(clock.monotonic() + deadlineMs, onTry);
+    const contextValues = createCallContext(clock.monotonic() + deadlineMs, onTry, fresh);
     try {
       const judgement = judge(await call({ signal, contextValues }));
       return judgement.kind === "refusal" ? judgement : { ...judgement, source: answeredBy(contextValues) ?? "grpc" };
@@ -58,29 +59,32 @@ export function createRemoteAuthService(transport: Transport, options: RemoteAut
   }
 
   return {
-    verifyToken: (token, onTry) =>
-      ask((call) => client.verifyToken({ token }, call), judgeUser, "invalid_token", onTry),
-    getUserLocals: (user, onTry) =>
+    verifyToken: (token, onTry, fresh) =>
+      ask((call) => client.verifyToken({ token }, call), judgeUser, "invalid_token", onTry, fresh),
+    getUserLocals: (user, onTry, fresh) =>
       ask(
         (call) => client.getUserLocals(user, call),
         ({ localIds }) => answer(lists.ofInterned(localIds)),
         "lookup_refused",
         onTry,
+        fresh,
       ),
-    getUserPermissions: (user, onTry) =>
+    getUserPermissions: (user, onTry, fresh) =>
       ask(
         (call) => client.getUserPermissions(user, call),
         ({ permissions }) => answer(lists.of(permissions)),
         "lookup_refused",
         onTry,
+        fresh,
       ),
-    getOrganization: (organizationId, onTry) =>
+    getOrganization: (organizationId, onTry, fresh) =>
       ask(
         (call) => client.getOrganization({ organizationId }, call),
         ({ id, name, plan, isActive, modules }) =>
           answer(Object.freeze({ id, name, plan, isActive, modules: lists.of(modules) })),
         "lookup_refused",
         onTry,
+        fresh,
       ),
   };
 

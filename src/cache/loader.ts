@@ -193,11 +193,12 @@ export class Loader<Q, V, P, R> {
     const asked = timeline.asks();
     this.#flights.asks(load, asked.order);
     let verdict: Verdict<V, R>;
+    const onTry = () => {
+      tried = timeline.contradicts();
+      this.#flights.tries(load, tried.order);
+    };
     try {
-      verdict = await this.#spec.ask(task.question, () => {
-        tried = timeline.contradicts();
-        this.#flights.tries(load, tried.order);
-      });
+      verdict = await this.#spec.ask(task.question, onTry, task.mode.kind === "fresh");
     } catch (error) {
       return this.#unavailable(load, error, looked);
     }

@@ -44,8 +44,11 @@ export interface CacheSpec<Q, V, P, R> {
   readonly hasDigestIds?: boolean;
   /** One subject may have any number of entries: they share the room of one, see `maxPerSubject`. */
   readonly hasManyPerSubject?: boolean;
-  /** Asks the service, and tells `onTry` whenever the question leaves for an upstream. Rejects when it could not tell. */
-  ask(question: Q, onTry: () => void): Promise<Verdict<V, R>>;
+  /**
+   * Asks the service, and tells `onTry` whenever the question leaves for an upstream. With `fresh` no cache on the way
+   * may answer. Rejects when it could not tell.
+   */
+  ask(question: Q, onTry: () => void, fresh: boolean): Promise<Verdict<V, R>>;
   /** Makes what callers get, `hardExpiry` being the question's own or infinite. Frozen: it is shared between them. */
   present(value: V, source: AnswerSource, hardExpiry: number): P;
   /** Wall time in milliseconds after which no answer may be used, by the question's own word. Must not throw. */

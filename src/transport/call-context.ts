@@ -15,15 +15,22 @@ export function hadItsTime(givenMs: number | undefined, timeoutMs: number): bool
 
 const deadlineKey = createContextKey(Number.POSITIVE_INFINITY, { description: "deadline, monotonic milliseconds" });
 const onTryKey = createContextKey<(() => void) | undefined>(undefined, { description: "told of each try" });
+const freshKey = createContextKey(false, { description: "wants no cached answer" });
 const answeredByKey = createContextKey<Upstream | undefined>(undefined, { description: "the upstream that answered" });
 
 /**
  * What travels with one call through the stages: its absolute deadline down, who answered up.
  *
  * @param onTry called before each try: an answer is as old as the try that brought it, which can be long after the call
+ * @param fresh whether no cache on the way may answer
  */
-export function createCallContext(deadline: number, onTry?: () => void): ContextValues {
-  return createContextValues().set(deadlineKey, deadline).set(onTryKey, onTry);
+export function createCallContext(deadline: number, onTry?: () => void, fresh = false): ContextValues {
+  const context = createContextValues().set(deadlineKey, deadline).set(onTryKey, onTry);
+  return fresh ? context.set(freshKey, true) : context;
+}
+
+export function isFresh(context: ContextValues | undefined): boolean {
+  return context?.get(freshKey) ?? false;
 }
 
 export function beginTry(context: ContextValues | undefined): void {

@@ -4,6 +4,7 @@ import { Code, type Transport, type UnaryResponse } from "@connectrpc/connect";
 import type { Got } from "got";
 import { lazyImport } from "../runtime/lazy-import.js";
 import { answersAnother } from "./answer.js";
+import { isFresh } from "./call-context.js";
 import type { TlsOptions } from "./grpc-session.js";
 import { UpstreamError } from "./outcome.js";
 import { decodeRestAnswer, MalformedAnswerError } from "./rest-answer.js";
@@ -77,6 +78,7 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
         accept: "application/json",
         "accept-encoding": "identity", // an answer is small, and a compressed one could be a bomb
         "user-agent": "portero",
+        ...(isFresh(call.context) && { "cache-control": "no-cache" }), // RFC 9111 §5.2.1.4
         ...headers,
       },
       signal: call.signal, // ends it at its timeout too: the stage around this one sees to that

@@ -64,6 +64,25 @@ describe("what is sent", () => {
     expect(rest.requests[0]?.headers).not.toHaveProperty("x-tenant-id");
   });
 
+  test("a fresh question is to be answered by no cache on the way; others may be", async () => {
+    const { rest, client } = await start();
+    await client.verifyToken("token-ana", { fresh: true });
+    await client.verifyToken("token-bea");
+    await client.getUserLocals(REF, { fresh: true });
+    await client.getUserPermissions(REF);
+    await client.getOrganization("org-1", { fresh: true });
+    const sent = rest.requests.map(({ headers }) => headers["cache-control"]);
+    expect(sent).toEqual(["no-cache", undefined, "no-cache", undefined, "no-cache"]);
+  });
+
+  test("… when it is asked again, too, whatever our own credentials say", async () => {
+    const headers = { "Cache-Control": "max-stale" };
+    const { rest, client } = await start({ answer: reply.status(503), headers, random: () => 0 });
+    await client.verifyToken("token-ana", { fresh: true }).catch(() => undefined);
+    const sent = rest.requests.map(({ headers }) => headers["cache-control"]);
+    expect(sent).toEqual(["no-cache", "no-cache", "no-cache"]);
+  });
+
   test.each(["/base", "/base/", "/base//"])("the paths are appended to the base URL %s", async (base) => {
     const { rest, client } = await start({ base });
     await client.verifyToken("token-ana");
