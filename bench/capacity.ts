@@ -90,7 +90,6 @@ function comparisons(alone: FleetRun, shared: FleetRun) {
     },
     { what: "MGET/s", computed: shared.computed.redisLooks, measured: shared.redis.mgetPerSecond },
     { what: "SET/s", computed: shared.computed.redisSets, measured: shared.redis.setPerSecond },
-    { what: "PING/s", computed: shared.computed.redisPings, measured: shared.redis.pingPerSecond },
   ];
 }
 

@@ -1,5 +1,5 @@
 import type { Figure } from "./bench.js";
-import { JITTERED, loadOf, PINGS_PER_SECOND, REFRESHED, sharesOf } from "./fleet-model.js";
+import { JITTERED, loadOf, REFRESHED, sharesOf } from "./fleet-model.js";
 import { tableOf } from "./markdown.js";
 import { formatNumber } from "./numbers.js";
 import type { BenchResult } from "./results.js";
@@ -103,7 +103,7 @@ in the whole fleet, N·U/R in one process.
 | looks into Redis | N·U · (1 + h·p/2c) / (p + N·U/R) + U · (1 − h) · (1 − e^(−${LATE} T·R/U)) / c, where p = ${JITTERED} P is an entry's stay in the process and h = p / (p + N·U/R) the share of time in which the process holds it |
 | \`MGET\` | as many as looks: the entry and the mark that there are invalidated users, in one. While that mark is there (for a day after an invalidation) one more, for the user's own, comes with each |
 | \`SET\` | as many as upstream calls |
-| \`PING\` | ${PINGS_PER_SECOND} N |
+| \`UNLINK\` | N / 10 at most, from processes that have heard nothing for 10 s |
 
 The first part of the looks is the renewal of what a process holds: once per stay and the wait for the next request, and a renewal in the
 fleet cuts the stay that it meets by half. The second: who renews an entry may have found the old one in Redis first. Without the
@@ -137,9 +137,7 @@ function examples(results: readonly BenchResult[]): string {
     const entries = (held: number) => (heap === undefined ? "" : `, ${mebibytes(heap * held)}`);
     return [
       ...[example.processes, example.requestsPerSecond, users].map(formatNumber),
-      ...[load.upstreamAlone, load.upstreamShared, load.redisLooks + load.redisSets + load.redisPings].map(
-        formatNumber,
-      ),
+      ...[load.upstreamAlone, load.upstreamShared, load.redisLooks + load.redisSets].map(formatNumber),
       ...[load.heldAlone, load.heldShared].map((held) => `${formatNumber(held)}${entries(held)}`),
       inRedis === undefined ? "–" : mebibytes(inRedis * users),
     ];

@@ -16,7 +16,6 @@ export interface FleetLoad {
   readonly upstreamShared: number;
   readonly redisLooks: number;
   readonly redisSets: number;
-  readonly redisPings: number;
   /** Entries that one process holds at a time and that still serve. */
   readonly heldAlone: number;
   readonly heldShared: number;
@@ -26,8 +25,6 @@ export interface FleetLoad {
 export const JITTERED = 0.95;
 /** An entry is renewed by the first request after four fifths of its TTL. */
 export const REFRESHED = 0.8;
-/** One each 200 ms, from every process. */
-export const PINGS_PER_SECOND = 5;
 
 /**
  * What a fleet asks of its auth service and of its Redis. Of each user an entry lives for `life`, until the next request finds it old:
@@ -58,7 +55,6 @@ export function loadOf({ processes, requestsPerSecond, shares, ttlMs, processTtl
     upstreamShared,
     redisLooks: looks,
     redisSets: upstreamShared,
-    redisPings: PINGS_PER_SECOND * processes,
     heldAlone,
     heldShared,
   };

@@ -18,7 +18,7 @@ export interface FleetRun {
   readonly computed: FleetLoad;
   readonly requestsPerSecond: number;
   readonly upstreamPerSecond: number;
-  readonly redis: { readonly mgetPerSecond: number; readonly setPerSecond: number; readonly pingPerSecond: number };
+  readonly redis: { readonly mgetPerSecond: number; readonly setPerSecond: number };
   readonly bytesPerKey: number;
   readonly failed: number;
   /** Upstream calls that no miss accounts for, or misses without a call. */
@@ -92,7 +92,6 @@ export async function startFleet(size: number) {
       redis: {
         mgetPerSecond: (calls.mget ?? 0) / lasted,
         setPerSecond: (calls.set ?? 0) / lasted,
-        pingPerSecond: (calls.ping ?? 0) / lasted,
       },
       bytesPerKey,
       failed: sum(({ failed }) => failed),

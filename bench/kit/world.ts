@@ -12,9 +12,12 @@ export const HITS_PER_TICK = 50;
 const KNOWN_USERS = 100;
 /** Where no breaker of an upstream opens, the shared tier's own has done so by then, in milliseconds after the fault. */
 const SETTLED_MS = 1000;
-/** In milliseconds: from when to when the fault lasts, and when all is over. A fault outlasts gRPC's timeout and `SETTLED_MS`. */
+/**
+ * In milliseconds: from when to when the fault lasts, and when all is over. A fault outlasts two timeouts of gRPC and `SETTLED_MS`: the
+ * calls that are cut off when a silent connection is given up count nothing, and the next one must prove to be silent too.
+ */
 const FULL = { everyMs: EVERY_MS, from: 4000, to: 12_000, lengthMs: 18_000 };
-const QUICK = { everyMs: 4 * EVERY_MS, from: 300, to: 2000, lengthMs: 2200 };
+const QUICK = { everyMs: 4 * EVERY_MS, from: 300, to: 3300, lengthMs: 3500 };
 
 interface Upstream {
   readonly url: string;
