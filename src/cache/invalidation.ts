@@ -14,16 +14,19 @@ import { type Tombstone, Tombstones } from "./tombstones.js";
  * | a user, an organization was invalidated    | a tombstone, here and in the store                   | every entry about it         |
  * | a token was invalidated                    | deleted in both tiers; its time, here; for a JWT     | what the store brings back,  |
  * |                                            | also the digest of what its spellings share          | and every other spelling     |
- * | … and could not be deleted                 | a tombstone of the id, here                          | what the store still holds   |
  * | an id was refused                          | deleted in both tiers; the time of the refusal       | what the store still holds,  |
  * |                                            |                                                      | every question asked before  |
+ * | an id could not be deleted from the store  | a tombstone of it, in this process alone             | what the store still holds   |
  * | an id was answered                         | the entry in the process, fresh or not               | what the store still holds,  |
  * |                                            |                                                      | every question asked before  |
- * | another process said so                    | as above, without writing: `hear`                    | the same                     |
+ * | another process invalidated a subject      | a tombstone here, when it is read: `hear`            | every entry about it         |
+ *
+ * Only of subjects do other processes learn: an id that the store could not be told to delete they serve until its entry ends.
  *
  * `isVoid` is asked of what this process asked for itself, or has accepted; there, "before" is the order of this process.
  * `isVoidInStore` is asked of what the shared cache brings; there, times are by other clocks, and what could have been asked before
- * counts as asked before. Either is asked after the last `await`. No other file compares times of asking.
+ * counts as asked before. Either is asked after the last `await`. No other file compares one time of
+ * asking with another.
  */
 
 /** What the clocks of processes that share a store may differ by, in milliseconds. */
@@ -105,7 +108,7 @@ export class SubjectInvalidations {
       return;
     }
     const { order, wall } = this.#timeline.contradicts();
-    // One from the future holds for what was asked so far: not for what is asked from now on and, once it makes room, for everybody.
+    // One from the future is cut to now: else it would make void what is asked from now on and, once evicted, raise the floor for all.
     this.#record(key, { order, wall: Math.min(at, wall) }, at);
   }
 

@@ -83,14 +83,14 @@ export class Loader<Q, V, P, R> {
     return this.#flights.size;
   }
 
-  /** What the shared cache or the service knows. */
+  /** A load that looks into the shared cache, and asks the service where that has no answer. */
   miss(id: string, question: Q): LoadOf<Q, P, R> {
-    // With a shared cache, a miss can be answered where a fresh load or a refresh fails: it joins neither.
+    // With a shared cache, a miss looks there first: it waits for a fresh load or a refresh only where it found nothing.
     const suits = ({ task }: LoadOf<Q, P, R>) => !this.#tiers.shared || task.mode.kind === "miss";
     return this.#flights.joinable(id, suits) ?? this.#begin(id, question, MISS);
   }
 
-  /** What the service says, whatever is held. */
+  /** A load that asks the service, whatever is held. */
   fresh(id: string, question: Q): LoadOf<Q, P, R> {
     return this.#begin(id, question, FRESH);
   }
@@ -146,7 +146,7 @@ export class Loader<Q, V, P, R> {
     return shared ? this.#landShared(load, shared) : this.#ask(load, { lookup, entry });
   }
 
-  /** What the shared cache holds, unless something contradicts it. It may be expired. */
+  /** The entry of the shared cache, unless something contradicts it. It may be expired. */
   #accepted(load: LoadOf<Q, P, R>, entry: Entry<V> | undefined): Entry<V> | undefined {
     const { invalidation, process } = this.#tiers;
     return entry && !invalidation.isVoidInStore(load, entry, process.peek(load.id)) ? entry : undefined;
@@ -158,7 +158,7 @@ export class Loader<Q, V, P, R> {
     return clock.monotonic() < entry.endsAt && clock.now() < Math.min(entry.expiresAt, hardExpiry);
   }
 
-  /** What a load brought that did not look into the shared cache, unless that holds what is newer. */
+  /** The answer or refusal that another load left in the process while this one looked, unless the shared cache has a newer entry. */
   #answeredMeanwhile(id: string, shared: Entry<V> | undefined): Outcome<P, R> | undefined {
     const held = this.#tiers.process.findFresh(id);
     if (held && (!shared || !isNewer(shared, held))) {
@@ -168,7 +168,7 @@ export class Loader<Q, V, P, R> {
     return shared ? undefined : this.refusal(id);
   }
 
-  /** Another load that a miss joins when it has looked. Not another miss: that could join a third, and none would ask the service. */
+  /** The refresh or fresh load that a miss waits for when it has looked in vain. Not another miss: that could wait for a third, and none would ask. */
   #besideMiss(id: string): LoadOf<Q, P, R> | undefined {
     return this.#flights.joinable(id, ({ task }) => task.mode.kind !== "miss");
   }
@@ -189,6 +189,7 @@ export class Loader<Q, V, P, R> {
     const { timeline, shared } = this.#tiers;
     const { id, task } = load;
     this.#counts.misses++;
+    // A refusal holds against all that was asked before the last try; an answer is as old as the first: it may be the answer to that.
     let tried = timeline.contradicts();
     const asked = timeline.asks();
     this.#flights.asks(load, asked.order);
@@ -248,7 +249,7 @@ export class Loader<Q, V, P, R> {
     negative.remember(id, reason, this.#jittered(this.#spec.refusalTtlMs));
   }
 
-  /** Stale-if-error. Where the store could be read, it has the last word: what it holds no more may have been refused to another process. */
+  /** Stale-if-error. A store that could be read has the last word: an entry that is missing or in doubt there may have been refused elsewhere. */
   #unavailable(load: LoadOf<Q, P, R>, error: unknown, { lookup, entry }: Looked<V>): Landing<P, R> {
     const { hardExpiry } = load.task;
     let stale: P | undefined;
@@ -267,7 +268,7 @@ export class Loader<Q, V, P, R> {
     if (held && isNewer(held, entry)) return held.value; // another load has brought it since
     if (clock.monotonic() >= entry.endsAt + staleIfErrorMs || clock.now() >= entry.expiresAt + staleIfErrorMs)
       return undefined;
-    // Once more: since it was accepted it may have been refused, or invalidated, also by a question that was asked before.
+    // Once more: meanwhile its id may have been invalidated, or refused, also in answer to a question asked before this one.
     if (!this.#accepted(load, entry)) return undefined;
     const { order } = entry;
     return invalidation.isDiscarded({ order, triedAs: order, history: load.history }) ? undefined : entry.value;

@@ -110,7 +110,7 @@ export class ProcessView<Q, V, P> {
   }
 
   /**
-   * What may be used now.
+   * The entry that may be used now.
    *
    * @param now monotonic, in milliseconds
    * @param wall wall time in milliseconds
@@ -121,7 +121,7 @@ export class ProcessView<Q, V, P> {
     return this.#invalidation.isVoid(entry) ? undefined : entry;
   }
 
-  /** What may be used while the service is unavailable. */
+  /** The entry that may be used while the service is unavailable. */
   findStale(id: string): ProcessEntry<V, P> | undefined {
     const entry = this.#map.get(this.#keyOf(id));
     if (entry === undefined || this.#options.staleIfErrorMs <= 0) return undefined;
@@ -129,7 +129,7 @@ export class ProcessView<Q, V, P> {
     return this.#invalidation.isVoid(entry) ? undefined : entry;
   }
 
-  /** What is held, void or expired though it is. Does not count as a use. */
+  /** The entry that is held, void or expired though it is. Does not count as a use. */
   peek(id: string): ProcessEntry<V, P> | undefined {
     return this.#map.peek(this.#keyOf(id));
   }

@@ -118,7 +118,7 @@ export class RedisConnection {
     this.#options.onEnd(this.#proved && !isElsewhere(error) ? new Error("the connection was lost") : error);
   }
 
-  /** What Redis said instead of "yes", where that does not speak against the connection. */
+  /** Deletes a key that is not there: a Redis that takes no writes shows itself. Resolves with the error where it is still loading. */
   async #prove(): Promise<unknown> {
     try {
       await this.#wire.delete(NO_KEY);

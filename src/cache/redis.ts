@@ -47,8 +47,7 @@ export function connectRedis(
   { clock, random, onCluster }: RedisSurroundings,
 ): RedisStore {
   const dialer = new RedisDialer({ makeWire: () => makeWire(url, tls), clock, random, pingIntervalMs, onCluster });
-  // On the way of every request that only Redis can answer. MGET also for one key: what is no text is missing there, and an error with
-  // GET, as if Redis were out of order.
+  // MGET also for one key: where a key holds no text, MGET takes it for missing; GET would fail, as if Redis were out of order.
   const getAll = (keys: readonly string[]) => dialer.run((wire) => wire.getAll(keys));
   return {
     store: {

@@ -17,7 +17,7 @@ import type { Tombstone } from "./tombstones.js";
 
 /** What a look into the shared cache brought. */
 export interface SharedLookup<V> {
-  /** The store could be asked. */
+  /** The store could be asked. True also where the entry is in doubt: then none of the process is served stale. */
   readonly known: boolean;
   /** What lies there may be the answer, void or expired though it is. */
   readonly mayBeThere: boolean;
@@ -27,7 +27,7 @@ export interface SharedLookup<V> {
 
 const NOT_KNOWN = { known: false, mayBeThere: true, entry: undefined };
 const NO_ENTRY = { known: true, mayBeThere: false, entry: undefined };
-/** It cannot be read, or not now: a clock that is wrong takes it for one from the future. Or whether it is void cannot be learned. */
+/** An entry of no use now: it does not decode, is too old or from the future by this clock, or its tombstone could not be read. */
 const IN_DOUBT = { known: true, mayBeThere: true, entry: undefined };
 
 export interface SharedCacheOptions {
@@ -64,7 +64,7 @@ export class SharedCache<Q, V> {
   }
 
   /**
-   * What the store holds, with what it knows of the invalidation of its subject. Whether it is void is asked when all is there.
+   * The entry in the store, when the tombstone of its subject has been read. Whether it is void is for the caller to ask, after the wait.
    *
    * @param asking what the entry takes its meaning from
    */
@@ -111,7 +111,7 @@ export class SharedCache<Q, V> {
    * @param isKnown the process held or wrote it, or the store had it: no stranger's
    */
   drop(id: string, at: Tombstone, isKnown: boolean): void {
-    void this.delete(id, at, isKnown).catch(() => undefined); // noted
+    void this.delete(id, at, isKnown).catch(() => undefined); // it left a tombstone
   }
 
   /** Rejects when the store could not be told. */

@@ -8,6 +8,7 @@ import type { Timeline } from "./timeline.js";
  * - *asking*: since `order`; `triedAs` moves on with every try, and `order` stays: the answer may be to the first of them.
  * - *discarded*: `history` says that its id was invalidated, or that a question asked later was answered. Its callers get the answer;
  *   it is not stored and not joined. One that has only begun stops being discarded when it asks.
+ *   Of subjects and meanings `history` knows nothing: `isVoid` and `mayBeJoined` do.
  * - *landed*: with a value, also where the service could not tell; then it is forgotten.
  *
  * A second one for an id begins only where the first must not be joined.

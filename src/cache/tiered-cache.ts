@@ -23,7 +23,7 @@ export interface CacheCounts extends LoadCounts {
 
 /**
  * One kind of answer, cached in the process (L1), then in the shared cache (L2), then asked of the service: one question under way per
- * id, however many ask at once. What may still be served, `invalidation.ts` says.
+ * id, however many ask at once. `invalidation.ts` says which entries are void.
  */
 export class TieredCache<Q, V, P, R> {
   readonly counts: CacheCounts = { hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 };
@@ -50,7 +50,7 @@ export class TieredCache<Q, V, P, R> {
   }
 
   /**
-   * What the process knows, at once. Starts a refresh in the background when the entry is getting old.
+   * The answer that the process holds, without waiting. Starts a refresh in the background when the entry is getting old.
    *
    * @param id the question's own, where the caller has it already
    */

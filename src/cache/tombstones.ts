@@ -31,7 +31,7 @@ export class Tombstones {
   }
 
   /**
-   * A tombstone that was taken for one from the future counts for longer where the clock was behind, and was set since.
+   * Moves a tombstone later that was cut to "now" when it was heard: the clock was behind then, and was set since.
    *
    * @param wall until when what lies in the shared cache is void, wall time in milliseconds
    */
