@@ -6,6 +6,8 @@ import { isToken, type TokenSyntax } from "./token-syntax.js";
 /** A token as somebody presents it: looked at once, and hashed once, however often it is asked about. */
 export class PresentedToken {
   readonly text: string;
+  /** Kept with a connection, which presents this very object again. */
+  isKept = false;
   #id: string | undefined;
   #fitted: TokenSyntax | undefined;
   #fits = false;

@@ -28,11 +28,13 @@ export function presentedBearer(request: MaybeHeaded): PresentedToken | undefine
 
 /** Keeps the token with the connection. For tokens that are known: others are not worth the memory. */
 export function rememberBearer(request: MaybeHeaded, token: PresentedToken): void {
+  if (token.isKept) return;
   const connection = connectionOf(request);
   const header = headerOf(request, "authorization");
   if (!connection || header === undefined) return;
   const remembered = last.get(connection);
-  if (remembered?.token === token || header.length > token.text.length + MAX_AROUND) return;
+  if (header.length > token.text.length + MAX_AROUND) return;
+  token.isKept = true;
   if (!remembered) return void last.set(connection, { header, token });
   remembered.header = header;
   remembered.token = token;
