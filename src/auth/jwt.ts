@@ -3,18 +3,38 @@ import { hash } from "node:crypto";
 /** What base64url of `{` begins with, and of the blanks that JSON allows before it. */
 const MAY_BE_JOSE: ReadonlySet<string> = new Set([..."eICD"]);
 
+const MAX_PARTS = 5;
+
 /**
  * The parts of a JWT; `undefined` for an opaque token. A JWT has three parts (JWS) or five (JWE), and the first is base64url of a JSON
  * object with a text `alg` (RFC 7515 §4.1.1, RFC 7516 §4.1.1), read as leniently as any service might read it.
  */
 function jwtParts(token: string): readonly string[] | undefined {
   if (!MAY_BE_JOSE.has(token.charAt(0))) return undefined; // an opaque token is not looked at once more
-  const parts = token.split(".");
-  const [header = ""] = parts;
-  return (parts.length === 3 || parts.length === 5) && isJoseHeader(header) ? parts : undefined;
+  const parts: string[] = [];
+  let start = 0;
+  for (let dot = token.indexOf("."); dot !== -1 && parts.length < MAX_PARTS; dot = token.indexOf(".", start)) {
+    parts.push(token.slice(start, dot));
+    start = dot + 1;
+  }
+  parts.push(token.slice(start));
+  return (parts.length === 3 || parts.length === MAX_PARTS) && isJoseHeader(parts[0] as string) ? parts : undefined;
 }
 
+/** The tokens of one issuer begin alike: the first part of the last one is not read again. */
+let latest = { part: "", isJose: false };
+
 function isJoseHeader(part: string): boolean {
+  if (part !== latest.part) latest = { part: copyOf(part), isJose: readsAsJose(part) };
+  return latest.isJose;
+}
+
+/** Of its own: a piece of a token would keep all of it in memory. */
+function copyOf(part: string): string {
+  return Buffer.from(part, "latin1").toString("latin1");
+}
+
+function readsAsJose(part: string): boolean {
   try {
     const header: unknown = JSON.parse(decoded(part).toString("utf8"));
     return typeof (header as { alg?: unknown } | null)?.alg === "string" && !Array.isArray(header);
@@ -64,6 +84,10 @@ const MEANING_LENGTH = 12;
  */
 export function jwtMeaning(token: string): string | undefined {
   const parts = jwtParts(token);
-  const canonical = parts?.slice(0, -1).map((part) => decoded(part).toString("base64url"));
-  return canonical && hash("sha256", canonical.join("."), "base64url").slice(0, MEANING_LENGTH);
+  if (!parts) return undefined;
+  const meant = parts.slice(0, -1);
+  const text = meant.every(isCanonical)
+    ? token.slice(0, token.lastIndexOf("."))
+    : meant.map((part) => decoded(part).toString("base64url")).join(".");
+  return hash("sha256", text, "base64url").slice(0, MEANING_LENGTH);
 }
