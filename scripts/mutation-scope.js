@@ -50,12 +50,7 @@ export const SCOPE = [
     suites: suites("transport", "breaker", "failover", "probe", "retry", "retry-throttle", "pipeline"),
   },
   {
-    sources: [
-      "src/http/bearer.ts",
-      "src/http/presented-bearer.ts",
-      "src/auth/presented-token.ts",
-      "src/auth/token-syntax.ts",
-    ],
+    sources: ["src/http/bearer.ts", "src/http/connection-token.ts", "src/auth/token.ts", "src/auth/token-syntax.ts"],
     suites: [
       ...suites("auth", "presented-token"),
       ...suites("http", "bearer", "kept-connection"),

@@ -1,11 +1,8 @@
 /** `portero/client`: everything but the frameworks. */
-export { createAuthClient, getAuthClient } from "./auth/auth-client.js";
-export type { AuthClient, AuthClientStatus, CallOptions, UpstreamStatus } from "./auth/client.js";
-export { ConfigError, type ConfigProblem } from "./auth/config-error.js";
-export { optionsFromEnv } from "./auth/environment.js";
-export { type AnyAuthError, AuthError, type AuthErrorCode, type AuthErrorOptions } from "./auth/errors.js";
-export type { AuthClientEvents } from "./auth/events.js";
-export type { Organization, User, UserRef, VerifiedToken } from "./auth/model.js";
+
+export type { AuthClient, AuthClientStatus, CallOptions, UpstreamStatus } from "./auth/auth-client.js";
+export { ConfigError, type ConfigProblem } from "./auth/config/config-error.js";
+export { optionsFromEnv } from "./auth/config/environment.js";
 export type {
   AuthClientOptions,
   BreakerOptions,
@@ -15,7 +12,11 @@ export type {
   RedisOptions,
   RestOptions,
   RetryOptions,
-} from "./auth/options.js";
+} from "./auth/config/options.js";
+export { createAuthClient, getAuthClient } from "./auth/create-auth-client.js";
+export { type AnyAuthError, AuthError, type AuthErrorCode, type AuthErrorOptions } from "./auth/errors.js";
+export type { AuthClientEvents } from "./auth/events.js";
+export type { Organization, User, UserRef, VerifiedToken } from "./auth/model.js";
 export type { SharedStore } from "./cache/guarded-store.js";
 export type { AttachOptions, AuthenticateOptions, OptionalAuthOptions } from "./http/auth-options.js";
 export { authenticate } from "./http/authenticate.js";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { readConfig } from "../src/auth/config.js";
-import { optionsFromEnv } from "../src/auth/environment.js";
+import { readConfig } from "../src/auth/config/config.js";
+import { optionsFromEnv } from "../src/auth/config/environment.js";
 import { type Maker, readAuthOptions } from "../src/http/auth-options.js";
 import { type Documented, linesOf, readInterfaces } from "./support/doc-comments.js";
 import {
@@ -22,7 +22,7 @@ import { tablesOf } from "./support/markdown.js";
 import { root } from "./support/workspace.js";
 
 const readme = readFileSync(join(root, "README.md"), "utf8");
-const environmentSource = readFileSync(join(root, "src", "auth", "environment.ts"), "utf8");
+const environmentSource = readFileSync(join(root, "src", "auth", "config", "environment.ts"), "utf8");
 const ENVIRONMENT = { AUTH_GRPC_HOST: "auth", AUTH_REST_URL: "http://auth:8001" };
 
 const documented = documentedBelow("", "AuthClientOptions");
@@ -172,7 +172,7 @@ function optionOf(name: string): string | undefined {
 }
 
 function documentedBelow(section: string, interfaceName: string): Map<string, Documented> {
-  const members = [...(readInterfaces(join("auth", "options.ts")).get(interfaceName) ?? [])];
+  const members = [...(readInterfaces(join("auth", "config", "options.ts")).get(interfaceName) ?? [])];
   return new Map(
     members.flatMap(([key, member]) => {
       const path = pathOf(section, key);

@@ -1,10 +1,10 @@
 import { compoundId, tokenId } from "../cache/keyring.js";
 import type { CacheSpec } from "../cache/spec.js";
-import type { LookupRefusal, RemoteAuthService, TokenAnswer, TokenRefusal } from "./auth-service.js";
-import type { CacheConfig } from "./cache-config.js";
+import type { CacheConfig } from "./config/cache.js";
 import { jwtMeaning } from "./jwt.js";
 import { jwtExpiry } from "./jwt-expiry.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
+import type { LookupRefusal, RemoteAuthService, TokenAnswer, TokenRefusal } from "./service-calls.js";
 import { bytesOfTexts, isStrings, packed, type StringLists } from "./string-lists.js";
 
 /** How each of the four answers is cached. */

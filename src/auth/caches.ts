@@ -9,13 +9,13 @@ import { type CacheCounts, TieredCache } from "../cache/tiered-cache.js";
 import { Timeline } from "../cache/timeline.js";
 import { systemClock } from "../runtime/clock.js";
 import { UnavailableError } from "../transport/outcome.js";
-import type { RemoteAuthService } from "./auth-service.js";
+import type { AuthClientStatus } from "./auth-client.js";
 import { type CacheSpecs, createCacheSpecs, subjectOf } from "./cache-specs.js";
-import type { AuthClientStatus } from "./client.js";
-import type { Config } from "./config.js";
+import type { Config } from "./config/config.js";
+import { shownUrl } from "./config/shown-url.js";
 import type { Events } from "./events.js";
 import type { UserRef } from "./model.js";
-import { shownUrl } from "./shown-url.js";
+import type { RemoteAuthService } from "./service-calls.js";
 import type { StringLists } from "./string-lists.js";
 
 type CacheOf<S> = S extends CacheSpec<infer Q, infer V, infer P, infer R> ? TieredCache<Q, V, P, R> : never;

@@ -14,10 +14,10 @@ import { createRestUpstream } from "../transport/rest.js";
 import { hasRestForm } from "../transport/rest-request.js";
 import { withRetry } from "../transport/retry.js";
 import { withTimeout } from "../transport/timeout.js";
-import type { Config } from "./config.js";
+import type { Config } from "./config/config.js";
+import { shownUrl } from "./config/shown-url.js";
+import type { GrpcConfig, RestConfig } from "./config/upstreams.js";
 import type { Events } from "./events.js";
-import { shownUrl } from "./shown-url.js";
-import type { GrpcConfig, RestConfig } from "./upstream-config.js";
 
 /** When a client is made, REST is probably not needed yet; a second later its HTTP client is loaded, in case it will be. */
 const WARM_AFTER_MS = 1000;

@@ -1,6 +1,6 @@
-import type { AuthClient } from "../auth/client.js";
-import { ConfigError } from "../auth/config-error.js";
-import { SettingReader } from "../auth/setting-reader.js";
+import type { AuthClient } from "../auth/auth-client.js";
+import { ConfigError } from "../auth/config/config-error.js";
+import { SettingReader } from "../auth/config/setting-reader.js";
 
 /** How requests are authenticated, whatever the framework. `R` is what the framework's handlers get: the request, or Koa's context. */
 export interface AuthenticateOptions<R> {

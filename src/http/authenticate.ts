@@ -1,10 +1,10 @@
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { isPromise } from "../runtime/is-promise.js";
+import { attachAuth, RequestAuth } from "./attached-auth.js";
 import type { AttachOptions, AuthenticateOptions } from "./auth-options.js";
 import { createAuthenticator } from "./authenticator.js";
 import { type MaybeHeaded, nodeOf } from "./request.js";
-import { attachAuth, RequestAuth } from "./request-auth.js";
 
 /**
  * Authenticates anything that has headers: a WebSocket upgrade, a GraphQL context, a Fetch `Request`, an event.

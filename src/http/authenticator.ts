@@ -1,16 +1,16 @@
-import { getAuthClient } from "../auth/auth-client.js";
 import { traitsOf } from "../auth/client-traits.js";
-import { show } from "../auth/config-error.js";
+import { show } from "../auth/config/config-error.js";
+import { getAuthClient } from "../auth/create-auth-client.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
-import { PresentedToken, peekPresented, verifyPresented } from "../auth/presented-token.js";
+import { PresentedToken, peekPresented, verifyPresented } from "../auth/token.js";
 import { isToken, type TokenSyntax } from "../auth/token-syntax.js";
 import { isPromise } from "../runtime/is-promise.js";
+import { type Mount, requestAuthOf } from "./attached-auth.js";
 import { type AuthenticateOptions, type GivenOptions, type Maker, readAuthOptions } from "./auth-options.js";
 import { withTokenSyntax } from "./bearer.js";
-import { forgetBearer, presentedBearer, rememberBearer } from "./presented-bearer.js";
+import { forgetBearer, presentedBearer, rememberBearer } from "./connection-token.js";
 import { isRepeated, type MaybeHeaded } from "./request.js";
-import { type Mount, requestAuthOf } from "./request-auth.js";
 import { tellOfSecondSource } from "./second-source.js";
 
 /** The options with their defaults, and what is done with a request by them. */

@@ -1,6 +1,6 @@
-import { ConfigError, show } from "../auth/config-error.js";
+import { ConfigError, show } from "../auth/config/config-error.js";
+import { SettingReader } from "../auth/config/setting-reader.js";
 import { AuthError } from "../auth/errors.js";
-import { SettingReader } from "../auth/setting-reader.js";
 import { headerOf, type MaybeHeaded } from "./request.js";
 
 export interface CookieTokenOptions {

@@ -1,15 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { VerifiedToken } from "../auth/model.js";
-import type { PresentedToken } from "../auth/presented-token.js";
+import type { PresentedToken } from "../auth/token.js";
 import { isPromise } from "../runtime/is-promise.js";
+import { attachAuth, authOf, RequestAuth, requestAuthOf } from "./attached-auth.js";
 import type { OptionalAuthOptions } from "./auth-options.js";
 import { createAuthenticator } from "./authenticator.js";
 import { type AuthOptions, answer } from "./express-answer.js";
 import type { ExpressRequest, Handler, Next } from "./express-request.js";
 import type { Guard } from "./guards.js";
+import { assertNoRequest, noExpressNext } from "./misuse.js";
 import { named } from "./named.js";
-import { attachAuth, authOf, RequestAuth, requestAuthOf } from "./request-auth.js";
-import { assertNoRequest, noExpressNext } from "./wrong-use.js";
 
 /** Authenticates every request; `optionalAuth` lets those without credentials through as anonymous. */
 export function authMiddleware<R extends IncomingMessage>(

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { AuthError } from "../auth/errors.js";
+import type { Mount } from "./attached-auth.js";
 import type { AuthenticateOptions } from "./auth-options.js";
 import type { Next } from "./express-request.js";
 import { toProblem } from "./problem.js";
-import type { Mount } from "./request-auth.js";
 import { watchUnanswered } from "./unanswered.js";
 
 export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extends AuthenticateOptions<R> {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { User, VerifiedToken } from "../auth/model.js";
+import { authOf } from "./attached-auth.js";
 import type { OptionalAuthOptions } from "./auth-options.js";
 import { authMiddleware, liftGuard } from "./express-adapter.js";
 import type { AuthOptions } from "./express-answer.js";
@@ -16,7 +17,6 @@ import {
   userGuard,
 } from "./guards.js";
 import { nodeOf } from "./request.js";
-import { authOf } from "./request-auth.js";
 
 declare global {
   namespace Express {

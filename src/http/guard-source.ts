@@ -1,8 +1,8 @@
-import { ConfigError, show } from "../auth/config-error.js";
+import { ConfigError, show } from "../auth/config/config-error.js";
 import { AuthError } from "../auth/errors.js";
 import { isPromise } from "../runtime/is-promise.js";
+import { assertNoRequest } from "./misuse.js";
 import { type MaybeHeaded, readingsOf } from "./request.js";
-import { assertNoRequest } from "./wrong-use.js";
 
 /**
  * Where a guard finds the id of what the request is about: a route parameter by name, a header, a query parameter, or a function of

@@ -1,12 +1,12 @@
-import type { AuthClient } from "../auth/client.js";
-import { ConfigError, show } from "../auth/config-error.js";
+import type { AuthClient } from "../auth/auth-client.js";
+import { ConfigError, show } from "../auth/config/config-error.js";
+import { SettingReader } from "../auth/config/setting-reader.js";
 import { AuthError } from "../auth/errors.js";
 import type { Organization, User, VerifiedToken } from "../auth/model.js";
-import { SettingReader } from "../auth/setting-reader.js";
 import { listHas } from "../auth/string-lists.js";
 import { isPromise } from "../runtime/is-promise.js";
 import type { SourceReader } from "./guard-source.js";
-import { assertNoRequest } from "./wrong-use.js";
+import { assertNoRequest } from "./misuse.js";
 
 /** What a guard decides on. */
 export interface GuardInput<R> {

@@ -1,15 +1,15 @@
 import type { VerifiedToken } from "../auth/model.js";
-import type { PresentedToken } from "../auth/presented-token.js";
+import type { PresentedToken } from "../auth/token.js";
 import { isPromise } from "../runtime/is-promise.js";
+import { attachAuth, authOf, RequestAuth, requestAuthOf } from "./attached-auth.js";
 import type { OptionalAuthOptions } from "./auth-options.js";
 import { createAuthenticator } from "./authenticator.js";
 import type { Guard } from "./guards.js";
 import { answer, type KoaAuthOptions } from "./koa-answer.js";
 import type { KoaContext } from "./koa-context.js";
 import { goOn, type KoaNext } from "./koa-next.js";
+import { assertNoRequest, noKoaContext } from "./misuse.js";
 import { named } from "./named.js";
-import { attachAuth, authOf, RequestAuth, requestAuthOf } from "./request-auth.js";
-import { assertNoRequest, noKoaContext } from "./wrong-use.js";
 
 export type KoaMiddleware<C = KoaContext> = (ctx: C, next: KoaNext) => Promise<unknown>;
 

@@ -1,9 +1,9 @@
 import { AuthError } from "../auth/errors.js";
 import { isPromise } from "../runtime/is-promise.js";
+import type { Mount } from "./attached-auth.js";
 import type { AuthenticateOptions } from "./auth-options.js";
 import type { KoaContext } from "./koa-context.js";
 import { toProblem } from "./problem.js";
-import type { Mount } from "./request-auth.js";
 import { watchUnanswered } from "./unanswered.js";
 
 export interface KoaAuthOptions<C extends KoaContext = KoaContext> extends AuthenticateOptions<C> {

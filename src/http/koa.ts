@@ -1,5 +1,6 @@
 import type {} from "koa";
 import type { User, VerifiedToken } from "../auth/model.js";
+import { authOf } from "./attached-auth.js";
 import type { OptionalAuthOptions } from "./auth-options.js";
 import { createSourceReader, type GuardSource } from "./guard-source.js";
 import {
@@ -15,8 +16,7 @@ import {
 import { type KoaMiddleware, koaAuthMiddleware, liftKoaGuard } from "./koa-adapter.js";
 import type { KoaAuthOptions } from "./koa-answer.js";
 import { type KoaContext, koaAccess } from "./koa-context.js";
-import { authOf } from "./request-auth.js";
-import { noKoaContext } from "./wrong-use.js";
+import { noKoaContext } from "./misuse.js";
 
 declare module "koa" {
   interface DefaultState {

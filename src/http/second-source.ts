@@ -1,6 +1,6 @@
-import type { AuthClient } from "../auth/client.js";
+import type { AuthClient } from "../auth/auth-client.js";
 import { traitsOf } from "../auth/client-traits.js";
-import { requestAuthOf } from "./request-auth.js";
+import { requestAuthOf } from "./attached-auth.js";
 
 /** One line for each client: it is a matter of how the application is put together, not of a request. */
 const told = new WeakSet<AuthClient>();

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
-import type { AuthClient } from "../auth/client.js";
+import type { AuthClient } from "../auth/auth-client.js";
 import { traitsOf } from "../auth/client-traits.js";
-import type { Mount } from "./request-auth.js";
+import type { Mount } from "./attached-auth.js";
 
 /** Of which functions each client's log has been told: it is the same fault with every request. */
 const told = new WeakMap<AuthClient, WeakSet<object>>();

@@ -1,4 +1,4 @@
-import { SettingReader } from "../auth/setting-reader.js";
+import { SettingReader } from "../auth/config/setting-reader.js";
 
 /** A user for tests. What is left out gets a plain value. */
 export interface TestUser {

@@ -1,4 +1,4 @@
-import type { AuthClient, CallOptions } from "../auth/client.js";
+import type { AuthClient, CallOptions } from "../auth/auth-client.js";
 import { AuthError, type AuthErrorCode, assertCode } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { Directory } from "./directory.js";

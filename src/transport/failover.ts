@@ -2,8 +2,8 @@ import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import type { ContextValues, Transport, UnaryResponse } from "@connectrpc/connect";
 import type { CircuitBreaker } from "../runtime/circuit-breaker.js";
 import type { Clock } from "../runtime/clock.js";
-import { operationOf } from "./answer.js";
 import { beginTry, MIN_TRY_MS, setAnsweredBy, timeLeftMs } from "./call-context.js";
+import { operationOf } from "./operation.js";
 import {
   breakerOpen,
   type Failure,

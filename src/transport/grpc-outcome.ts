@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { isLookup } from "./answer.js";
 import { type Fate, fateOf } from "./grpc-connection.js";
+import { isLookup } from "./operation.js";
 import { isOurs, UpstreamError } from "./outcome.js";
 import type { UnaryCall } from "./stage.js";
 

@@ -1,6 +1,6 @@
 import { create, type DescMethod, fromJson, type JsonValue, type Message } from "@bufbuild/protobuf";
 import { GetUserLocalsResponseSchema } from "../../gen/auth/auth_service_pb.js";
-import { answerDefect, operationOf } from "./answer.js";
+import { answerDefect, operationOf } from "./operation.js";
 
 /** What the REST side sent is no answer. Its message names the fault, never the content. */
 export class MalformedAnswerError extends Error {}

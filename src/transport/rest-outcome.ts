@@ -1,5 +1,5 @@
 import type { DescMethod } from "@bufbuild/protobuf";
-import { isLookup } from "./answer.js";
+import { isLookup } from "./operation.js";
 import { isOurs, UpstreamError } from "./outcome.js";
 
 const TOKEN_REFUSALS: readonly number[] = [401, 403, 400, 422];

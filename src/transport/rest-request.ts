@@ -4,7 +4,7 @@ import type {
   GetUserLocalsRequest,
   VerifyTokenRequest,
 } from "../../gen/auth/auth_service_pb.js";
-import { operationOf } from "./answer.js";
+import { operationOf } from "./operation.js";
 import { UpstreamError } from "./outcome.js";
 
 /** Where the REST side answers each operation, below its base URL. `{user_id}`, or `{organization_id}`, is filled in, encoded. */

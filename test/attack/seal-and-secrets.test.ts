@@ -1,5 +1,5 @@
 import { describe, expect, jest, test } from "@jest/globals";
-import { readConfig } from "../../src/auth/config.js";
+import { readConfig } from "../../src/auth/config/config.js";
 import { createKeyring, type Slot, tokenId } from "../../src/cache/keyring.js";
 import { type AuthClientOptions, ConfigError, createAuthClient, optionsFromEnv } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";

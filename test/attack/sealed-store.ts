@@ -1,5 +1,5 @@
 import { createClient } from "@keyv/redis";
-import type { CacheOptions } from "../../src/auth/options.js";
+import type { CacheOptions } from "../../src/auth/config/options.js";
 import type { ManualClock } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
 import { startRedisServer } from "../support/redis-server.js";

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { forgetBearer, presentedBearer, rememberBearer } from "../../src/http/presented-bearer.js";
+import { forgetBearer, presentedBearer, rememberBearer } from "../../src/http/connection-token.js";
 import type { RequestLike } from "../../src/http/request.js";
 import type { AuthClient } from "../../src/index.js";
 import { type FaceOptions, faces } from "../support/faces.js";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { readConfig } from "../../src/auth/config.js";
+import { readConfig } from "../../src/auth/config/config.js";
 import { ConfigError, optionsFromEnv } from "../../src/client.js";
 import { byHost, GOOD, read, VARIABLES, value } from "./environments.js";
 import { runs } from "./runs.js";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { createClient } from "@keyv/redis";
 import fc from "fast-check";
-import type { Config } from "../../src/auth/config.js";
+import type { Config } from "../../src/auth/config/config.js";
 import { ConfigError } from "../../src/client.js";
 import { byHost, type Environment, GOOD, read, VARIABLES, type Variable, value } from "./environments.js";
 import { runs } from "./runs.js";

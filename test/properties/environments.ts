@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { type Config, readConfig } from "../../src/auth/config.js";
+import { type Config, readConfig } from "../../src/auth/config/config.js";
 import { ConfigError, optionsFromEnv } from "../../src/client.js";
 
 /** Every variable, with a value that is good. */

@@ -1,4 +1,4 @@
-import type { AuthClient } from "../../src/auth/client.js";
+import type { AuthClient } from "../../src/auth/auth-client.js";
 import type { Upstream } from "../../src/transport/outcome.js";
 import { BreakerModel, type Ticket, type Transition } from "./breaker-model.js";
 import type { Chronicle } from "./chronicle.js";

@@ -1,4 +1,4 @@
-import { readConfig } from "../../src/auth/config.js";
+import { readConfig } from "../../src/auth/config/config.js";
 import { type AuthClientOptions, ConfigError } from "../../src/client.js";
 
 /** What a configuration needs to have everything; all else is found out by asking it. */

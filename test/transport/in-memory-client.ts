@@ -1,4 +1,4 @@
-import { assembleAuthClient } from "../../src/auth/auth-client.js";
+import { assembleAuthClient } from "../../src/auth/create-auth-client.js";
 import type { AuthClientEvents, AuthClientOptions } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock } from "../support/manual-clock.js";

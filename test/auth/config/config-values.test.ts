@@ -2,14 +2,14 @@ import { readFileSync } from "node:fs";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { describe, expect, test } from "@jest/globals";
-import { readConfig } from "../../src/auth/config.js";
-import { type AuthClientOptions, ConfigError, createAuthClient } from "../../src/client.js";
+import { readConfig } from "../../../src/auth/config/config.js";
+import { type AuthClientOptions, ConfigError, createAuthClient } from "../../../src/client.js";
 
 const grpc = { url: "http://auth:50051" };
 const rest = { url: "http://auth:8080" };
 const store = { get: async () => undefined, set: async () => true, delete: async () => true };
 const transport = { unary: () => Promise.reject(new Error()), stream: () => Promise.reject(new Error()) };
-const pem = (name: string) => readFileSync(new URL(`../tls/certificates/${name}`, import.meta.url), "utf8");
+const pem = (name: string) => readFileSync(new URL(`../../tls/certificates/${name}`, import.meta.url), "utf8");
 const bundle = `# ours\n${pem("ca.pem")}\n# theirs\r\n${pem("server.pem").replaceAll("\n", "\r\n")}`;
 const SECRET = "0123456789abcdef0123456789abcdef";
 

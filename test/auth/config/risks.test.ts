@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
-import { readConfig } from "../../src/auth/config.js";
-import { reachOf } from "../../src/auth/local-host.js";
-import { type AuthClientOptions, ConfigError, optionsFromEnv } from "../../src/client.js";
-import { ManualClock } from "../support/manual-clock.js";
-import { openBareClient } from "../support/open-client.js";
-import { RecordingLogger } from "../support/recording-logger.js";
+import { readConfig } from "../../../src/auth/config/config.js";
+import { reachOf } from "../../../src/auth/config/local-host.js";
+import { type AuthClientOptions, ConfigError, optionsFromEnv } from "../../../src/client.js";
+import { ManualClock } from "../../support/manual-clock.js";
+import { openBareClient } from "../../support/open-client.js";
+import { RecordingLogger } from "../../support/recording-logger.js";
 
 const SECRET = "a secret of the whole fleet: 32 bytes or more";
 const store = { get: async () => undefined, set: async () => true, delete: async () => true };

@@ -1,8 +1,8 @@
-import type { AuthClient } from "../auth/client.js";
+import type { AuthClient } from "../auth/auth-client.js";
 import type { ClientTraits } from "../auth/client-traits.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
-import type { PresentedToken } from "../auth/presented-token.js";
+import type { PresentedToken } from "../auth/token.js";
 
 /** A middleware, as the requests that it lets through and the guards behind it know it. */
 export interface Mount {

@@ -3,7 +3,7 @@ import { misspelt } from "./misspelt.js";
 import type { AuthClientOptions } from "./options.js";
 import type { Origins, SettingOrigin } from "./setting-reader.js";
 import { showUrl } from "./shown-url.js";
-import { DEFAULT_GRPC_PORT } from "./upstream-config.js";
+import { DEFAULT_GRPC_PORT } from "./upstreams.js";
 
 /** The options that come from variables, by path. */
 const VARIABLES = {

@@ -2,9 +2,9 @@ import { X509Certificate } from "node:crypto";
 import type { Agent } from "node:http";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { Interceptor, Transport } from "@connectrpc/connect";
-import { MIN_TRY_MS } from "../transport/call-context.js";
-import type { TlsOptions } from "../transport/grpc-session.js";
-import { DEFAULT_REST_PATHS, type RestPaths } from "../transport/rest-request.js";
+import { MIN_TRY_MS } from "../../transport/call-context.js";
+import type { TlsOptions } from "../../transport/grpc-session.js";
+import { DEFAULT_REST_PATHS, type RestPaths } from "../../transport/rest-request.js";
 import type { GrpcOptions, RestOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
 

@@ -1,6 +1,6 @@
-import type { CredentialHeaders } from "../transport/credentials.js";
-import { DEFAULT_REST_PATHS, type RestPaths } from "../transport/rest-request.js";
-import type { GrpcConfig, RestConfig } from "./upstream-config.js";
+import type { CredentialHeaders } from "../../transport/credentials.js";
+import { DEFAULT_REST_PATHS, type RestPaths } from "../../transport/rest-request.js";
+import type { GrpcConfig, RestConfig } from "./upstreams.js";
 
 /** The settings that an auth service's answers depend on. */
 export interface AnswerSources {

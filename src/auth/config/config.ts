@@ -1,22 +1,15 @@
 import { types } from "node:util";
-import { type Clock, systemClock } from "../runtime/clock.js";
-import { type Logger, silentLogger } from "../runtime/logger.js";
-import { MIN_TRY_MS } from "../transport/call-context.js";
-import type { CredentialHeaders } from "../transport/credentials.js";
-import { type CacheConfig, readCache, redisSettingOf } from "./cache-config.js";
+import { type Clock, systemClock } from "../../runtime/clock.js";
+import { type Logger, silentLogger } from "../../runtime/logger.js";
+import { MIN_TRY_MS } from "../../transport/call-context.js";
+import type { CredentialHeaders } from "../../transport/credentials.js";
+import { MAX_TOKEN_BYTES } from "../token-syntax.js";
+import { type CacheConfig, readCache, redisSettingOf } from "./cache.js";
 import { environmentOf } from "./environment.js";
 import type { AuthClientOptions } from "./options.js";
 import { readRisks } from "./risks.js";
 import { SettingReader } from "./setting-reader.js";
-import { MAX_TOKEN_BYTES } from "./token-syntax.js";
-import {
-  type GrpcConfig,
-  MAX_TIMEOUT_MS,
-  type RestConfig,
-  readDeadline,
-  readGrpc,
-  readRest,
-} from "./upstream-config.js";
+import { type GrpcConfig, MAX_TIMEOUT_MS, type RestConfig, readDeadline, readGrpc, readRest } from "./upstreams.js";
 
 /** A longer limit was meant in another unit: no server takes a megabyte of headers. */
 const LONGEST_TOKEN_BYTES = 1_048_576;

@@ -1,4 +1,4 @@
-import { PresentedToken } from "../auth/presented-token.js";
+import { PresentedToken } from "../auth/token.js";
 import { bearerCredentials } from "./bearer.js";
 import { headerOf, isRepeated, type MaybeHeaded } from "./request.js";
 

@@ -1,14 +1,14 @@
 import { Agent } from "node:http";
 import { describe, expect, test } from "@jest/globals";
 import { Keyv } from "keyv";
-import { readConfig } from "../../src/auth/config.js";
-import { createKeyring, tokenId } from "../../src/cache/keyring.js";
-import { type AuthClientOptions, ConfigError, optionsFromEnv } from "../../src/client.js";
-import { ManualClock, settle } from "../support/manual-clock.js";
-import { MemoryStore } from "../support/memory-store.js";
-import { afterwards, openBareClient, openClient, startService } from "../support/open-client.js";
-import { describeWithRedis, startRedisServer } from "../support/redis-server.js";
-import { until } from "../support/until.js";
+import { readConfig } from "../../../src/auth/config/config.js";
+import { createKeyring, tokenId } from "../../../src/cache/keyring.js";
+import { type AuthClientOptions, ConfigError, optionsFromEnv } from "../../../src/client.js";
+import { ManualClock, settle } from "../../support/manual-clock.js";
+import { MemoryStore } from "../../support/memory-store.js";
+import { afterwards, openBareClient, openClient, startService } from "../../support/open-client.js";
+import { describeWithRedis, startRedisServer } from "../../support/redis-server.js";
+import { until } from "../../support/until.js";
 
 const grpc = { url: "http://auth:50051" };
 const rest = { url: "http://auth:8001" };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { readConfig } from "../../src/auth/config.js";
-import { type ConfigError, optionsFromEnv } from "../../src/client.js";
+import { readConfig } from "../../../src/auth/config/config.js";
+import { type ConfigError, optionsFromEnv } from "../../../src/client.js";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 const BOTH = { AUTH_GRPC_URL: "http://auth:50051", AUTH_REST_URL: "http://auth:8080" };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
-import { readConfig } from "../../src/auth/config.js";
-import { type AuthClientOptions, ConfigError, createAuthClient } from "../../src/client.js";
-import { systemClock } from "../../src/runtime/clock.js";
+import { readConfig } from "../../../src/auth/config/config.js";
+import { type AuthClientOptions, ConfigError, createAuthClient } from "../../../src/client.js";
+import { systemClock } from "../../../src/runtime/clock.js";
 
 const grpc = { url: "http://auth:50051" };
 const rest = { url: "http://auth:8080" };

@@ -1,10 +1,10 @@
-import type { SharedStore } from "../cache/guarded-store.js";
-import { SHARE_OF_SUBJECT } from "../cache/process-cache.js";
-import type { RedisAddress } from "../cache/redis.js";
+import type { SharedStore } from "../../cache/guarded-store.js";
+import { SHARE_OF_SUBJECT } from "../../cache/process-cache.js";
+import type { RedisAddress } from "../../cache/redis.js";
 import { type AnswerSources, identityOf, shapersOf } from "./cache-identity.js";
 import type { CacheOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
-import { readTls } from "./upstream-config.js";
+import { readTls } from "./upstreams.js";
 
 export interface CacheConfig {
   readonly maxEntries: number;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { readConfig } from "../../src/auth/config.js";
-import { ConfigError, optionsFromEnv } from "../../src/client.js";
+import { readConfig } from "../../../src/auth/config/config.js";
+import { ConfigError, optionsFromEnv } from "../../../src/client.js";
 
 const SECRET = "a secret of the whole fleet: 32 bytes or more";
 

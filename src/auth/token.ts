@@ -1,5 +1,5 @@
 import { tokenId } from "../cache/keyring.js";
-import type { AuthClient, CallOptions } from "./client.js";
+import type { AuthClient, CallOptions } from "./auth-client.js";
 import type { VerifiedToken } from "./model.js";
 import { isToken, type TokenSyntax } from "./token-syntax.js";
 

@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import { expect, test } from "@jest/globals";
-import { readConfig } from "../../src/auth/config.js";
-import { ConfigError, optionsFromEnv } from "../../src/client.js";
+import { readConfig } from "../../../src/auth/config/config.js";
+import { ConfigError, optionsFromEnv } from "../../../src/client.js";
 
 function thrown(): ConfigError {
   try {
@@ -25,8 +25,8 @@ test("A ConfigError is printed once, by Node, by console and by inspect.", () =>
 });
 
 test("So it is when it ends the process.", () => {
-  const client = fileURLToPath(new URL("../../src/client.ts", import.meta.url));
-  const tsx = fileURLToPath(new URL("../../node_modules/tsx/dist/cli.mjs", import.meta.url));
+  const client = fileURLToPath(new URL("../../../src/client.ts", import.meta.url));
+  const tsx = fileURLToPath(new URL("../../../node_modules/tsx/dist/cli.mjs", import.meta.url));
   const script = `import(${JSON.stringify(client)}).then(({ getAuthClient }) => getAuthClient())`;
   const env = { ...process.env, AUTH_REST_URL: "http://auth", AUTH_DEADLINE: "soon" };
   const { status, stderr } = spawnSync(process.execPath, [tsx, "-e", script], { env, encoding: "utf8" });

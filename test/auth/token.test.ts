@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { PresentedToken, takingTexts } from "../../src/auth/presented-token.js";
+import { PresentedToken, takingTexts } from "../../src/auth/token.js";
 import { tokenId } from "../../src/cache/keyring.js";
 
 describe("A presented token", () => {

@@ -1,9 +1,9 @@
-import type { CacheConfig } from "./cache-config.js";
+import type { CacheConfig } from "./cache.js";
 import { reachOf } from "./local-host.js";
 import type { AuthClientOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
 import { shownUrl } from "./shown-url.js";
-import type { GrpcConfig, RestConfig } from "./upstream-config.js";
+import type { GrpcConfig, RestConfig } from "./upstreams.js";
 
 const LONG_TTL_MS = 3_600_000;
 const LONG_STALE_MS = 24 * 3_600_000;

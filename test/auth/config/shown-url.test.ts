@@ -1,9 +1,9 @@
 import { expect, test } from "@jest/globals";
-import { shownUrl } from "../../src/auth/shown-url.js";
-import { systemClock } from "../../src/runtime/clock.js";
-import { openBareClient } from "../support/open-client.js";
-import { RecordingLogger } from "../support/recording-logger.js";
-import { until } from "../support/until.js";
+import { shownUrl } from "../../../src/auth/config/shown-url.js";
+import { systemClock } from "../../../src/runtime/clock.js";
+import { openBareClient } from "../../support/open-client.js";
+import { RecordingLogger } from "../../support/recording-logger.js";
+import { until } from "../../support/until.js";
 
 test.each([
   ["http://auth:50051", "http://auth:50051/"],

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
-import { readConfig } from "../../src/auth/config.js";
-import { ConfigError, optionsFromEnv } from "../../src/client.js";
+import { readConfig } from "../../../src/auth/config/config.js";
+import { ConfigError, optionsFromEnv } from "../../../src/client.js";
 
 function expectedOf(env: Record<string, string>): string | undefined {
   try {
