@@ -4,7 +4,7 @@ import { againIfUnprocessed } from "../transport/again.js";
 import { withBreaker } from "../transport/breaker.js";
 import { watchingCredential } from "../transport/credential-watch.js";
 import { withCredentials } from "../transport/credentials.js";
-import { failover, type Route } from "../transport/failover.js";
+import { failover, type UpstreamRoute } from "../transport/failover.js";
 import { FailureWatch } from "../transport/failure-watch.js";
 import { classifyTransport, createGrpcUpstream } from "../transport/grpc.js";
 import { type Load, withLimit } from "../transport/limit.js";
@@ -23,7 +23,7 @@ import type { Events } from "./events.js";
 const WARM_AFTER_MS = 1000;
 
 /** One upstream as the pipeline uses it. */
-interface Leg extends Route {
+interface Leg extends UpstreamRoute {
   readonly url: string | undefined;
   /** Whether a connection can be made. */
   connect(): Promise<boolean>;
@@ -116,7 +116,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     transport: Transport,
     { timeoutMs }: { timeoutMs: number },
     beforeProbe?: () => void,
-  ): Route {
+  ): UpstreamRoute {
     const shown = url === undefined ? "the transport given" : (shownUrl(url) ?? "its URL (not shown)");
     const failures = new FailureWatch((reason) =>
       config.logger.warn(`portero: ${upstream} has not answered so far: ${shown} is ${reason}`),

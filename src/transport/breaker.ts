@@ -46,6 +46,6 @@ function tell(admission: Admission, error: UpstreamError, fair: boolean): void {
       if (error.healthy) return admission.succeeded();
       // Anyone who finds a token that makes the service throw could open the last way to it: REST is never blamed for that.
       if (error.upstream === "rest") return admission.inconclusive();
-      error.settle = (guilty) => (guilty ? admission.failed() : admission.inconclusive());
+      error.blame = (otherAnswered) => (otherAnswered ? admission.failed() : admission.inconclusive());
   }
 }

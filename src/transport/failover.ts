@@ -15,7 +15,7 @@ import {
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
 
 /** One upstream, behind its breaker. */
-export interface Route {
+export interface UpstreamRoute {
   readonly upstream: Upstream;
   readonly transport: Transport;
   readonly breaker: CircuitBreaker;
@@ -48,7 +48,11 @@ export interface FailoverOptions {
  * The first one's timeout never eats the second one's: what is left is shared in proportion. The probe of a half-open breaker runs
  * beside the second upstream, so that it costs its caller nothing.
  */
-export function failover(first: Route, second: Route | undefined, { clock, onFallback }: FailoverOptions): Transport {
+export function failover(
+  first: UpstreamRoute,
+  second: UpstreamRoute | undefined,
+  { clock, onFallback }: FailoverOptions,
+): Transport {
   return unaryTransport(async (call) => {
     if (!second) return attempt(first, call, first.timeoutMs).catch(giveUp);
 
@@ -71,12 +75,12 @@ export function failover(first: Route, second: Route | undefined, { clock, onFal
       return await attempt(first, call, Math.min(first.timeoutMs, Math.ceil(timeLeftMs(call.context, clock) * share)));
     } catch (error) {
       if (!couldNotTell(error)) throw error;
-      return settleBy(error, fallBack(error.failure));
+      return blamedBy(error, fallBack(error.failure));
     }
   });
 
   async function attempt<I extends DescMessage, O extends DescMessage>(
-    route: Route,
+    route: UpstreamRoute,
     call: UnaryCall<I, O>,
     budgetMs: number,
   ): Promise<UnaryResponse<I, O>> {
@@ -103,7 +107,7 @@ function firstVerdict<T>(probe: Promise<T>, answer: Promise<T>): Promise<T> {
     answer.then(resolve, verdict);
     probe.then(resolve, (error) => {
       verdict(error);
-      if (couldNotTell(error)) settleBy(error, answer).catch(reject);
+      if (couldNotTell(error)) blamedBy(error, answer).catch(reject);
     });
   });
 }
@@ -125,13 +129,13 @@ async function orBoth<T>(failure: () => UpstreamError, answer: Promise<T>): Prom
  * What the second upstream said after the first one's failure. A broken answer counts only when the second one answered: a token that it
  * refused is a stranger's, who would only have to find one that makes the first one throw.
  */
-async function settleBy<T>(failure: UpstreamError, answer: Promise<T>): Promise<T> {
+async function blamedBy<T>(failure: UpstreamError, answer: Promise<T>): Promise<T> {
   try {
     const response = await answer;
-    failure.settle?.(true);
+    failure.blame?.(true);
     return response;
   } catch (error) {
-    failure.settle?.(false);
+    failure.blame?.(false);
     if (!couldNotTell(error)) throw error;
     throw new UnavailableError([failure, error]);
   }
@@ -139,7 +143,7 @@ async function settleBy<T>(failure: UpstreamError, answer: Promise<T>): Promise<
 
 function giveUp(error: unknown): never {
   if (!couldNotTell(error)) throw error;
-  error.settle?.(false); // nobody was there to contradict it
+  error.blame?.(false); // there was no other one to contradict it
   throw new UnavailableError([error]);
 }
 

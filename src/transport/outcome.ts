@@ -49,10 +49,10 @@ export class UpstreamError extends Error {
   readonly credentialRefused: boolean;
   readonly notAsked: boolean;
   /**
-   * On a broken answer: tells the breaker whether it counts as a failure. Set by the breaker, called by the failover, which alone
-   * learns whether the other upstream could answer the same question.
+   * On a broken answer: tells the breaker whether the other upstream answered the same question, and this one is to blame. Set by the
+   * breaker, called by the failover, which alone learns that.
    */
-  settle: ((guilty: boolean) => void) | undefined;
+  blame: ((otherAnswered: boolean) => void) | undefined;
 
   constructor(
     readonly upstream: Upstream,

@@ -75,15 +75,15 @@ describe("what the breaker is told", () => {
     expect(await countedAfterOne(behaviour, call)).toBe(counted);
   });
 
-  test("nonsense of gRPC says nothing yet: that is settled by who hears what REST says", async () => {
-    for (const [guilty, expected] of [
+  test("nonsense of gRPC says nothing yet: whether it is to blame depends on what REST says", async () => {
+    for (const [otherAnswered, expected] of [
       [true, 1],
       [false, 0],
     ] as const) {
       const { breaker, start, turn } = create();
       const { error } = await rejected(start(failure("grpc", "broken")), turn);
       expect(breaker.failures).toBe(0);
-      (error as UpstreamError).settle?.(guilty);
+      (error as UpstreamError).blame?.(otherAnswered);
       expect(breaker.failures).toBe(expected);
     }
   });
@@ -119,7 +119,7 @@ describe("calls that were under way at once", () => {
   });
 });
 
-test("nonsense of REST settles at once: nobody can blame it later, and a probe that it was gives its place free", async () => {
+test("nonsense of REST settles at once: it cannot be blamed later, and a probe that it was gives its place free", async () => {
   const { clock, breaker, start, turn } = create();
   for (let call = 0; call < 3; call++) {
     start(UNREACHABLE);
@@ -128,7 +128,7 @@ test("nonsense of REST settles at once: nobody can blame it later, and a probe t
   await clock.advance(30_000);
   const { error } = await rejected(start(failure("rest", "broken")), turn);
   expect([breaker.state, breaker.refuses]).toEqual(["half-open", false]);
-  (error as UpstreamError).settle?.(true);
+  (error as UpstreamError).blame?.(true);
   expect(breaker.state).toBe("half-open");
 });
 

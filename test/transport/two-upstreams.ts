@@ -1,6 +1,6 @@
 import { CircuitBreaker } from "../../src/runtime/circuit-breaker.js";
 import { withBreaker } from "../../src/transport/breaker.js";
-import { type Fallback, failover, type Route } from "../../src/transport/failover.js";
+import { type Fallback, failover, type UpstreamRoute } from "../../src/transport/failover.js";
 import type { Upstream } from "../../src/transport/outcome.js";
 import { withTimeout } from "../../src/transport/timeout.js";
 import { ManualClock } from "../support/manual-clock.js";
@@ -33,7 +33,7 @@ export function twoUpstreams({ timed = true, heard = true, restTakes = true } = 
       onTransition: (from, to) => moves.push(`${upstream}: ${from} → ${to}`),
     });
     const end = timed ? withTimeout(fake.transport, upstream, clock) : fake.transport;
-    const route: Route = {
+    const route: UpstreamRoute = {
       upstream,
       breaker,
       timeoutMs,
@@ -45,7 +45,7 @@ export function twoUpstreams({ timed = true, heard = true, restTakes = true } = 
   const grpc = side("grpc", GRPC_MS);
   const rest = side("rest", REST_MS);
   const onFallback = ({ reason }: Fallback) => void fallbacks.push(reason);
-  const second: Route = { ...rest.route, takes: () => restTakes };
+  const second: UpstreamRoute = { ...rest.route, takes: () => restTakes };
   const both = failover(grpc.route, second, { clock, ...(heard && { onFallback }) });
   const alone = failover(grpc.route, undefined, { clock, onFallback });
   const start = (call: { deadlineMs?: number; signal?: AbortSignal } = {}) =>
