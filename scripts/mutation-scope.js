@@ -50,9 +50,9 @@ export const SCOPE = [
     suites: suites("transport", "breaker", "failover", "probe", "retry", "retry-throttle", "pipeline"),
   },
   {
-    sources: ["src/http/bearer.ts", "src/http/connection-token.ts", "src/auth/token.ts", "src/auth/token-syntax.ts"],
+    sources: ["src/http/bearer.ts", "src/http/connection-token.ts", "src/auth/token.ts", "src/auth/token-api.ts"],
     suites: [
-      ...suites("auth", "presented-token"),
+      ...suites("auth", "token", "token-api"),
       ...suites("http", "bearer", "kept-connection"),
       ...suites("properties", "bearer"),
     ],

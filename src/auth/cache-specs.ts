@@ -1,4 +1,4 @@
-import { compoundId, tokenId } from "../cache/keyring.js";
+import { compoundId } from "../cache/keyring.js";
 import type { CacheSpec } from "../cache/spec.js";
 import type { CacheConfig } from "./config/cache.js";
 import { jwtMeaning } from "./jwt.js";
@@ -6,6 +6,7 @@ import { jwtExpiry } from "./jwt-expiry.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
 import type { LookupRefusal, RemoteAuthService, TokenAnswer, TokenRefusal } from "./service-calls.js";
 import { bytesOfTexts, isStrings, packed, type StringLists } from "./string-lists.js";
+import { tokenId } from "./token.js";
 
 /** How each of the four answers is cached. */
 export interface CacheSpecs {

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import type { AuthClient } from "./auth-client.js";
-import { isToken, type TokenSyntax } from "./token-syntax.js";
+import { isToken, type TokenSyntax } from "./token.js";
 
 /** Properties of a client that a middleware needs beside its methods. */
 export interface ClientTraits {

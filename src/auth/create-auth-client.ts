@@ -18,8 +18,8 @@ import type { UserRef } from "./model.js";
 import { createPipeline, networkUpstreams, statusOf, type UpstreamFactories } from "./pipeline.js";
 import { createRemoteAuthService } from "./service-calls.js";
 import { StringLists } from "./string-lists.js";
-import { PresentedToken, takingTexts } from "./token.js";
-import { createTokenSyntax } from "./token-syntax.js";
+import { createTokenSyntax, Token } from "./token.js";
+import { withTextApi } from "./token-api.js";
 
 /** `ready` waits so many milliseconds for a connection … */
 const CONNECT_MS = 1000;
@@ -80,7 +80,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     return new AuthError("auth_unavailable", { cause: new Error(`unexpected ${name}`) });
   }
 
-  function assertToken(token: PresentedToken): void {
+  function assertToken(token: Token): void {
     if (!token.fits(isToken)) throw new AuthError("invalid_request");
   }
 
@@ -113,7 +113,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
   }
 
   const client: AuthClient = {
-    ...takingTexts({
+    ...withTextApi({
       peek: (token) => {
         if (closing.signal.aborted || typeof token.text !== "string") return undefined;
         return caches.token.peek(token.text, token.id);
@@ -150,7 +150,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     },
     invalidateToken(token) {
       return settleInvalidation(() => {
-        assertToken(new PresentedToken(token));
+        assertToken(new Token(token));
         return caches.token.invalidate(token);
       });
     },

@@ -1,15 +1,13 @@
-import { tokenId } from "../cache/keyring.js";
-import type { AuthClient, CallOptions } from "./auth-client.js";
-import type { VerifiedToken } from "./model.js";
-import { isToken, type TokenSyntax } from "./token-syntax.js";
+import { hash } from "node:crypto";
+import { isMisspeltJwt } from "./jwt.js";
 
-/** A token as somebody presents it: looked at once, and hashed once, however often it is asked about. */
-export class PresentedToken {
+/** A bearer token of a request: checked once and hashed once, however often it is asked about. */
+export class Token {
   readonly text: string;
-  /** Kept with a connection, which presents this very object again. */
+  /** A connection keeps it, and brings this very object again. */
   isKept = false;
   #id: string | undefined;
-  #fitted: TokenSyntax | undefined;
+  #checkedBy: TokenSyntax | undefined;
   #fits = false;
 
   constructor(text: string) {
@@ -22,48 +20,64 @@ export class PresentedToken {
     return this.#id;
   }
 
-  /** Whether it can be a token at all, by the rule of those who ask. */
-  fits(isToken: TokenSyntax): boolean {
-    if (this.#fitted !== isToken) {
-      this.#fitted = isToken;
-      this.#fits = typeof this.text === "string" && isToken(this.text);
+  /** Whether its text can be a token at all, by this syntax. */
+  fits(syntax: TokenSyntax): boolean {
+    if (this.#checkedBy !== syntax) {
+      this.#checkedBy = syntax;
+      this.#fits = typeof this.text === "string" && syntax(this.text);
     }
     return this.#fits;
   }
 
-  /** Whether it can be a token by the default rule. */
+  /** Whether it can be a token by the default syntax. */
   get isWellFormed(): boolean {
     return this.fits(isToken);
   }
 }
 
-/** What a client does with presented tokens. */
-export interface PresentedTokens {
-  peek(token: PresentedToken): VerifiedToken | undefined;
-  verify(token: PresentedToken, call: CallOptions): Promise<VerifiedToken>;
+/** A token's id in the process cache: SHA-256 of all of it, since every JWT of one issuer begins alike. */
+export function tokenId(text: string): string {
+  return hash("sha256", text, "base64url");
 }
 
-/** By the very functions that a client has: whoever puts others in their place, or around them, is asked those. */
-const peeks = new WeakMap<AuthClient["peekToken"], PresentedTokens["peek"]>();
-const verifies = new WeakMap<AuthClient["verifyToken"], PresentedTokens["verify"]>();
+/** Longest token that is looked at by default, in bytes. A JWT with 30 permissions and 20 locals has about 1.5 KB. */
+export const MAX_TOKEN_BYTES = 8192;
 
-/** A client's `peekToken` and `verifyToken`, made of those that take presented tokens. */
-export function takingTexts({ peek, verify }: PresentedTokens): Pick<AuthClient, "peekToken" | "verifyToken"> {
-  const peekToken: AuthClient["peekToken"] = (token) => peek(new PresentedToken(token));
-  const verifyToken: AuthClient["verifyToken"] = (token, call = {}) => verify(new PresentedToken(token), call);
-  peeks.set(peekToken, peek);
-  verifies.set(verifyToken, verify);
-  return { peekToken, verifyToken };
+/** One character and no repetition: nothing to go back over. */
+const NOT_TOKEN68 = /[^A-Za-z0-9\-._~+/]/;
+/** Blanks, controls, what is not ASCII, and the comma, by which repeated headers are joined. */
+const NEVER_IN_A_TOKEN = /[^\x21-\x2b\x2d-\x7e]/;
+const EQUALS = 0x3d;
+
+/** Whether a text can be a token at all. */
+export type TokenSyntax = (text: string) => boolean;
+
+/** Whether `text` is a `token68` of at most `maxBytes`, and a JWT only in its issuer's spelling. */
+export function isToken(text: string, maxBytes: number = MAX_TOKEN_BYTES): boolean {
+  return isToken68(text, maxBytes) && !isMisspeltJwt(text);
 }
 
-/** `client.peekToken(token.text)`. */
-export function peekPresented(client: AuthClient, token: PresentedToken): VerifiedToken | undefined {
-  const peek = peeks.get(client.peekToken);
-  return peek ? peek(token) : client.peekToken(token.text);
+/**
+ * Whether `text` is exactly one `token68` (RFC 7235 §2.1) of at most `maxBytes`: letters, digits and `-._~+/`, then any number of `=`.
+ * One pass.
+ */
+function isToken68(text: string, maxBytes: number): boolean {
+  const { length } = text;
+  if (length === 0 || length > maxBytes) return false;
+  let at = text.search(NOT_TOKEN68);
+  if (at === -1) return true;
+  if (at === 0) return false;
+  while (at < length && text.charCodeAt(at) === EQUALS) at++;
+  return at === length;
 }
 
-/** `client.verifyToken(token.text, call)`. */
-export function verifyPresented(client: AuthClient, token: PresentedToken, call: CallOptions): Promise<VerifiedToken> {
-  const verify = verifies.get(client.verifyToken);
-  return verify ? verify(token, call) : client.verifyToken(token.text, call);
+/**
+ * What counts as a token for one client: a `token68`, or what a pattern matches from its first character to its last. No pattern lets in
+ * what could be two tokens, or end a header.
+ */
+export function createTokenSyntax(pattern: RegExp | undefined, maxBytes: number): TokenSyntax {
+  if (!pattern) return maxBytes === MAX_TOKEN_BYTES ? isToken : (text) => isToken(text, maxBytes);
+  // Its own copy: `g` and `y` would remember where the last token ended, `m` would be content with one line.
+  const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gmy]/g, ""));
+  return (text) => text !== "" && text.length <= maxBytes && !NEVER_IN_A_TOKEN.test(text) && whole.test(text);
 }

@@ -43,11 +43,6 @@ export interface KeyringOptions {
   secrets: readonly string[];
 }
 
-/** The token's key in the process: SHA-256 of the whole of it. Every JWT of one issuer starts alike. */
-export function tokenId(token: string): string {
-  return hash("sha256", token, "base64url");
-}
-
 /** An encoding of several ids into one that no other ids share: `a:b` + `c` is not `a` + `b:c`. */
 export function compoundId(...parts: readonly string[]): string {
   return JSON.stringify(parts);

@@ -2,7 +2,7 @@ import type { AuthClient } from "../auth/auth-client.js";
 import type { ClientTraits } from "../auth/client-traits.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
-import type { PresentedToken } from "../auth/token.js";
+import type { Token } from "../auth/token.js";
 
 /** A middleware, as the requests that it lets through and the guards behind it know it. */
 export interface Mount {
@@ -32,12 +32,12 @@ export class RequestAuth implements Mount {
   readonly auth: VerifiedToken | undefined;
   readonly #mount: Mount;
   /** Not to be seen from outside: who logs a request does not log its token. */
-  readonly #token: PresentedToken | undefined;
+  readonly #token: Token | undefined;
   /** Not where the process knew it: that can be looked up again. */
   #arrived: Arrival | undefined;
 
   /** @param isNew the service was asked, this moment */
-  constructor(mount: Mount, auth: VerifiedToken | undefined, token: PresentedToken | undefined, isNew = false) {
+  constructor(mount: Mount, auth: VerifiedToken | undefined, token: Token | undefined, isNew = false) {
     this.auth = auth;
     this.#mount = mount;
     this.#token = token;
@@ -73,7 +73,7 @@ export class RequestAuth implements Mount {
    * hours, as that of a WebSocket does, and `authenticate` may look at it again and again: past the client's deadline, the token's own
    * end or an invalidation, the service is asked anew.
    */
-  answerOf(client: AuthClient, token: PresentedToken): VerifiedToken | undefined {
+  answerOf(client: AuthClient, token: Token): VerifiedToken | undefined {
     const arrived = this.#arrived;
     if (!arrived || this.#mount.client !== client || this.#token?.text !== token.text) return undefined;
     const { clock, deadlineMs, invalidations } = this.traits;

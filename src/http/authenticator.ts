@@ -3,8 +3,8 @@ import { show } from "../auth/config/config-error.js";
 import { getAuthClient } from "../auth/create-auth-client.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
-import { PresentedToken, peekPresented, verifyPresented } from "../auth/token.js";
-import { isToken, type TokenSyntax } from "../auth/token-syntax.js";
+import { isToken, Token, type TokenSyntax } from "../auth/token.js";
+import { peek, verify } from "../auth/token-api.js";
 import { isPromise } from "../runtime/is-promise.js";
 import { type Mount, requestAuthOf } from "./attached-auth.js";
 import { type AuthenticateOptions, type GivenOptions, type Maker, readAuthOptions } from "./auth-options.js";
@@ -23,9 +23,9 @@ export interface Authenticator<R> {
    * @param headed what has the headers
    * @param node what keeps what an earlier middleware found
    */
-  present(request: R, headed: MaybeHeaded, node: object): PresentedToken;
+  present(request: R, headed: MaybeHeaded, node: object): Token;
   /** Whose token it is: at once when this process knows it. Throws, or rejects with, an `AuthError`. */
-  verify(token: PresentedToken, headed: MaybeHeaded, node: object): VerifiedToken | Promise<VerifiedToken>;
+  verify(token: Token, headed: MaybeHeaded, node: object): VerifiedToken | Promise<VerifiedToken>;
   /** Whether a request that was not let in for a user goes on as anonymous. */
   isAnonymous(error: unknown, headed: MaybeHeaded): boolean;
 }
@@ -51,14 +51,14 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
       // Not where it is of a version that cannot tell.
       const answer = earlier?.answerOf?.(client, token);
       if (answer) return answer;
-      const known = fresh ? undefined : peekPresented(client, token);
+      const known = fresh ? undefined : peek(client, token);
       if (known) {
         if (!ownSource) rememberBearer(headed, token);
         return known; // whatever is known has been looked at before: only a new one need be
       }
       forgetBearer(headed);
       if (!token.fits(syntax)) throw new AuthError("invalid_request");
-      return verifyPresented(client, token, { fresh });
+      return verify(client, token, { fresh });
     },
     isAnonymous(error, headed) {
       if (!optional || !(error instanceof AuthError)) return false;
@@ -73,13 +73,13 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
 type Source<R> = NonNullable<AuthenticateOptions<R>["token"]>;
 
 /** In a source, `bearerToken` goes by the token syntax of the client. */
-function readSource<R>(source: Source<R>, request: R, syntax: TokenSyntax): PresentedToken | undefined {
+function readSource<R>(source: Source<R>, request: R, syntax: TokenSyntax): Token | undefined {
   return presented(syntax === isToken ? source(request) : withTokenSyntax(syntax, () => source(request)));
 }
 
-function presented(token: unknown): PresentedToken | undefined {
+function presented(token: unknown): Token | undefined {
   if (token === undefined || token === null || token === "") return undefined;
-  if (typeof token === "string") return new PresentedToken(token);
+  if (typeof token === "string") return new Token(token);
   const isAsync = isPromise(token);
   if (isAsync) token.then(undefined, () => undefined); // nobody waits for it, and its rejection would end the process
   if (!isAsync && isData(token)) throw new AuthError("invalid_request", { message: "The token is not one text." });

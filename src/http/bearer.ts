@@ -1,5 +1,5 @@
 import { AuthError } from "../auth/errors.js";
-import { isToken, type TokenSyntax } from "../auth/token-syntax.js";
+import { isToken, type TokenSyntax } from "../auth/token.js";
 import { headerOf, isRepeated, type MaybeHeaded } from "./request.js";
 
 const SCHEME = "bearer";

@@ -1,11 +1,11 @@
-import { PresentedToken } from "../auth/token.js";
+import { Token } from "../auth/token.js";
 import { bearerCredentials } from "./bearer.js";
 import { headerOf, isRepeated, type MaybeHeaded } from "./request.js";
 
 /** What a connection keeps for its next request, until it ends. */
 interface Remembered {
   header: string;
-  token: PresentedToken;
+  token: Token;
 }
 
 /** The scheme and a space; a header that is much longer than its token is not kept. */
@@ -16,18 +16,18 @@ const last = new WeakMap<object, Remembered>();
 /**
  * {@link bearerCredentials}, and the same object again for the same header on the same connection, where the last one was remembered.
  */
-export function presentedBearer(request: MaybeHeaded): PresentedToken | undefined {
+export function presentedBearer(request: MaybeHeaded): Token | undefined {
   const connection = connectionOf(request);
   const remembered = connection && last.get(connection);
   if (remembered && remembered.header === headerOf(request, "authorization") && !isRepeated(request, "authorization")) {
     return remembered.token;
   }
   const credentials = bearerCredentials(request);
-  return credentials === undefined ? undefined : new PresentedToken(credentials);
+  return credentials === undefined ? undefined : new Token(credentials);
 }
 
 /** Keeps the token with the connection. For tokens that are known: others are not worth the memory. */
-export function rememberBearer(request: MaybeHeaded, token: PresentedToken): void {
+export function rememberBearer(request: MaybeHeaded, token: Token): void {
   if (token.isKept) return;
   const connection = connectionOf(request);
   const header = headerOf(request, "authorization");

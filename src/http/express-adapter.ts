@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { VerifiedToken } from "../auth/model.js";
-import type { PresentedToken } from "../auth/token.js";
+import type { Token } from "../auth/token.js";
 import { isPromise } from "../runtime/is-promise.js";
 import { attachAuth, authOf, RequestAuth, requestAuthOf } from "./attached-auth.js";
 import type { OptionalAuthOptions } from "./auth-options.js";
@@ -33,7 +33,7 @@ export function authMiddleware<R extends IncomingMessage>(
   }
   return named(maker, (req, res, next) => {
     if (!next) throw noExpressNext(`${maker}()`);
-    let token: PresentedToken;
+    let token: Token;
     let auth: VerifiedToken | Promise<VerifiedToken>;
     try {
       token = present(req, req, req);

@@ -1,5 +1,5 @@
 import type { VerifiedToken } from "../auth/model.js";
-import type { PresentedToken } from "../auth/token.js";
+import type { Token } from "../auth/token.js";
 import { isPromise } from "../runtime/is-promise.js";
 import { attachAuth, authOf, RequestAuth, requestAuthOf } from "./attached-auth.js";
 import type { OptionalAuthOptions } from "./auth-options.js";
@@ -35,7 +35,7 @@ export function koaAuthMiddleware<C extends KoaContext>(
   }
   return named(maker, (ctx, next) => {
     if (!ctx.req) throw noKoaContext(`${maker}()`); // at once: both Express hand it on, and only one of them a rejection
-    let token: PresentedToken;
+    let token: Token;
     let auth: VerifiedToken | Promise<VerifiedToken>;
     try {
       token = present(ctx, ctx.req, ctx.req);

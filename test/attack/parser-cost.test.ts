@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { isToken } from "../../src/auth/token-syntax.js";
+import { isToken } from "../../src/auth/token.js";
 import { type AuthError, authenticate, cookieToken } from "../../src/client.js";
 import { bearerToken } from "../../src/http/bearer.js";
 import { stubAuthClient } from "../../src/testing.js";

@@ -1,6 +1,7 @@
 import { describe, expect, jest, test } from "@jest/globals";
 import { readConfig } from "../../src/auth/config/config.js";
-import { createKeyring, type Slot, tokenId } from "../../src/cache/keyring.js";
+import { tokenId } from "../../src/auth/token.js";
+import { createKeyring, type Slot } from "../../src/cache/keyring.js";
 import { type AuthClientOptions, ConfigError, createAuthClient, optionsFromEnv } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock } from "../support/manual-clock.js";

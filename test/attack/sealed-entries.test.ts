@@ -1,6 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
-import { compoundId, createKeyring, tokenId } from "../../src/cache/keyring.js";
+import { tokenId } from "../../src/auth/token.js";
+import { compoundId, createKeyring } from "../../src/cache/keyring.js";
 import type { AuthClient, AuthClientOptions } from "../../src/client.js";
 import type { FakeAuthService } from "../../src/testing.js";
 import { ManualClock } from "../support/manual-clock.js";

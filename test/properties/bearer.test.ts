@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { isToken } from "../../src/auth/token-syntax.js";
+import { isToken } from "../../src/auth/token.js";
 import { type AuthError, authenticate, bearerToken } from "../../src/client.js";
 import { stubAuthClient } from "../../src/testing.js";
 import { runs } from "./runs.js";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { compoundId, createKeyring, tokenId } from "../../src/cache/keyring.js";
+import { tokenId } from "../../src/auth/token.js";
+import { compoundId, createKeyring } from "../../src/cache/keyring.js";
 import { runs } from "./runs.js";
 
 /** Parts made of what separates parts, so that they nearly run together. */

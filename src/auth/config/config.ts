@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../../runtime/clock.js";
 import { type Logger, silentLogger } from "../../runtime/logger.js";
 import { MIN_TRY_MS } from "../../transport/call-context.js";
 import type { CredentialHeaders } from "../../transport/credentials.js";
-import { MAX_TOKEN_BYTES } from "../token-syntax.js";
+import { MAX_TOKEN_BYTES } from "../token.js";
 import { type CacheConfig, readCache, redisSettingOf } from "./cache.js";
 import { environmentOf } from "./environment.js";
 import type { AuthClientOptions } from "./options.js";
