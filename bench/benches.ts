@@ -1,6 +1,5 @@
 import { capacity } from "./capacity.js";
 import { coldGrpc } from "./cold-grpc.js";
-import { growth } from "./growth.js";
 import { hit } from "./hit.js";
 import { hitHttp } from "./hit-http.js";
 import type { Bench } from "./kit/bench.js";
@@ -23,7 +22,6 @@ export const benches: readonly Bench[] = [
   stampede,
   outage,
   memory,
-  growth,
   start,
   capacity,
 ];

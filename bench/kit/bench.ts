@@ -7,6 +7,8 @@ export interface Bench {
   readonly question: string;
   /** What is compared with what, for the page that shows the result. */
   readonly setup: string;
+  /** The page in docs that shows it, where that is not performance.md. */
+  readonly page?: string;
   run(context: Context): Promise<Findings>;
 }
 

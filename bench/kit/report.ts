@@ -1,9 +1,10 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { benches } from "../benches.js";
-import { type Figure, isRight, meetsTarget, type Ratio } from "./bench.js";
-import { capacityPage } from "./capacity-page.js";
-import { listOf, tableOf } from "./markdown.js";
-import { formatNumber, formatSpread, formatTarget } from "./numbers.js";
+import { capacityPage } from "../capacity/page.js";
+import { isRight } from "./bench.js";
+import { countList, figureTable, plotList, provenance, ratioList, verdictOn } from "./chapter.js";
+import { tableOf } from "./markdown.js";
+import { formatSpread, formatTarget } from "./numbers.js";
 import { drawPlot } from "./plot.js";
 import type { BenchResult } from "./results.js";
 
@@ -15,13 +16,13 @@ export async function writeReport(results: readonly BenchResult[]): Promise<void
   await rm(PLOTS, { recursive: true, force: true });
   await mkdir(PLOTS, { recursive: true });
   const chapters: string[] = [];
-  for (const { name } of benches) {
+  for (const { name, page } of benches) {
     const result = results.find((each) => each.name === name);
     if (!result) continue;
     for (const plot of result.plots ?? []) {
       await writeFile(new URL(`${name}-${plot.name}.svg`, PLOTS), await drawPlot(plot));
     }
-    chapters.push(chapterOf(result));
+    if (page === undefined) chapters.push(chapterOf(result));
   }
   const page = [introduction(results), overview(results), ...chapters].join("\n\n");
   await writeFile(new URL("performance.md", DOCS), `${page}\n`);
@@ -37,16 +38,16 @@ function introduction(results: readonly BenchResult[]): string {
     "`npm run bench` wrote this page and writes it anew. The subjects of a bench are run in turn, in one go; figures are the median of",
     "the rounds, in brackets the lowest and the highest; a ratio is taken round by round, and its median is held against the target.",
     "Times depend on the machine: look at the ratios. Counts must be right on any machine, and a bench fails when one is not.",
-    "The table holds what has a target; the chapters below hold everything that was measured.",
+    "The table holds what has a target; the chapters below, and the pages that it leads to, hold everything that was measured.",
     ...(missing.length > 0 ? ["", `**Not measured yet:** ${missing.map(({ name }) => name).join(", ")}.`] : []),
   ].join("\n");
 }
 
 function overview(results: readonly BenchResult[]): string {
-  const rows = benches.flatMap(({ name }) => {
+  const rows = benches.flatMap(({ name, page }) => {
     const result = results.find((each) => each.name === name);
     if (!result) return [];
-    const bench = `[${name}](#${name})`;
+    const bench = `[${name}](${page ?? `#${name}`})`;
     const right = result.counts.filter(isRight).length;
     const all = result.counts.length;
     return [
@@ -59,43 +60,17 @@ function overview(results: readonly BenchResult[]): string {
   return tableOf(["bench", "ratio", "measured", "target", "target is"], rows);
 }
 
-function verdictOn(ratio: Ratio): string {
-  const met = meetsTarget(ratio);
-  return met === undefined ? "–" : met ? "met" : "**missed**";
-}
-
-function chapterOf({ name, question, setup, figures, ratios, counts, plots, measured }: BenchResult): string {
-  const verdicts = ratios.map(
-    (ratio) =>
-      `${ratio.what}: **${formatSpread(ratio.spread)}**${ratio.target ? `, target ${formatTarget(ratio.target)}: ${verdictOn(ratio)}` : ""}`,
-  );
-  const checked = counts.map(
-    (count) =>
-      `${count.what}: ${formatNumber(count.is)}, must be ${formatTarget(count.target)}${isRight(count) ? "" : " **– wrong**"}`,
-  );
-  const versions = Object.entries(measured.versions).map(([what, version]) => `${what} ${version}`);
+function chapterOf(result: BenchResult): string {
+  const { name, question, setup, figures, ratios, counts } = result;
   return [
     `## ${name}`,
     `**${question}** ${setup}`,
     figures.length > 0 && figureTable(figures),
-    verdicts.length > 0 && listOf(verdicts),
-    checked.length > 0 && `Counted:\n\n${listOf(checked)}`,
-    ...(plots ?? []).map((plot) => `![${plot.title}](performance/${name}-${plot.name}.svg)`),
-    `<sub>${measured.on}, ${measured.machine}, Node ${measured.node}, ${measured.load}, ${measured.seconds} s; ${versions.join(", ")}</sub>`,
+    ratios.length > 0 && ratioList(ratios),
+    counts.length > 0 && countList(result),
+    plotList(result),
+    provenance(result),
   ]
-    .filter((part) => part !== false)
+    .filter(Boolean)
     .join("\n\n");
-}
-
-function figureTable(figures: readonly Figure[]): string {
-  const subjects = [...new Set(figures.map(({ subject }) => subject))];
-  const columns = [...new Set(figures.map(({ what }) => what))];
-  const cell = (row: string, column: string) => {
-    const figure = figures.find(({ subject, what }) => subject === row && what === column);
-    return figure ? formatSpread(figure.spread) : "–";
-  };
-  return tableOf(
-    ["", ...columns],
-    subjects.map((row) => [row, ...columns.map((column) => cell(row, column))]),
-  );
 }

@@ -1,7 +1,7 @@
 // One process of a fleet: it verifies tokens of random users, at the rate it is told, in intervals as chance brings them.
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AuthClient, createAuthClient } from "portero";
-import { type Distribution, sharesOf } from "../kit/fleet-model.js";
+import { type Distribution, sharesOf } from "../capacity/fleet-model.js";
 import { expose } from "../kit/process.js";
 import { distinctToken } from "../kit/tokens.js";
 

@@ -41,7 +41,7 @@ describe("the tarball", () => {
       .flatMap((document) => linksIn(document).map((to) => ({ document, to: join(dirname(document), to) })));
     const reached = links.map(({ to }) => to);
     expect(reached).toEqual(
-      expect.arrayContaining(["SECURITY.md", "docs/capacity.md", "docs/performance/growth-hit.svg"]),
+      expect.arrayContaining(["SECURITY.md", "docs/capacity.md", "docs/performance/capacity-hit.svg"]),
     );
     expect(links.filter(({ to }) => !existsSync(join(installed, to)))).toEqual([]);
   });

@@ -1,33 +1,36 @@
-import type { Bench, Context, Findings } from "./kit/bench.js";
-import { measureGuard } from "./kit/local-guard.js";
-import { Processes } from "./kit/process.js";
-import { inTurn } from "./kit/rounds.js";
-import { ratioOf, type Spread, spreadOf } from "./kit/spread.js";
-import type { CacheHolderProcess } from "./subjects/cache-holder.js";
+import type { Context, Findings } from "../kit/bench.js";
+import { Processes } from "../kit/process.js";
+import { inTurn } from "../kit/rounds.js";
+import { ratioOf, type Spread, spreadOf } from "../kit/spread.js";
+import type { CacheHolderProcess } from "../subjects/cache-holder.js";
+import { measureGuard } from "./local-guard.js";
 
 const SIZES = [1000, 10_000, 100_000, 1_000_000];
 const QUICK_SIZES = [100, 1000];
 const LOCALS = [10, 1000, 10_000];
 const ROUNDS = 7;
 
-export const growth: Bench = {
-  name: "growth",
-  question:
-    "Does a hit cost more, or a user take more, when there are many of them? And a guard when a user has many locals?",
-  setup:
-    "A process for each size: `peekToken()` of random users, and beside it SHA-256 of the same token and `LRUCache.get` in a map of the same " +
-    "size – what the look-up in a large map costs by itself is not portero's. Then `requireLocal()` for a user with so many locals, and beside it a look for the same local into a bare `Set` of them.",
-  async run(context) {
-    const caches = await measureCaches(context);
-    const locals = await measureLocals(context);
-    return {
-      figures: [...caches.figures, ...locals.figures],
-      ratios: [...caches.ratios, ...locals.ratios],
-      counts: [...caches.counts, ...locals.counts],
-      plots: caches.plots ?? [],
-    };
-  },
-};
+export const growthSetup =
+  "A process for each size: `peekToken()` of random users, and beside it SHA-256 of the same token and `LRUCache.get` in a map of the same " +
+  "size – what the look-up in a large map costs by itself is not portero's. Then `requireLocal()` for a user with so many locals, and " +
+  "beside it a look for the same local into a bare `Set` of them.";
+
+/** Whether a figure's subject is one of these. */
+export function isGrowth(subject: string): boolean {
+  return / (entries|locals)$/.test(subject);
+}
+
+/** Whether a hit costs more, or a user takes more, when there are many of them; and a guard, when a user has many locals. */
+export async function measureGrowth(context: Context): Promise<Findings> {
+  const caches = await measureCaches(context);
+  const locals = await measureLocals(context);
+  return {
+    figures: [...caches.figures, ...locals.figures],
+    ratios: [...caches.ratios, ...locals.ratios],
+    counts: [...caches.counts, ...locals.counts],
+    plots: caches.plots ?? [],
+  };
+}
 
 async function measureCaches(context: Context): Promise<Findings> {
   const sizes = context.quick ? QUICK_SIZES : SIZES;
@@ -113,7 +116,7 @@ function launchHolder(processes: Processes, size: number, { quick }: Context) {
   // A cache of a million users takes more than Node's heap may by itself.
   const flags = ["--expose-gc", "--no-warnings", "--max-old-space-size=8192"];
   const limits = { maxEntries: size, maxBytes: size * 4096, ...(quick && { warmUp: 100 }) };
-  return processes.launch<CacheHolderProcess>(new URL("./subjects/cache-holder.ts", import.meta.url), limits, {
+  return processes.launch<CacheHolderProcess>(new URL("../subjects/cache-holder.ts", import.meta.url), limits, {
     flags,
   });
 }

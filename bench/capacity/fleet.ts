@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@keyv/redis";
 import { startRedisServer } from "../../test/support/redis-process.js";
+import { Processes } from "../kit/process.js";
 import type { AuthServiceProcess } from "../subjects/auth-service.js";
 import type { DriveOptions, FleetMemberProcess, Tally } from "../subjects/fleet-member.js";
 import { type FleetLoad, loadOf, sharesOf } from "./fleet-model.js";
-import { Processes } from "./process.js";
 
 export interface Scenario extends Pick<DriveOptions, "users" | "distribution" | "ttlMs" | "processTtlMs"> {
   readonly processes: number;

@@ -1,8 +1,11 @@
-import type { Figure } from "./bench.js";
+import type { Figure } from "../kit/bench.js";
+import { countList, figureTable, plotList, provenance, ratioList } from "../kit/chapter.js";
+import { tableOf } from "../kit/markdown.js";
+import { formatNumber } from "../kit/numbers.js";
+import type { BenchResult } from "../kit/results.js";
+import { fleetSetup } from "./fleet-check.js";
 import { JITTERED, loadOf, REFRESHED, sharesOf } from "./fleet-model.js";
-import { tableOf } from "./markdown.js";
-import { formatNumber } from "./numbers.js";
-import type { BenchResult } from "./results.js";
+import { growthSetup, isGrowth } from "./growth.js";
 
 /** As portero has them. */
 const DEFAULTS = { ttlMs: 300_000, processTtlMs: 30_000, maxEntries: 20_000 };
@@ -16,24 +19,33 @@ const EXAMPLES = [
 
 /** docs/capacity.md: every number in it was measured, or follows from the model. `undefined` while the fleet was not measured. */
 export function capacityPage(results: readonly BenchResult[]): string | undefined {
-  const fleet = results.find(({ name }) => name === "capacity");
-  if (!fleet || fleet.figures.length === 0) return undefined;
-  const { machine, node } = fleet.measured;
+  const capacity = results.find(({ name }) => name === "capacity");
+  if (!capacity || capacity.figures.length === 0) return undefined;
+  const { figures, ratios, measured } = capacity;
+  const { machine, node } = measured;
   return `${[
     "# Capacity",
     "`npm run bench` wrote this page and writes it anew, from what the benches of [performance](performance.md) measured " +
       `(${machine}, Node ${node} where no other is named), and from formulas that are checked below.`,
     "## One process",
     tableOf(["", "measured"], oneProcess(results)),
+    "## One process as it grows",
+    growthSetup,
+    figureTable(figures.filter(({ subject }) => isGrowth(subject))),
+    plotList(capacity),
     "## The arithmetic of a fleet",
     FORMULAS,
     "## The arithmetic, checked",
-    fleet.setup,
-    checked(fleet.figures),
+    fleetSetup,
+    checked(figures),
     "## Examples",
     `With the defaults – \`ttlMs\` ${DEFAULTS.ttlMs / 1000} s, \`processTtlMs\` ${DEFAULTS.processTtlMs / 1000} s – and users who all come ` +
       "equally often. That is the dearest case: where few users make most of the requests, the service and Redis are asked less.",
     examples(results),
+    "## Held against targets",
+    ratioList(ratios),
+    countList(capacity),
+    provenance(capacity),
   ].join("\n\n")}\n`;
 }
 
@@ -66,7 +78,7 @@ function oneProcess(results: readonly BenchResult[]): string[][] {
     ],
     [
       "heap of 1,000,000 users, if it is allowed",
-      find("growth", "1,000,000 entries", "bytes/entry"),
+      find("capacity", "1,000,000 entries", "bytes/entry"),
       (bytes) => mebibytes(bytes * 1e6),
     ],
     ["a cached user", find("hit", "requireAuth(), another user", "ns"), (nanos) => `${formatNumber(nanos)} ns`],

@@ -1,9 +1,9 @@
 import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import { createAuthClient, requireAuth, requireLocal } from "portero";
-import { inMemoryService } from "./in-memory-service.js";
-import { nanosOf } from "./micro.js";
-import { distinctToken, localsOf } from "./tokens.js";
+import { inMemoryService } from "../kit/in-memory-service.js";
+import { nanosOf } from "../kit/micro.js";
+import { distinctToken, localsOf } from "../kit/tokens.js";
 
 /** Requests about one local each, in turn. */
 const REQUESTS = 1000;
