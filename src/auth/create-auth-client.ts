@@ -97,7 +97,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     const over = new AbortController();
     const late = sleep(clock, CONNECT_MS, AbortSignal.any([ended, over.signal])).then(() => false);
     try {
-      return await Promise.race([anyOf(pipeline.legs.map((leg) => leg.connect())), late]);
+      return await Promise.race([anyOf(pipeline.upstreams.map((upstream) => upstream.connect())), late]);
     } finally {
       over.abort();
     }
@@ -168,12 +168,8 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
       });
     },
     status() {
-      const [grpc, rest] = (["grpc", "rest"] as const).map((upstream) =>
-        pipeline.legs.find((leg) => leg.upstream === upstream),
-      );
       return {
-        ...(grpc && { grpc: statusOf(grpc) }),
-        ...(rest && { rest: statusOf(rest) }),
+        ...Object.fromEntries(pipeline.upstreams.map((each) => [each.upstream, statusOf(each)])),
         cache: caches.status(),
         inFlight: caches.inFlight(),
         upstream: pipeline.load(),

@@ -6,7 +6,7 @@ import { watchingCredential } from "../transport/credential-watch.js";
 import { withCredentials } from "../transport/credentials.js";
 import { failover, type UpstreamRoute } from "../transport/failover.js";
 import { FailureWatch } from "../transport/failure-watch.js";
-import { classifyTransport, createGrpcUpstream } from "../transport/grpc.js";
+import { classifyTransport, createGrpcUpstream, type GrpcUpstream } from "../transport/grpc.js";
 import { type Load, withLimit } from "../transport/limit.js";
 import type { Upstream } from "../transport/outcome.js";
 import { isReachable } from "../transport/reachable.js";
@@ -14,16 +14,19 @@ import { createRestUpstream } from "../transport/rest.js";
 import { hasRestForm } from "../transport/rest-request.js";
 import { withRetry } from "../transport/retry.js";
 import { withTimeout } from "../transport/timeout.js";
+import type { UpstreamStatus } from "./auth-client.js";
 import type { Config } from "./config/config.js";
 import { shownUrl } from "./config/shown-url.js";
 import type { GrpcConfig, RestConfig } from "./config/upstreams.js";
 import type { Events } from "./events.js";
+import { createUpstreamReports } from "./upstream-reports.js";
 
-/** When a client is made, REST is probably not needed yet; a second later its HTTP client is loaded, in case it will be. */
+/** Beside gRPC, REST is probably not needed at first: its HTTP client is loaded this much later, in milliseconds. */
 const WARM_AFTER_MS = 1000;
 
-/** One upstream as the pipeline uses it. */
-interface Leg extends UpstreamRoute {
+/** One upstream, with its stages and what the client does with it besides asking. */
+export interface PipelineUpstream extends UpstreamRoute {
+  /** `undefined` with a custom transport. */
   readonly url: string | undefined;
   /** Whether a connection can be made. */
   connect(): Promise<boolean>;
@@ -34,7 +37,7 @@ interface Leg extends UpstreamRoute {
 export interface Pipeline {
   readonly transport: Transport;
   /** In the order they are asked. */
-  readonly legs: readonly Leg[];
+  readonly upstreams: readonly PipelineUpstream[];
   load(): Load;
   close(): void;
 }
@@ -48,105 +51,101 @@ export interface UpstreamFactories {
 export const networkUpstreams: UpstreamFactories = { grpc: createGrpcUpstream, rest: createRestUpstream };
 
 /**
- * The order of the stages, said once:
- * `limit( credentials( retry( failover( breaker( timeout( again( grpc ) ) ), breaker( timeout( again( rest ) ) ) ) ) ) )`
+ * The whole order of the stages, said once; each is called like its file. `credentials` is there where the option `headers` is set.
+ *
+ * limit → credentials → retry → failover, and behind it, for each upstream,
+ * breaker → credential-watch → failure-watch → timeout → again → grpc | rest
  */
 export function createPipeline(config: Config, events: Events, make: UpstreamFactories = networkUpstreams): Pipeline {
   const { clock, random, headers } = config;
-  const [first, second] = [config.grpc && grpcLeg(config.grpc), config.rest && restLeg(config.rest)].filter(
-    (leg) => leg !== undefined,
+  const [first, second] = [config.grpc && grpcUpstream(config.grpc), config.rest && restUpstream(config.rest)].filter(
+    (upstream) => upstream !== undefined,
   );
   if (!first) throw new TypeError("a pipeline needs an upstream");
-  const legs = second ? [first, second] : [first];
+  const upstreams = second ? [first, second] : [first];
 
   const over = failover(first, second, { clock, onFallback: (fallback) => events.emit("fallback", fallback) });
-  const canTry = () => legs.some(({ breaker }) => !breaker.refuses);
+  const canTry = () => upstreams.some(({ breaker }) => !breaker.refuses);
   const retried = withRetry(over, { ...config.retry, clock, random, canTry });
   const onFailure = (name: string) => config.logger.error(`portero: the function given as "headers" failed: ${name}`);
   const signed = headers ? withCredentials(retried, headers, { clock, onFailure }) : retried;
   const { transport, load } = withLimit(signed, { ...config.limit, clock });
   const close = () => {
-    for (const leg of legs) leg.close();
+    for (const upstream of upstreams) upstream.close();
   };
-  return { transport, legs, load, close };
+  return { transport, upstreams, load, close };
 
-  function grpcLeg(grpc: GrpcConfig): Leg {
-    const { url, tls, transport: custom } = grpc;
-    if (custom || url === undefined) {
-      const transport = classifyTransport(custom as Transport);
-      return {
-        ...guarded("grpc", undefined, againIfUnprocessed(transport, clock), grpc),
-        url: undefined,
-        connect: async () => true,
-        close: () => undefined,
-      };
-    }
-    const { timeoutMs, interceptors } = grpc;
-    const upstream = make.grpc({ url, timeoutMs, tls, interceptors, maxAnswerBytes: config.maxAnswerBytes });
-    return {
-      ...guarded("grpc", url, againIfUnprocessed(upstream.transport, clock), grpc, upstream.renew),
-      url,
-      connect: upstream.connect,
-      close: upstream.close,
-    };
+  function grpcUpstream(grpc: GrpcConfig): PipelineUpstream {
+    const { url, tls, timeoutMs, interceptors } = grpc;
+    const { maxAnswerBytes } = config;
+    const network =
+      url === undefined
+        ? givenUpstream(grpc.transport as Transport)
+        : make.grpc({ url, timeoutMs, tls, interceptors, maxAnswerBytes });
+    const { connect, close } = network;
+    return { ...routeTo("grpc", grpc, network), url, connect, close };
   }
 
-  function restLeg(rest: RestConfig): Leg {
+  function restUpstream(rest: RestConfig): PipelineUpstream {
     const { url, tls, agent, paths } = rest;
     const { maxAnswerBytes } = config;
-    const upstream = make.rest({ url, tls, agent, paths, maxAnswerBytes, now: () => clock.now() });
-    const warming = clock.setTimeout(upstream.warm, config.grpc ? WARM_AFTER_MS : 0, { background: true });
-    const close = () => {
-      warming.clear();
-      upstream.close();
-    };
-    const transport = againIfUnprocessed(upstream.transport, clock, upstream.anew);
+    const network = make.rest({ url, tls, agent, paths, maxAnswerBytes, now: () => clock.now() });
+    const warming = clock.setTimeout(network.warm, config.grpc ? WARM_AFTER_MS : 0, { background: true });
     return {
-      ...guarded("rest", url, transport, rest, upstream.renew),
+      ...routeTo("rest", rest, network),
       url,
       takes: ({ method, message }) => hasRestForm(method, message),
       connect: async () => agent !== undefined || (await isReachable(url, tls)), // where an agent leads, it alone knows
-      close,
+      close: () => {
+        warming.clear();
+        network.close();
+      },
     };
   }
 
-  function guarded(
-    upstream: Upstream,
-    url: string | undefined,
-    transport: Transport,
-    { timeoutMs }: { timeoutMs: number },
-    beforeProbe?: () => void,
-  ): UpstreamRoute {
-    const shown = url === undefined ? "the transport given" : (shownUrl(url) ?? "its URL (not shown)");
-    const failures = new FailureWatch((reason) =>
-      config.logger.warn(`portero: ${upstream} has not answered so far: ${shown} is ${reason}`),
-    );
+  /** An upstream's own stages, from its breaker to its network. */
+  function routeTo(upstream: Upstream, { url, timeoutMs }: RouteConfig, network: Network): UpstreamRoute {
+    const reports = createUpstreamReports(upstream, url, config, events);
+    const failures = new FailureWatch(reports.firstFailure);
     const breaker = new CircuitBreaker({
       ...config.breaker,
       clock,
       onTransition: (from, to) => {
-        if (to === "half-open") beforeProbe?.();
-        if (to === "open")
-          config.logger.warn(
-            `portero: the breaker of ${upstream} is open, it is not asked for ${config.breaker.recoveryMs / 1000} s: ` +
-              `${shown} was ${failures.last}`,
-          );
-        else if (to === "closed")
-          config.logger.info(`portero: the breaker of ${upstream} is closed: ${upstream} is asked again`);
-        events.emit("breaker", { upstream, from, to });
+        if (to === "half-open") network.renew();
+        reports.breakerMoved(from, to, failures.last);
       },
     });
-    const watched = watchingCredential(failures.watch(withTimeout(transport, upstream, clock)), () =>
-      config.logger.error(
-        `portero: ${upstream} refuses this service's own credentials on look-ups; see the option "headers"`,
-      ),
-    );
+    const tried = withTimeout(againIfUnprocessed(network.transport, clock, network.anew), upstream, clock);
+    const watched = watchingCredential(failures.watch(tried), reports.credentialRefused);
     return { upstream, breaker, timeoutMs, transport: withBreaker(watched, breaker, { upstream, timeoutMs }) };
   }
 }
 
+interface RouteConfig {
+  readonly url: string | undefined;
+  readonly timeoutMs: number;
+}
+
+/** Where a route ends: {@link GrpcUpstream} or `RestUpstream`. */
+interface Network {
+  readonly transport: Transport;
+  /** The same on a connection of its own. */
+  readonly anew?: Transport;
+  renew(): void;
+}
+
+/** An application's own transport. It tells nothing of its connections. */
+function givenUpstream(transport: Transport): GrpcUpstream {
+  return {
+    transport: classifyTransport(transport),
+    connect: async () => true,
+    renew: () => undefined,
+    close: () => undefined,
+  };
+}
+
 /** An upstream's state, as plain data. */
-export function statusOf({ url, breaker }: Leg) {
+export function statusOf({ url, breaker }: PipelineUpstream): UpstreamStatus {
   const shown = shownUrl(url);
   return {
     ...(shown !== undefined && { url: shown }),
