@@ -11,5 +11,5 @@ export {
   requirePermission,
   requireUser,
 } from "./http/express.js";
-export type { AuthOptions } from "./http/express-answer.js";
+export type { AuthOptions } from "./http/express-adapter.js";
 export type { Handler, Next } from "./http/express-request.js";

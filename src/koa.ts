@@ -11,7 +11,5 @@ export {
   requirePermission,
   requireUser,
 } from "./http/koa.js";
-export type { KoaMiddleware } from "./http/koa-adapter.js";
-export type { KoaAuthOptions } from "./http/koa-answer.js";
+export type { KoaAuthOptions, KoaMiddleware, KoaNext } from "./http/koa-adapter.js";
 export type { KoaContext } from "./http/koa-context.js";
-export type { KoaNext } from "./http/koa-next.js";

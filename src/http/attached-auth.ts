@@ -4,12 +4,12 @@ import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import type { Token } from "../auth/token.js";
 
-/** A middleware, as the requests that it lets through and the guards behind it know it. */
-export interface Mount {
+/** The settings of a middleware that hold for the guards behind it too. */
+export interface MiddlewareSettings {
   readonly client: AuthClient;
   readonly realm: string;
   readonly resourceMetadata: string | undefined;
-  /** Its own answer, which serves the guards behind it too. */
+  /** Answers in place of the default. */
   readonly onError: unknown;
   /** The function that made it: `requireAuth`. */
   readonly maker: string;
@@ -27,45 +27,45 @@ function arrivalNow({ clock, invalidations }: ClientTraits): Arrival {
 }
 
 /** The outcome of a middleware, left on a request for guards and `getAuth`: never `req.user`, which others may have set. */
-export class RequestAuth implements Mount {
+export class AttachedAuth implements MiddlewareSettings {
   /** `undefined`: let through as anonymous. */
   readonly auth: VerifiedToken | undefined;
-  readonly #mount: Mount;
+  readonly #settings: MiddlewareSettings;
   /** Not to be seen from outside: who logs a request does not log its token. */
   readonly #token: Token | undefined;
   /** Not where the process knew it: that can be looked up again. */
   #arrived: Arrival | undefined;
 
   /** @param isNew the service was asked, this moment */
-  constructor(mount: Mount, auth: VerifiedToken | undefined, token: Token | undefined, isNew = false) {
+  constructor(settings: MiddlewareSettings, auth: VerifiedToken | undefined, token: Token | undefined, isNew = false) {
     this.auth = auth;
-    this.#mount = mount;
+    this.#settings = settings;
     this.#token = token;
-    this.#arrived = isNew ? arrivalNow(mount.traits) : undefined;
+    this.#arrived = isNew ? arrivalNow(settings.traits) : undefined;
   }
 
   get client(): AuthClient {
-    return this.#mount.client;
+    return this.#settings.client;
   }
 
   get realm(): string {
-    return this.#mount.realm;
+    return this.#settings.realm;
   }
 
   get resourceMetadata(): string | undefined {
-    return this.#mount.resourceMetadata;
+    return this.#settings.resourceMetadata;
   }
 
   get onError(): unknown {
-    return this.#mount.onError;
+    return this.#settings.onError;
   }
 
   get maker(): string {
-    return this.#mount.maker;
+    return this.#settings.maker;
   }
 
   get traits(): ClientTraits {
-    return this.#mount.traits;
+    return this.#settings.traits;
   }
 
   /**
@@ -75,14 +75,14 @@ export class RequestAuth implements Mount {
    */
   answerOf(client: AuthClient, token: Token): VerifiedToken | undefined {
     const arrived = this.#arrived;
-    if (!arrived || this.#mount.client !== client || this.#token?.text !== token.text) return undefined;
+    if (!arrived || this.#settings.client !== client || this.#token?.text !== token.text) return undefined;
     const { clock, deadlineMs, invalidations } = this.traits;
     const isOld = clock.monotonic() - arrived.at >= deadlineMs || clock.now() >= (this.auth?.expiresAt ?? Infinity);
     return isOld || invalidations !== arrived.invalidations ? undefined : this.auth;
   }
 
   /** An answer that was taken from an earlier one is as old as there. */
-  follow(earlier: RequestAuth): void {
+  follow(earlier: AttachedAuth): void {
     if (#arrived in earlier && earlier.auth === this.auth) this.#arrived ??= earlier.#arrived;
   }
 }
@@ -90,37 +90,46 @@ export class RequestAuth implements Mount {
 /** Both module formats of this package find it. */
 const KEY: unique symbol = Symbol.for("portero.request") as never;
 
-export function requestAuthOf(request: object): RequestAuth | undefined {
-  return (request as { [KEY]?: RequestAuth })[KEY];
+export function attachedAuthOf(request: object): AttachedAuth | undefined {
+  return (request as { [KEY]?: AttachedAuth })[KEY];
 }
 
-/** Where handlers find it: the request of Express, the state of Koa. */
-interface Attached {
+/** Where handlers look for the user and the locals: the request of Express, the state of Koa. */
+export interface AuthPlace {
   user?: unknown;
   locals?: unknown;
 }
 
-/** Attaches it to the request, and the user and the locals to where handlers look for them. */
-export function attachAuth(request: object, attached: Attached, state: RequestAuth): void {
-  const former = requestAuthOf(request);
-  const earlier = former?.auth;
-  (request as { [KEY]?: RequestAuth })[KEY] = state;
-  if (state.auth) {
-    if (former) state.follow(former);
-    attached.user = state.auth.user;
-    attached.locals = state.auth.locals;
-  } else if (earlier) {
-    // Anonymous now: what is attached and what the guards see must not differ. What others have put there is theirs.
-    if (attached.user === earlier.user) attached.user = undefined;
-    if (attached.locals === earlier.locals) attached.locals = undefined;
+/**
+ * Attaches the outcome of a middleware to a request, and the user and the locals to their place.
+ *
+ * @throws what the place throws, where it cannot be written to
+ */
+export function attachAuth(request: object, place: AuthPlace, attached: AttachedAuth): undefined {
+  const earlier = attachedAuthOf(request);
+  (request as { [KEY]?: AttachedAuth })[KEY] = attached;
+  if (attached.auth) {
+    if (earlier) attached.follow(earlier);
+    place.user = attached.auth.user;
+    place.locals = attached.auth.locals;
+  } else if (earlier?.auth) {
+    // Anonymous now: the place must not show another user than guards see. What the application has put there stays.
+    if (place.user === earlier.auth.user) place.user = undefined;
+    if (place.locals === earlier.auth.locals) place.locals = undefined;
   }
+  return undefined;
 }
 
-/** The auth that the request was let through with. */
+/**
+ * The auth that a request was let through with.
+ *
+ * @param caller `getAuth()`, or the guard's name
+ * @throws AuthError `missing_token` where it is anonymous; Error where no middleware ran
+ */
 export function authOf(request: object, caller: string): VerifiedToken {
-  const state = requestAuthOf(request);
-  if (!state) throw new Error(`${caller} needs requireAuth() before it: no auth was attached to this request`);
-  const { auth, realm, resourceMetadata } = state;
+  const attached = attachedAuthOf(request);
+  if (!attached) throw new Error(`${caller} needs requireAuth() before it: no auth was attached to this request`);
+  const { auth, realm, resourceMetadata } = attached;
   if (!auth) throw new AuthError("missing_token", { realm, resourceMetadata });
   return auth;
 }

@@ -1,7 +1,7 @@
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { isPromise } from "../runtime/is-promise.js";
-import { attachAuth, RequestAuth } from "./attached-auth.js";
+import { AttachedAuth, attachAuth } from "./attached-auth.js";
 import type { AttachOptions, AuthenticateOptions } from "./auth-options.js";
 import { createAuthenticator } from "./authenticator.js";
 import { type MaybeHeaded, nodeOf } from "./request.js";
@@ -15,20 +15,20 @@ export async function authenticate<R extends MaybeHeaded>(
   request: R,
   options: AuthenticateOptions<R> & AttachOptions = {},
 ): Promise<VerifiedToken> {
-  const { mount, present, verify } = createAuthenticator<R>("authenticate", options);
+  const { settings, tokenOf, verify } = createAuthenticator<R>("authenticate", options);
   const node = nodeOf(request);
-  const attach = (state: RequestAuth) => {
+  const attach = (state: AttachedAuth) => {
     if (options.attach) attachAuth(node, placeOf(request, node), state);
   };
   try {
-    const token = present(request, request, node);
+    const token = tokenOf(request, request, node);
     const verified = verify(token, request, node);
     const auth = await verified;
-    attach(new RequestAuth(mount, auth, token, isPromise(verified)));
+    attach(new AttachedAuth(settings, auth, token, isPromise(verified)));
     return auth;
   } catch (error) {
-    attach(new RequestAuth(mount, undefined, undefined)); // nobody was let in: nor is whoever was found earlier
-    throw error instanceof AuthError ? error.inRealm(mount.realm, mount.resourceMetadata) : error;
+    attach(new AttachedAuth(settings, undefined, undefined)); // nobody was let in: nor is whoever was found earlier
+    throw error instanceof AuthError ? error.inRealm(settings.realm, settings.resourceMetadata) : error;
   }
 }
 

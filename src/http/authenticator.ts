@@ -6,16 +6,16 @@ import type { VerifiedToken } from "../auth/model.js";
 import { isToken, Token, type TokenSyntax } from "../auth/token.js";
 import { peek, verify } from "../auth/token-api.js";
 import { isPromise } from "../runtime/is-promise.js";
-import { type Mount, requestAuthOf } from "./attached-auth.js";
+import { attachedAuthOf, type MiddlewareSettings } from "./attached-auth.js";
 import { type AuthenticateOptions, type GivenOptions, type Maker, readAuthOptions } from "./auth-options.js";
 import { withTokenSyntax } from "./bearer.js";
-import { forgetBearer, presentedBearer, rememberBearer } from "./connection-token.js";
+import { connectionToken, dropConnectionToken, keepConnectionToken } from "./connection-token.js";
 import { isRepeated, type MaybeHeaded } from "./request.js";
 import { tellOfSecondSource } from "./second-source.js";
 
 /** The options with their defaults, and what is done with a request by them. */
 export interface Authenticator<R> {
-  readonly mount: Mount;
+  readonly settings: MiddlewareSettings;
   /**
    * The token of a request, by this middleware's own source and its checks, whatever an earlier one found. Throws an `AuthError` where
    * there is none.
@@ -23,7 +23,7 @@ export interface Authenticator<R> {
    * @param headed what has the headers
    * @param node what keeps what an earlier middleware found
    */
-  present(request: R, headed: MaybeHeaded, node: object): Token;
+  tokenOf(request: R, headed: MaybeHeaded, node: object): Token;
   /** Whose token it is: at once when this process knows it. Throws, or rejects with, an `AuthError`. */
   verify(token: Token, headed: MaybeHeaded, node: object): VerifiedToken | Promise<VerifiedToken>;
   /** Whether a request that was not let in for a user goes on as anonymous. */
@@ -39,24 +39,24 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
   const optional = maker === "optionalAuth";
 
   return {
-    mount: { client, realm, resourceMetadata: given.resourceMetadata, onError, maker, traits },
-    present(request, headed, node) {
-      const token = ownSource ? readSource(ownSource, request, syntax) : presentedBearer(headed);
+    settings: { client, realm, resourceMetadata: given.resourceMetadata, onError, maker, traits },
+    tokenOf(request, headed, node) {
+      const token = ownSource ? readSource(ownSource, request, syntax) : connectionToken(headed);
       if (token) return token;
       tellOfSecondSource(maker, client, node);
       throw new AuthError("missing_token");
     },
     verify(token, headed, node) {
-      const earlier = fresh ? undefined : requestAuthOf(node);
+      const earlier = fresh ? undefined : attachedAuthOf(node);
       // Not where it is of a version that cannot tell.
       const answer = earlier?.answerOf?.(client, token);
       if (answer) return answer;
       const known = fresh ? undefined : peek(client, token);
       if (known) {
-        if (!ownSource) rememberBearer(headed, token);
+        if (!ownSource) keepConnectionToken(headed, token);
         return known; // whatever is known has been looked at before: only a new one need be
       }
-      forgetBearer(headed);
+      dropConnectionToken(headed);
       if (!token.fits(syntax)) throw new AuthError("invalid_request");
       return verify(client, token, { fresh });
     },
@@ -74,10 +74,10 @@ type Source<R> = NonNullable<AuthenticateOptions<R>["token"]>;
 
 /** In a source, `bearerToken` goes by the token syntax of the client. */
 function readSource<R>(source: Source<R>, request: R, syntax: TokenSyntax): Token | undefined {
-  return presented(syntax === isToken ? source(request) : withTokenSyntax(syntax, () => source(request)));
+  return toToken(syntax === isToken ? source(request) : withTokenSyntax(syntax, () => source(request)));
 }
 
-function presented(token: unknown): Token | undefined {
+function toToken(token: unknown): Token | undefined {
   if (token === undefined || token === null || token === "") return undefined;
   if (typeof token === "string") return new Token(token);
   const isAsync = isPromise(token);

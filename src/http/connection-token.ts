@@ -2,48 +2,48 @@ import { Token } from "../auth/token.js";
 import { bearerCredentials } from "./bearer.js";
 import { headerOf, isRepeated, type MaybeHeaded } from "./request.js";
 
-/** What a connection keeps for its next request, until it ends. */
-interface Remembered {
+/** Of the last request with a known token: its header, and the token in it. */
+interface Kept {
   header: string;
   token: Token;
 }
 
 /** The scheme and a space; a header that is much longer than its token is not kept. */
 const MAX_AROUND = 16;
-/** Beside the connections, not on them: who logs a socket does not log a token. */
-const last = new WeakMap<object, Remembered>();
+/** By connection, and not on it: a socket that is logged shows no token. */
+const keptTokens = new WeakMap<object, Kept>();
 
 /**
- * {@link bearerCredentials}, and the same object again for the same header on the same connection, where the last one was remembered.
+ * The token that {@link bearerCredentials} finds: the one that the connection keeps, already checked and hashed, where the header is the
+ * same.
  */
-export function presentedBearer(request: MaybeHeaded): Token | undefined {
+export function connectionToken(request: MaybeHeaded): Token | undefined {
   const connection = connectionOf(request);
-  const remembered = connection && last.get(connection);
-  if (remembered && remembered.header === headerOf(request, "authorization") && !isRepeated(request, "authorization")) {
-    return remembered.token;
+  const kept = connection && keptTokens.get(connection);
+  if (kept && kept.header === headerOf(request, "authorization") && !isRepeated(request, "authorization")) {
+    return kept.token;
   }
   const credentials = bearerCredentials(request);
   return credentials === undefined ? undefined : new Token(credentials);
 }
 
 /** Keeps the token with the connection. For tokens that are known: others are not worth the memory. */
-export function rememberBearer(request: MaybeHeaded, token: Token): void {
+export function keepConnectionToken(request: MaybeHeaded, token: Token): void {
   if (token.isKept) return;
   const connection = connectionOf(request);
   const header = headerOf(request, "authorization");
-  if (!connection || header === undefined) return;
-  const remembered = last.get(connection);
-  if (header.length > token.text.length + MAX_AROUND) return;
+  if (!connection || header === undefined || header.length > token.text.length + MAX_AROUND) return;
   token.isKept = true;
-  if (!remembered) return void last.set(connection, { header, token });
-  remembered.header = header;
-  remembered.token = token;
+  const kept = keptTokens.get(connection);
+  if (!kept) return void keptTokens.set(connection, { header, token });
+  kept.header = header;
+  kept.token = token;
 }
 
 /** Lets go of a token that is known no more. */
-export function forgetBearer(request: MaybeHeaded): void {
+export function dropConnectionToken(request: MaybeHeaded): void {
   const connection = connectionOf(request);
-  if (connection) last.delete(connection);
+  if (connection) keptTokens.delete(connection);
 }
 
 /**

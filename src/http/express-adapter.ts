@@ -1,68 +1,91 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { VerifiedToken } from "../auth/model.js";
-import type { Token } from "../auth/token.js";
-import { isPromise } from "../runtime/is-promise.js";
-import { attachAuth, authOf, RequestAuth, requestAuthOf } from "./attached-auth.js";
-import type { OptionalAuthOptions } from "./auth-options.js";
-import { createAuthenticator } from "./authenticator.js";
-import { type AuthOptions, answer } from "./express-answer.js";
-import type { ExpressRequest, Handler, Next } from "./express-request.js";
-import type { Guard } from "./guards.js";
-import { assertNoRequest, noExpressNext } from "./misuse.js";
+import type { AuthError } from "../auth/errors.js";
+import type { AuthenticateOptions } from "./auth-options.js";
+import type { Handler, Next } from "./express-request.js";
+import type { Failure, Step } from "./middleware.js";
+import { noExpressNext } from "./misuse.js";
 import { named } from "./named.js";
+import { toProblem } from "./problem.js";
+import { watchUnanswered } from "./unanswered.js";
 
-/** Authenticates every request; `optionalAuth` lets those without credentials through as anonymous. */
-export function authMiddleware<R extends IncomingMessage>(
-  maker: "requireAuth" | "optionalAuth",
-  options: AuthOptions<R> & OptionalAuthOptions,
-): Handler<R> {
-  assertNoRequest(maker, options);
-  const { mount, present, verify, isAnonymous } = createAuthenticator<R>(maker, options);
+export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extends AuthenticateOptions<R> {
+  /**
+   * Answers in place of the default, here and in the guards behind. `next(error)` hands it on to the app's error handler; so does
+   * `next()`, for no request gets past its refusal: `optionalAuth` is for those without credentials.
+   * One that neither answers nor calls `next` within the client's `deadlineMs` is named in its log, once.
+   */
+  onError?(error: AuthError, req: R, res: ServerResponse, next: Next): void;
+}
 
-  function attach(state: RequestAuth, req: ExpressRequest, next: Next): void {
+type OnError = NonNullable<AuthOptions["onError"]>;
+
+/** Makes a handler of a step. */
+export function toHandler<R extends IncomingMessage>(step: Step<R>): Handler<R> {
+  return named(step.name, (req, res, next) => {
+    if (!next) throw noExpressNext(`${step.name}()`);
+    let passed: undefined | Promise<undefined>;
     try {
-      attachAuth(req, req, state);
+      passed = step.run(req, req, req as object);
     } catch (error) {
-      return next(error); // a request that cannot be written to
+      return answer(step, error, req, res, next);
     }
-    next();
-  }
-  function fail(error: unknown, req: R, res: ServerResponse, next: Next): void {
-    if (isAnonymous(error, req)) attach(new RequestAuth(mount, undefined, undefined), req, next);
-    else answer({ error, mount }, req, res, next);
-  }
-  return named(maker, (req, res, next) => {
-    if (!next) throw noExpressNext(`${maker}()`);
-    let token: Token;
-    let auth: VerifiedToken | Promise<VerifiedToken>;
-    try {
-      token = present(req, req, req);
-      auth = verify(token, req, req);
-    } catch (error) {
-      return fail(error, req, res, next);
-    }
-    if (!isPromise(auth)) return attach(new RequestAuth(mount, auth, token), req, next); // in the same tick
-    auth.then(
-      (verified) => attach(new RequestAuth(mount, verified, token, true), req, next),
-      (error) => fail(error, req, res, next),
+    if (!passed) return next(); // in the same tick
+    passed.then(
+      () => next(),
+      (error) => answer(step, error, req, res, next),
     );
   });
 }
 
-/** Makes a handler of a guard. */
-export function liftGuard<R extends IncomingMessage>(name: string, guard: Guard<R>): Handler<R> {
-  const caller = `${name}()`;
-  return named(name, (req, res, next) => {
-    if (!next) throw noExpressNext(caller);
-    const fail = (error: unknown) => answer({ error, mount: requestAuthOf(req), guard: caller }, req, res, next);
-    let passed: undefined | Promise<undefined>;
-    try {
-      const auth = authOf(req, caller);
-      passed = guard({ auth, client: requestAuthOf(req)!.client, request: req });
-    } catch (error) {
-      return fail(error);
-    }
-    if (passed) passed.then(() => next(), fail);
-    else next();
-  });
+/**
+ * Answers an `AuthError`, unless the app wants to; everything else is for the app's error handler. Never throws: behind a promise, the
+ * request would hang and the process end.
+ */
+function answer(step: Step<never>, thrown: unknown, req: IncomingMessage, res: ServerResponse, next: Next): void {
+  try {
+    const failure = step.failureOf(thrown, req);
+    if (failure.settings.onError) void callOnError(failure, req, res, next);
+    else if (res.headersSent) throw failure.error;
+    else write(failure.error, res);
+  } catch (error) {
+    next(asExpressError(error));
+  }
+}
+
+/** In two statements: a session middleware may have put its own `writeHead` there, and it need not return the response. */
+function write(error: AuthError, res: ServerResponse): void {
+  const { status, headers, body } = toProblem(error);
+  res.writeHead(status, headers);
+  res.end(body);
+}
+
+/** What an app's own `onError` throws, now or later, is for the app's error handler. */
+async function callOnError(failure: Failure, req: IncomingMessage, res: ServerResponse, next: Next): Promise<void> {
+  const { error, settings } = failure;
+  let handedOn = false;
+  let stopWatching: () => void = () => undefined;
+  /** Whatever it is called with, an error goes on. */
+  const nextWithError: Next = (given) => {
+    handedOn = true;
+    stopWatching();
+    next(isExpressError(given) ? given : error);
+  };
+  try {
+    const answered: unknown = (settings.onError as OnError)(error, req, res, nextWithError);
+    if (!handedOn) stopWatching = watchUnanswered(failure, res, "neither answered nor called next");
+    await answered;
+  } catch (thrown) {
+    stopWatching();
+    next(asExpressError(thrown));
+  }
+}
+
+/** With nothing, what is falsy, `"route"` or `"router"`, `next` would let the request go past its refusal. */
+function isExpressError(given: unknown): boolean {
+  return Boolean(given) && given !== "route" && given !== "router";
+}
+
+/** `Promise.reject()` rejects with nothing. */
+function asExpressError(thrown: unknown): unknown {
+  return isExpressError(thrown) ? thrown : new Error("what was thrown here is no error", { cause: thrown });
 }

@@ -2,10 +2,9 @@ import type { IncomingMessage } from "node:http";
 import type { User, VerifiedToken } from "../auth/model.js";
 import { authOf } from "./attached-auth.js";
 import type { OptionalAuthOptions } from "./auth-options.js";
-import { authMiddleware, liftGuard } from "./express-adapter.js";
-import type { AuthOptions } from "./express-answer.js";
+import { type AuthOptions, toHandler } from "./express-adapter.js";
 import { expressAccess, type Handler } from "./express-request.js";
-import { createSourceReader, type GuardSource } from "./guard-source.js";
+import type { GuardSource } from "./guard-source.js";
 import {
   anyPermissionGuard,
   type LocalGuardOptions,
@@ -16,6 +15,7 @@ import {
   permissionGuard,
   userGuard,
 } from "./guards.js";
+import { authStep, guardStep } from "./middleware.js";
 import { nodeOf } from "./request.js";
 
 declare global {
@@ -41,7 +41,7 @@ export interface PorteroUser extends User {}
  * @throws ConfigError when made, if an option or the environment cannot be used
  */
 export function requireAuth<R extends IncomingMessage = IncomingMessage>(options: AuthOptions<R> = {}): Handler<R> {
-  return authMiddleware("requireAuth", options);
+  return toHandler(authStep("requireAuth", options));
 }
 
 /**
@@ -53,7 +53,7 @@ export function requireAuth<R extends IncomingMessage = IncomingMessage>(options
 export function optionalAuth<R extends IncomingMessage = IncomingMessage>(
   options: AuthOptions<R> & OptionalAuthOptions = {},
 ): Handler<R> {
-  return authMiddleware("optionalAuth", options);
+  return toHandler(authStep("optionalAuth", options));
 }
 
 /**
@@ -71,7 +71,7 @@ export function getAuth(req: IncomingMessage | { readonly raw: IncomingMessage }
  * @example app.post("/products", requirePermission("products:write"), createProduct)
  */
 export function requirePermission(...all: string[]): Handler {
-  return liftGuard("requirePermission", permissionGuard(all));
+  return toHandler(guardStep("requirePermission", permissionGuard(all)));
 }
 
 /**
@@ -80,7 +80,7 @@ export function requirePermission(...all: string[]): Handler {
  * @example app.get("/reports", requireAnyPermission("reports:read", "reports:admin"), listReports)
  */
 export function requireAnyPermission(...some: string[]): Handler {
-  return liftGuard("requireAnyPermission", anyPermissionGuard(some));
+  return toHandler(guardStep("requireAnyPermission", anyPermissionGuard(some)));
 }
 
 /**
@@ -91,7 +91,7 @@ export function requireAnyPermission(...some: string[]): Handler {
 export function requireUser<R extends IncomingMessage = IncomingMessage>(
   predicate: (auth: VerifiedToken, req: R) => boolean | Promise<boolean>,
 ): Handler<R> {
-  return liftGuard("requireUser", userGuard(predicate));
+  return toHandler(guardStep("requireUser", userGuard(predicate)));
 }
 
 /**
@@ -104,7 +104,7 @@ export function requireLocal<R extends IncomingMessage = IncomingMessage>(
   source: GuardSource<R>,
   options: LocalGuardOptions = {},
 ): Handler<R> {
-  return liftGuard("requireLocal", localGuard(createSourceReader("requireLocal", source, expressAccess), options));
+  return toHandler(guardStep("requireLocal", localGuard(source, expressAccess, options)));
 }
 
 /**
@@ -113,10 +113,7 @@ export function requireLocal<R extends IncomingMessage = IncomingMessage>(
  * @example app.get("/organizations/:organizationId", requireOrganization("organizationId"), showOrganization)
  */
 export function requireOrganization<R extends IncomingMessage = IncomingMessage>(source: GuardSource<R>): Handler<R> {
-  return liftGuard(
-    "requireOrganization",
-    organizationGuard(createSourceReader("requireOrganization", source, expressAccess)),
-  );
+  return toHandler(guardStep("requireOrganization", organizationGuard(source, expressAccess)));
 }
 
 /**
@@ -126,5 +123,5 @@ export function requireOrganization<R extends IncomingMessage = IncomingMessage>
  * @example app.use("/inventory", requireModule("inventory"))
  */
 export function requireModule(...modules: ModuleGuardArguments): Handler {
-  return liftGuard("requireModule", moduleGuard(modules));
+  return toHandler(guardStep("requireModule", moduleGuard(modules)));
 }

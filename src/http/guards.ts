@@ -5,7 +5,7 @@ import { AuthError } from "../auth/errors.js";
 import type { Organization, User, VerifiedToken } from "../auth/model.js";
 import { listHas } from "../auth/string-lists.js";
 import { isPromise } from "../runtime/is-promise.js";
-import type { SourceReader } from "./guard-source.js";
+import { createSourceReader, type GuardSource, type RequestAccess } from "./guard-source.js";
 import { assertNoRequest } from "./misuse.js";
 
 /** What a guard decides on. */
@@ -68,7 +68,8 @@ export function userGuard<R>(predicate: (auth: VerifiedToken, request: R) => boo
 }
 
 /** Every local that the request names must be one of the user's. */
-export function localGuard<R>(read: SourceReader<R>, options: LocalGuardOptions): Guard<R> {
+export function localGuard<R>(source: GuardSource<R>, access: RequestAccess<R>, options: LocalGuardOptions): Guard<R> {
+  const read = createSourceReader("requireLocal", source, access);
   const settings = new SettingReader({}, []);
   const { fresh = false, orPermission } = settings.section("requireLocal", options, ["fresh", "orPermission"]);
   settings.optional("requireLocal.fresh", fresh, (value) => typeof value === "boolean", "true or false");
@@ -87,7 +88,8 @@ export function localGuard<R>(read: SourceReader<R>, options: LocalGuardOptions)
 }
 
 /** Every organization that the request names must be the user's. */
-export function organizationGuard<R>(read: SourceReader<R>): Guard<R> {
+export function organizationGuard<R>(source: GuardSource<R>, access: RequestAccess<R>): Guard<R> {
+  const read = createSourceReader("requireOrganization", source, access);
   return ({ auth, request }) =>
     assertAllowed(read(request).every((organizationId) => organizationId === auth.user.organizationId));
 }

@@ -1,69 +1,70 @@
-import type { VerifiedToken } from "../auth/model.js";
-import type { Token } from "../auth/token.js";
+import type { AuthError } from "../auth/errors.js";
 import { isPromise } from "../runtime/is-promise.js";
-import { attachAuth, authOf, RequestAuth, requestAuthOf } from "./attached-auth.js";
-import type { OptionalAuthOptions } from "./auth-options.js";
-import { createAuthenticator } from "./authenticator.js";
-import type { Guard } from "./guards.js";
-import { answer, type KoaAuthOptions } from "./koa-answer.js";
+import type { AuthenticateOptions } from "./auth-options.js";
 import type { KoaContext } from "./koa-context.js";
-import { goOn, type KoaNext } from "./koa-next.js";
-import { assertNoRequest, noKoaContext } from "./misuse.js";
+import type { Failure, Step } from "./middleware.js";
+import { noKoaContext } from "./misuse.js";
 import { named } from "./named.js";
+import { toProblem } from "./problem.js";
+import { watchUnanswered } from "./unanswered.js";
 
+export type KoaNext = () => Promise<unknown>;
 export type KoaMiddleware<C = KoaContext> = (ctx: C, next: KoaNext) => Promise<unknown>;
 
-/** Authenticates every request; `optionalAuth` lets those without credentials through as anonymous. */
-export function koaAuthMiddleware<C extends KoaContext>(
-  maker: "requireAuth" | "optionalAuth",
-  options: KoaAuthOptions<C> & OptionalAuthOptions,
-): KoaMiddleware<C> {
-  assertNoRequest(maker, options);
-  const { mount, present, verify, isAnonymous } = createAuthenticator<C>(maker, options);
+export interface KoaAuthOptions<C extends KoaContext = KoaContext> extends AuthenticateOptions<C> {
+  /**
+   * Answers in place of the default, here and in the guards behind. Throw the error to hand it on to Koa. Whatever it does, the request
+   * goes no further. One whose promise has not settled within the client's `deadlineMs` is named in its log, once.
+   */
+  onError?: (error: AuthError, ctx: C) => unknown;
+}
 
-  function attach(state: RequestAuth, ctx: C, next: KoaNext): Promise<unknown> {
+type OnError<C extends KoaContext> = NonNullable<KoaAuthOptions<C>["onError"]>;
+
+/** Makes a middleware of a step. */
+export function toKoaMiddleware<C extends KoaContext>(step: Step<C>): KoaMiddleware<C> {
+  return named(step.name, (ctx, next) => {
+    if (!ctx.req) throw noKoaContext(`${step.name}()`); // at once: both Express hand it on, and only one of them a rejection
+    let passed: undefined | Promise<undefined>;
     try {
-      attachAuth(ctx.req, ctx.state, state);
+      passed = step.run(ctx, ctx.req, ctx.state);
     } catch (error) {
-      return Promise.reject(error); // a context that cannot be written to
+      return answer(step, error, ctx);
     }
-    return goOn(next);
-  }
-  async function fail(error: unknown, ctx: C, next: KoaNext): Promise<unknown> {
-    if (isAnonymous(error, ctx.req)) return attach(new RequestAuth(mount, undefined, undefined), ctx, next);
-    return answer(error, mount, ctx);
-  }
-  return named(maker, (ctx, next) => {
-    if (!ctx.req) throw noKoaContext(`${maker}()`); // at once: both Express hand it on, and only one of them a rejection
-    let token: Token;
-    let auth: VerifiedToken | Promise<VerifiedToken>;
-    try {
-      token = present(ctx, ctx.req, ctx.req);
-      auth = verify(token, ctx.req, ctx.req);
-    } catch (error) {
-      return fail(error, ctx, next);
-    }
-    if (!isPromise(auth)) return attach(new RequestAuth(mount, auth, token), ctx, next); // in the same tick
-    return auth.then(
-      (verified) => attach(new RequestAuth(mount, verified, token, true), ctx, next),
-      (error) => fail(error, ctx, next),
+    if (!passed) return callNext(next); // in the same tick
+    return passed.then(
+      () => next(),
+      (error) => answer(step, error, ctx),
     );
   });
 }
 
-/** Makes a middleware of a guard. */
-export function liftKoaGuard<C extends KoaContext>(name: string, guard: Guard<C>): KoaMiddleware<C> {
-  const caller = `${name}()`;
-  return named(name, (ctx, next) => {
-    if (!ctx.req) throw noKoaContext(caller);
-    const fail = async (error: unknown) => answer(error, requestAuthOf(ctx.req), ctx, caller);
-    let passed: undefined | Promise<undefined>;
-    try {
-      const auth = authOf(ctx.req, caller);
-      passed = guard({ auth, client: requestAuthOf(ctx.req)!.client, request: ctx });
-    } catch (error) {
-      return fail(error);
-    }
-    return passed ? passed.then(() => next(), fail) : goOn(next);
-  });
+/** A promise in any case, as from an async function; the one of `next` where it has one, as it has in Koa. */
+function callNext(next: KoaNext): Promise<unknown> {
+  try {
+    return Promise.resolve(next());
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** Answers an `AuthError`, unless the app wants to; everything else is thrown, for Koa. */
+async function answer<C extends KoaContext>(step: Step<C>, thrown: unknown, ctx: C): Promise<unknown> {
+  const failure = step.failureOf(thrown, ctx.req);
+  const { error, settings } = failure;
+  if (settings.onError) return watched((settings.onError as OnError<C>)(error, ctx), failure, ctx);
+  if (ctx.res.headersSent) throw error; // Koa would append the answer to what was begun
+  const { status, headers, body } = toProblem(error);
+  ctx.status = status;
+  ctx.set({ ...headers });
+  ctx.body = body;
+  return undefined;
+}
+
+/** Koa waits for what an `onError` returns. */
+function watched(answered: unknown, failure: Failure, { res }: KoaContext): unknown {
+  if (!isPromise(answered)) return answered;
+  const stop = watchUnanswered(failure, res, "not settled");
+  answered.then(stop, stop);
+  return answered;
 }

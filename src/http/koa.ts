@@ -2,7 +2,7 @@ import type {} from "koa";
 import type { User, VerifiedToken } from "../auth/model.js";
 import { authOf } from "./attached-auth.js";
 import type { OptionalAuthOptions } from "./auth-options.js";
-import { createSourceReader, type GuardSource } from "./guard-source.js";
+import type { GuardSource } from "./guard-source.js";
 import {
   anyPermissionGuard,
   type LocalGuardOptions,
@@ -13,9 +13,9 @@ import {
   permissionGuard,
   userGuard,
 } from "./guards.js";
-import { type KoaMiddleware, koaAuthMiddleware, liftKoaGuard } from "./koa-adapter.js";
-import type { KoaAuthOptions } from "./koa-answer.js";
+import { type KoaAuthOptions, type KoaMiddleware, toKoaMiddleware } from "./koa-adapter.js";
 import { type KoaContext, koaAccess } from "./koa-context.js";
+import { authStep, guardStep } from "./middleware.js";
 import { noKoaContext } from "./misuse.js";
 
 declare module "koa" {
@@ -34,7 +34,7 @@ declare module "koa" {
  * @throws ConfigError when made, if an option or the environment cannot be used
  */
 export function requireAuth<C extends KoaContext = KoaContext>(options: KoaAuthOptions<C> = {}): KoaMiddleware<C> {
-  return koaAuthMiddleware("requireAuth", options);
+  return toKoaMiddleware(authStep("requireAuth", options));
 }
 
 /**
@@ -46,7 +46,7 @@ export function requireAuth<C extends KoaContext = KoaContext>(options: KoaAuthO
 export function optionalAuth<C extends KoaContext = KoaContext>(
   options: KoaAuthOptions<C> & OptionalAuthOptions = {},
 ): KoaMiddleware<C> {
-  return koaAuthMiddleware("optionalAuth", options);
+  return toKoaMiddleware(authStep("optionalAuth", options));
 }
 
 /**
@@ -65,7 +65,7 @@ export function getAuth(ctx: KoaContext): VerifiedToken {
  * @example router.post("/products", requirePermission("products:write"), createProduct)
  */
 export function requirePermission(...all: string[]): KoaMiddleware {
-  return liftKoaGuard("requirePermission", permissionGuard(all));
+  return toKoaMiddleware(guardStep("requirePermission", permissionGuard(all)));
 }
 
 /**
@@ -74,7 +74,7 @@ export function requirePermission(...all: string[]): KoaMiddleware {
  * @example router.get("/reports", requireAnyPermission("reports:read", "reports:admin"), listReports)
  */
 export function requireAnyPermission(...some: string[]): KoaMiddleware {
-  return liftKoaGuard("requireAnyPermission", anyPermissionGuard(some));
+  return toKoaMiddleware(guardStep("requireAnyPermission", anyPermissionGuard(some)));
 }
 
 /**
@@ -85,7 +85,7 @@ export function requireAnyPermission(...some: string[]): KoaMiddleware {
 export function requireUser<C extends KoaContext = KoaContext>(
   predicate: (auth: VerifiedToken, ctx: C) => boolean | Promise<boolean>,
 ): KoaMiddleware<C> {
-  return liftKoaGuard("requireUser", userGuard(predicate));
+  return toKoaMiddleware(guardStep("requireUser", userGuard(predicate)));
 }
 
 /**
@@ -98,7 +98,7 @@ export function requireLocal<C extends KoaContext = KoaContext>(
   source: GuardSource<C>,
   options: LocalGuardOptions = {},
 ): KoaMiddleware<C> {
-  return liftKoaGuard("requireLocal", localGuard(createSourceReader("requireLocal", source, koaAccess), options));
+  return toKoaMiddleware(guardStep("requireLocal", localGuard(source, koaAccess, options)));
 }
 
 /**
@@ -107,10 +107,7 @@ export function requireLocal<C extends KoaContext = KoaContext>(
  * @example router.get("/organizations/:organizationId", requireOrganization("organizationId"), showOrganization)
  */
 export function requireOrganization<C extends KoaContext = KoaContext>(source: GuardSource<C>): KoaMiddleware<C> {
-  return liftKoaGuard(
-    "requireOrganization",
-    organizationGuard(createSourceReader("requireOrganization", source, koaAccess)),
-  );
+  return toKoaMiddleware(guardStep("requireOrganization", organizationGuard(source, koaAccess)));
 }
 
 /**
@@ -120,5 +117,5 @@ export function requireOrganization<C extends KoaContext = KoaContext>(source: G
  * @example router.use("/inventory", requireModule("inventory"))
  */
 export function requireModule(...modules: ModuleGuardArguments): KoaMiddleware {
-  return liftKoaGuard("requireModule", moduleGuard(modules));
+  return toKoaMiddleware(guardStep("requireModule", moduleGuard(modules)));
 }

@@ -1,6 +1,6 @@
 import type { AuthClient } from "../auth/auth-client.js";
 import { traitsOf } from "../auth/client-traits.js";
-import { requestAuthOf } from "./attached-auth.js";
+import { attachedAuthOf } from "./attached-auth.js";
 
 /** One line for each client: it is a matter of how the application is put together, not of a request. */
 const told = new WeakSet<AuthClient>();
@@ -10,7 +10,7 @@ const told = new WeakSet<AuthClient>();
  * counts on the earlier one's user it is a mistake, and looks like a client that lost its token.
  */
 export function tellOfSecondSource(maker: string, client: AuthClient, node: object): void {
-  const earlier = requestAuthOf(node);
+  const earlier = attachedAuthOf(node);
   if (!earlier?.auth || earlier.client !== client || told.has(client)) return;
   told.add(client);
   traitsOf(client).logger.warn(

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { forgetBearer, presentedBearer, rememberBearer } from "../../src/http/connection-token.js";
+import { connectionToken, dropConnectionToken, keepConnectionToken } from "../../src/http/connection-token.js";
 import type { RequestLike } from "../../src/http/request.js";
 import type { AuthClient } from "../../src/index.js";
 import { type FaceOptions, faces } from "../support/faces.js";
@@ -66,7 +66,7 @@ describe.each(faces)("on one connection, with $name,", (face) => {
   test("a token that is invalidated and refused is let in no more", async () => {
     const { ask, client, service, connections } = await keepConnection(face);
     const kept = () => {
-      const presented = () => presentedBearer(requestOf("Bearer token-ana", connections[0]!));
+      const presented = () => connectionToken(requestOf("Bearer token-ana", connections[0]!));
       const first = presented();
       return presented() === first;
     };
@@ -146,7 +146,7 @@ type Verify = AuthClient["verifyToken"];
 
 describe("What a connection keeps", () => {
   const presented = (given: RequestLike) => {
-    const token = presentedBearer(given);
+    const token = connectionToken(given);
     if (!token) throw new Error("no token");
     return token;
   };
@@ -154,12 +154,12 @@ describe("What a connection keeps", () => {
   test("is the token of the last known request, for the same header alone", () => {
     const socket = {};
     const first = presented(requestOf("Bearer one", socket));
-    rememberBearer(requestOf("Bearer one", socket), first);
+    keepConnectionToken(requestOf("Bearer one", socket), first);
 
     expect(presented(requestOf("Bearer one", socket))).toBe(first);
     expect(presented(requestOf("Bearer one", {}))).not.toBe(first);
     expect(presented(requestOf("Bearer two", socket)).text).toBe("two");
-    expect(presentedBearer(requestOf("Basic one", socket))).toBeUndefined();
+    expect(connectionToken(requestOf("Basic one", socket))).toBeUndefined();
     expect(presented(requestOf("Bearer one", socket)).id).toBe(first.id);
   });
 
@@ -175,15 +175,15 @@ describe("What a connection keeps", () => {
     ["of a request that ends HTTP on its connection", { ...requestOf("Bearer one", {}), upgrade: true } as RequestLike],
     ["of a header that is long for its token", requestOf(`Bearer${" ".repeat(100)}one`, {})],
   ])("is nothing %s", (_where, given) => {
-    rememberBearer(given, presented(given));
+    keepConnectionToken(given, presented(given));
     expect(presented(given)).not.toBe(presented(given));
   });
 
   test("is let go of when it is known no more", () => {
     const given = requestOf("Bearer one", {});
     const first = presented(given);
-    rememberBearer(given, first);
-    forgetBearer(given);
+    keepConnectionToken(given, first);
+    dropConnectionToken(given);
 
     expect(presented(given)).not.toBe(first);
   });
@@ -191,7 +191,7 @@ describe("What a connection keeps", () => {
   test("does not show when the connection is logged", () => {
     const socket = {};
     const given = requestOf("Bearer one-secret", socket);
-    rememberBearer(given, presented(given));
+    keepConnectionToken(given, presented(given));
 
     expect(presented(given)).toBe(presented(given));
     expect(inspect(socket, { showHidden: true, depth: null })).toBe("{}");

@@ -1,0 +1,95 @@
+import type { IncomingMessage } from "node:http";
+import { AuthError } from "../auth/errors.js";
+import type { VerifiedToken } from "../auth/model.js";
+import type { Token } from "../auth/token.js";
+import { isPromise } from "../runtime/is-promise.js";
+import {
+  AttachedAuth,
+  type AuthPlace,
+  attachAuth,
+  attachedAuthOf,
+  authOf,
+  type MiddlewareSettings,
+} from "./attached-auth.js";
+import type { GivenOptions } from "./auth-options.js";
+import { createAuthenticator } from "./authenticator.js";
+import type { Guard } from "./guards.js";
+import { assertNoRequest } from "./misuse.js";
+
+/** A middleware without its framework. `R` is what the framework's handlers get: the request, or Koa's context. */
+export interface Step<R> {
+  /** The function that made it: `requireAuth`, `requireLocal`. */
+  readonly name: string;
+  /**
+   * Lets a request through, or throws. A step that need not wait returns nothing, so that the request goes on in the same tick.
+   *
+   * @param node what keeps the auth for the steps behind
+   * @param place where handlers look for the user and the locals
+   */
+  run(request: R, node: IncomingMessage, place: AuthPlace): undefined | Promise<undefined>;
+  /**
+   * What is to be answered, where `run` threw this.
+   *
+   * @throws what was thrown, where it is for the framework: anything but an `AuthError`
+   */
+  failureOf(thrown: unknown, node: IncomingMessage): Failure;
+}
+
+/** An error to answer, and the middleware that says how. */
+export interface Failure {
+  /** In the realm of the middleware. */
+  readonly error: AuthError;
+  readonly settings: MiddlewareSettings;
+  /** The guard that it comes from, where it is not the middleware's own. */
+  readonly guard: string | undefined;
+}
+
+/** Authenticates every request; `optionalAuth` lets those without credentials through as anonymous. */
+export function authStep<R>(maker: "requireAuth" | "optionalAuth", options: GivenOptions<R>): Step<R> {
+  assertNoRequest(maker, options);
+  const { settings, tokenOf, verify, isAnonymous } = createAuthenticator<R>(maker, options);
+
+  /** Anonymous, or refused. */
+  function withoutUser(error: unknown, node: IncomingMessage, place: AuthPlace): undefined {
+    if (!isAnonymous(error, node)) throw error;
+    return attachAuth(node, place, new AttachedAuth(settings, undefined, undefined));
+  }
+  return {
+    name: maker,
+    run(request, node, place) {
+      let token: Token;
+      let auth: VerifiedToken | Promise<VerifiedToken>;
+      try {
+        token = tokenOf(request, node, node);
+        auth = verify(token, node, node);
+      } catch (error) {
+        return withoutUser(error, node, place);
+      }
+      if (!isPromise(auth)) return attachAuth(node, place, new AttachedAuth(settings, auth, token));
+      return auth.then(
+        (verified) => attachAuth(node, place, new AttachedAuth(settings, verified, token, true)),
+        (error) => withoutUser(error, node, place),
+      );
+    },
+    failureOf: (thrown) => toFailure(thrown, settings, undefined),
+  };
+}
+
+/** Holds a guard against the auth that is attached to each request. */
+export function guardStep<R>(name: string, guard: Guard<R>): Step<R> {
+  const caller = `${name}()`;
+  return {
+    name,
+    run(request, node) {
+      const auth = authOf(node, caller);
+      return guard({ auth, client: attachedAuthOf(node)!.client, request });
+    },
+    failureOf: (thrown, node) => toFailure(thrown, attachedAuthOf(node), caller),
+  };
+}
+
+/** An `AuthError` never comes without a middleware before it. */
+function toFailure(thrown: unknown, settings: MiddlewareSettings | undefined, guard: string | undefined): Failure {
+  if (!(thrown instanceof AuthError) || !settings) throw thrown;
+  return { error: thrown.inRealm(settings.realm, settings.resourceMetadata), settings, guard };
+}
