@@ -4,7 +4,7 @@ import { tableOf } from "../kit/markdown.js";
 import { formatNumber } from "../kit/numbers.js";
 import type { BenchResult } from "../kit/results.js";
 import { fleetSetup } from "./fleet-check.js";
-import { JITTERED, loadOf, REFRESHED, sharesOf } from "./fleet-model.js";
+import { JITTERED, loadOf, REFRESHED_BY, REFRESHED_FROM, sharesOf } from "./fleet-model.js";
 import { growthSetup, isGrowth } from "./growth.js";
 
 /** As portero has them. */
@@ -101,25 +101,28 @@ function oneProcess(results: readonly BenchResult[]): string[][] {
   return rows.flatMap(([what, value, show]) => (value === undefined ? [] : [[what, show(value)]]));
 }
 
-const LIFE = formatNumber(REFRESHED * JITTERED);
-const LATE = formatNumber((1 - REFRESHED) * JITTERED);
+const LIFE = formatNumber(((REFRESHED_FROM + REFRESHED_BY) / 2) * JITTERED);
+const EARLIEST = formatNumber(REFRESHED_FROM * JITTERED);
+const WINDOW = formatNumber((REFRESHED_BY - REFRESHED_FROM) * JITTERED);
+const LATE = formatNumber((1 - REFRESHED_BY) * JITTERED);
 const FORMULAS = `N processes, together R requests/s, from U distinct users (tokens) who all come equally often; T is \`cache.ttlMs\` and P
 \`cache.processTtlMs\`, in seconds, P at most half of T. A TTL is up to 10 % shorter, at random, ${JITTERED} of it in the mean; an entry is
-renewed by the first request after ${REFRESHED} of its TTL. So it is asked for once per ${LIFE} T and the time until that request: U/R
-in the whole fleet, N·U/R in one process.
+renewed by the first request after a point between ${REFRESHED_FROM} and ${REFRESHED_BY} of its TTL, which each process draws for itself. So a process alone
+asks for it once per ${LIFE} T and the time until that request, N·U/R. With a shared tier the fleet asks for it once, and the process
+whose request is the first past its point does: the more processes and requests, the nearer to ${EARLIEST} T.
 
 | per second | |
 |---|---|
 | upstream calls, without a shared tier | N·U / (${LIFE} T + N·U/R) |
-| upstream calls, with it | U / c, where c = ${LIFE} T + U/R |
-| looks into Redis | N·U · (1 + h·p/2c) / (p + N·U/R) + U · (1 − h) · (1 − e^(−${LATE} T·R/U)) / c, where p = ${JITTERED} P is an entry's stay in the process and h = p / (p + N·U/R) the share of time in which the process holds it |
+| upstream calls, with it | U / c, where c = ${EARLIEST} T + ${WINDOW} T · m + s(1) · U/R, with s(x) = (1 − x + (1 − e^(−n·x)) / n)^N, n = ${WINDOW} T·R / (N·U), and m the mean of s from 0 to 1 |
+| looks into Redis | N·U · (1 + h·p/2c) / (p + N·U/R) + U · (1 − h) · (1 − s(1) · e^(−${LATE} T·R/U)) / c, where p = ${JITTERED} P is an entry's stay in the process and h = p / (p + N·U/R) the share of time in which the process holds it |
 | \`MGET\` | as many as looks: the entry and the mark that there are invalidated users, in one. While that mark is there (for a day after an invalidation) one more, for the user's own, comes with each |
 | \`SET\` | as many as upstream calls |
 | \`UNLINK\` | N / 10 at most, from processes that have heard nothing for 10 s |
 
 The first part of the looks is the renewal of what a process holds: once per stay and the wait for the next request, and a renewal in the
 fleet cuts the stay that it meets by half. The second: who renews an entry may have found the old one in Redis first. Without the
-shared tier more processes mean more calls; with it the calls are the same however many there are. At most R calls/s come to the
+shared tier more processes mean more calls; with it the calls are nearly the same however many there are. At most R calls/s come to the
 service, whatever the TTLs.
 
 Memory: a process holds U · ${LIFE} T / (${LIFE} T + N·U/R) entries that still serve, with Redis U · h; Redis holds U. \`cache.maxEntries\` and

@@ -35,7 +35,7 @@ export type Caches = { readonly [S in keyof CacheSpecs]: CacheOf<CacheSpecs[S]> 
 export function createCaches(service: RemoteAuthService, config: Config, events: Events, lists: StringLists): Caches {
   const { clock, random } = config;
   const { staleIfErrorMs, maxTokensPerUser: maxPerSubject } = config.cache;
-  const process = new ProcessCache({ ...config.cache, maxPerSubject, clock });
+  const process = new ProcessCache({ ...config.cache, maxPerSubject, clock, random });
   const { store, redis } = connectStore(config, events);
   const timeline = new Timeline(clock);
   const subjects = new SubjectInvalidations({ store, timeline });

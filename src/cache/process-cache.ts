@@ -21,8 +21,11 @@ export interface ProcessEntry<V, P> extends Pick<Entry<V>, "value" | "order" | "
   readonly bytes: number;
 }
 
-/** From this share of its TTL on, an entry is refreshed while it still serves. */
-const REFRESH_AT = 0.8;
+/**
+ * From a random point between these shares of its TTL on, an entry is refreshed while it still serves: entries that were asked for
+ * together are not asked for together again, and of several processes one is the first.
+ */
+const [REFRESH_FROM, REFRESH_BY] = [0.6, 0.8];
 
 /** What an entry takes besides its value and its key: entry object, bookkeeping. Rounded up from a measured heap. */
 const ENTRY_BYTES = 480;
@@ -36,6 +39,8 @@ export interface ProcessCacheOptions {
   /** Entries about one subject, of a spec that has many of them. */
   readonly maxPerSubject: number;
   readonly clock: Clock;
+  /** From 0 (included) to 1 (excluded). */
+  readonly random: () => number;
   /** How long past its end an entry may be served while the service is unavailable, in milliseconds. */
   readonly staleIfErrorMs: number;
 }
@@ -136,7 +141,7 @@ export class ProcessView<Q, V, P> {
 
   /** Keeps an answer for as long as it may; `undefined` where that is over already. */
   keep(id: string, entry: Entry<V>, { tierEnd, hardExpiry }: Stay): ProcessEntry<V, P> | undefined {
-    const { shares, staleIfErrorMs } = this.#options;
+    const { shares, staleIfErrorMs, random } = this.#options;
     const { value, order, askedAt, expiresAt, endsAt, subject, meaning } = entry;
     const [now, wall] = [this.#clock.monotonic(), this.#clock.now()];
     const endsHard = now + (hardExpiry - wall);
@@ -147,6 +152,7 @@ export class ProcessView<Q, V, P> {
       return undefined;
     }
     const key = this.#keyOf(id);
+    const refreshShare = REFRESH_BY - (REFRESH_BY - REFRESH_FROM) * random();
     const kept: ProcessEntry<V, P> = {
       value,
       hit: this.#spec.present(value, "process", hardExpiry),
@@ -156,7 +162,7 @@ export class ProcessView<Q, V, P> {
       freshUntilWall,
       staleUntil: staleIfErrorMs > 0 ? Math.min(endsAt + staleIfErrorMs, endsHard) : 0, // takes no room of its own
       staleUntilWall: staleIfErrorMs > 0 ? Math.min(expiresAt + staleIfErrorMs, hardExpiry) : 0,
-      refreshAt: endsAt - (expiresAt - askedAt) * (1 - REFRESH_AT), // where `hardExpiry` comes first, never
+      refreshAt: endsAt - (expiresAt - askedAt) * (1 - refreshShare), // where `hardExpiry` comes first, never
       subject,
       meaning,
       bytes: this.#spec.bytesOf(value) + bytesOf(key) + bytesOf(subject) + ENTRY_BYTES,

@@ -6,7 +6,7 @@ import { MemoryStore } from "../support/memory-store.js";
 import { openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
 
-/** Four fifths of 300 s. */
+/** Four fifths of 300 s: the latest point, which is drawn with 0. */
 const OLD_MS = 240_000;
 
 async function withKeptToken(cache: CacheOptions = {}) {
@@ -27,7 +27,7 @@ async function withKeptToken(cache: CacheOptions = {}) {
   return { service, gate, clock, client, landed, fail };
 }
 
-describe("An entry older than four fifths of its TTL", () => {
+describe("An entry that is past its point of refreshing", () => {
   test("is not refreshed a millisecond before", async () => {
     const { service, clock, client } = await withKeptToken();
     await clock.advance(OLD_MS - 1);
@@ -100,12 +100,16 @@ describe("An entry older than four fifths of its TTL", () => {
     expect(service.calls.total).toBe(2);
   });
 
-  test("counts four fifths of the TTL that it drew", async () => {
+  test.each([
+    [0, 300_000 * 0.8],
+    [0.5, 285_000 * 0.7],
+    [0.999, 270_030 * 0.6002],
+  ])("counts a share of the TTL that it drew, which is drawn too (%d)", async (drawn, oldMs) => {
     const service = await startService({ users: { "token-ana": { id: "ana" } } });
     const clock = new ManualClock();
-    const client = openClient(service, { clock, random: () => 0.5 });
+    const client = openClient(service, { clock, random: () => drawn });
     await client.verifyToken("token-ana");
-    await clock.advance(285_000 * 0.8 - 1);
+    await clock.advance(oldMs - 1);
     client.peekToken("token-ana");
     expect(client.status().inFlight).toBe(0);
     await clock.advance(1);

@@ -2,9 +2,9 @@ import { type Journal, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
 import { type Ask, type Question, subjectOf, triesOf } from "./records.js";
 import { budgets, type Settings } from "./settings.js";
 
-/** TTLs are up to a tenth shorter at random, and an entry is refreshed after four fifths of its own. */
+/** TTLs are up to a tenth shorter at random, and an entry is refreshed after three fifths of its own at the earliest. */
 const LEAST_TTL_SHARE = 0.9;
-const REFRESH_SHARE = 0.8;
+const REFRESH_SHARE = 0.6;
 const MANY_ENTRIES = 1000;
 const MANY_BYTES = 1_000_000;
 
