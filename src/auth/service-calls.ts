@@ -1,6 +1,6 @@
 import { type ContextValues, createClient, type Transport } from "@connectrpc/connect";
 import { AuthService, type VerifyTokenResponse } from "../../gen/auth/auth_service_pb.js";
-import type { Verdict } from "../cache/spec.js";
+import type { AskOptions, Verdict } from "../cache/spec.js";
 import type { Clock } from "../runtime/clock.js";
 import { answeredBy, createCallContext } from "../transport/call-context.js";
 import { UpstreamError } from "../transport/outcome.js";
@@ -16,8 +16,7 @@ export interface TokenAnswer {
 export type TokenRefusal = "invalid_token" | "inactive_user";
 export type LookupRefusal = "lookup_refused";
 
-/** A question; `onTry` is told when it leaves for an upstream, each time that it does. With `fresh` no cache on the way may answer. */
-type Ask<Q, V, R> = (question: Q, onTry: () => void, fresh?: boolean) => Promise<Verdict<V, R>>;
+type Ask<Q, V, R> = (question: Q, options: AskOptions) => Promise<Verdict<V, R>>;
 
 /** The four questions, asked of the service itself. They reject when it could not tell. */
 export interface RemoteAuthService {
@@ -39,16 +38,15 @@ export interface RemoteAuthServiceOptions {
 /** Asks through the generated client, and makes the model of its messages: frozen, and with what can be shared shared. */
 export function createRemoteAuthService(transport: Transport, options: RemoteAuthServiceOptions): RemoteAuthService {
   const client = createClient(AuthService, transport);
-  const { clock, deadlineMs, signal, lists } = options;
+  const { deadlineMs, signal, lists } = options;
 
   async function ask<M, V, R>(
     call: (options: { signal: AbortSignal; contextValues: ContextValues }) => Promise<M>,
     judge: (message: M) => Judgement<V, R>,
     refusal: R,
-    onTry: () => void,
-    fresh: boolean | undefined,
+    { onTry, fresh, since }: AskOptions,
   ): Promise<Verdict<V, R>> {
-    const contextValues = createCallContext(clock.monotonic() + deadlineMs, onTry, fresh);
+    const contextValues = createCallContext(since + deadlineMs, onTry, fresh);
     try {
       const judgement = judge(await call({ signal, contextValues }));
       return judgement.kind === "refusal" ? judgement : { ...judgement, source: answeredBy(contextValues) ?? "grpc" };
@@ -59,32 +57,29 @@ export function createRemoteAuthService(transport: Transport, options: RemoteAut
   }
 
   return {
-    verifyToken: (token, onTry, fresh) =>
-      ask((call) => client.verifyToken({ token }, call), judgeUser, "invalid_token", onTry, fresh),
-    getUserLocals: (user, onTry, fresh) =>
+    verifyToken: (token, options) =>
+      ask((call) => client.verifyToken({ token }, call), judgeUser, "invalid_token", options),
+    getUserLocals: (user, options) =>
       ask(
         (call) => client.getUserLocals(user, call),
         ({ localIds }) => answer(lists.ofInterned(localIds)),
         "lookup_refused",
-        onTry,
-        fresh,
+        options,
       ),
-    getUserPermissions: (user, onTry, fresh) =>
+    getUserPermissions: (user, options) =>
       ask(
         (call) => client.getUserPermissions(user, call),
         ({ permissions }) => answer(lists.of(permissions)),
         "lookup_refused",
-        onTry,
-        fresh,
+        options,
       ),
-    getOrganization: (organizationId, onTry, fresh) =>
+    getOrganization: (organizationId, options) =>
       ask(
         (call) => client.getOrganization({ organizationId }, call),
         ({ id, name, plan, isActive, modules }) =>
           answer(Object.freeze({ id, name, plan, isActive, modules: lists.of(modules) })),
         "lookup_refused",
-        onTry,
-        fresh,
+        options,
       ),
   };
 

@@ -7,11 +7,10 @@ export type LoadMode =
   | { readonly kind: "miss" }
   /** What the shared cache holds if that is newer than an entry of the process, else the service. */
   | { readonly kind: "refresh"; readonly newerThan: Pick<Entry<unknown>, "askedAt"> }
-  /** The service alone. */
-  | { readonly kind: "fresh" };
+  /** The service alone. Its first caller waits since then, monotonic in milliseconds. */
+  | { readonly kind: "fresh"; readonly since: number };
 
 export const MISS: LoadMode = { kind: "miss" };
-export const FRESH: LoadMode = { kind: "fresh" };
 
 /** What the question says of itself. */
 interface Reading<Q> {

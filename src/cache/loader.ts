@@ -1,6 +1,7 @@
 import type { Clock } from "../runtime/clock.js";
+import { FreshTurns } from "./fresh-turns.js";
 import { type Invalidation, isNewer, subjectKey } from "./invalidation.js";
-import { FRESH, type LoadMode, LoadTask, MISS } from "./load-task.js";
+import { type LoadMode, LoadTask, MISS } from "./load-task.js";
 import type { NegativeCache } from "./negative-cache.js";
 import type { ProcessEntry, ProcessView } from "./process-cache.js";
 import type { SharedCache, SharedLookup } from "./shared-cache.js";
@@ -64,6 +65,7 @@ export class Loader<Q, V, P, R> {
   readonly #counts: LoadCounts;
   readonly #options: LoaderOptions;
   readonly #flights: SingleFlight<LoadTask<Q>, Landing<P, R>>;
+  readonly #turns: FreshTurns<Landing<P, R>>;
 
   /** @param counts what is counted on the way */
   constructor(
@@ -76,6 +78,7 @@ export class Loader<Q, V, P, R> {
     this.#counts = options.counts;
     this.#options = options;
     this.#flights = new SingleFlight(tiers.timeline, tiers.invalidation);
+    this.#turns = new FreshTurns(options.clock);
   }
 
   /** Questions under way. */
@@ -84,15 +87,15 @@ export class Loader<Q, V, P, R> {
   }
 
   /** A load that looks into the shared cache, and asks the service where that has no answer. */
-  miss(id: string, question: Q): LoadOf<Q, P, R> {
+  miss(id: string, question: Q): Promise<Landing<P, R>> {
     // With a shared cache, a miss looks there first: it waits for a fresh load or a refresh only where it found nothing.
     const suits = ({ task }: LoadOf<Q, P, R>) => !this.#tiers.shared || task.mode.kind === "miss";
-    return this.#flights.joinable(id, suits) ?? this.#begin(id, question, MISS);
+    return (this.#flights.joinable(id, suits) ?? this.#begin(id, question, MISS)).landed;
   }
 
-  /** A load that asks the service, whatever is held. */
-  fresh(id: string, question: Q): LoadOf<Q, P, R> {
-    return this.#begin(id, question, FRESH);
+  /** A load that asks the service, whatever is held, and has not asked it yet. */
+  fresh(id: string, question: Q): Promise<Landing<P, R>> {
+    return this.#turns.take(id, (since) => this.#begin(id, question, { kind: "fresh", since }).landed);
   }
 
   /**
@@ -198,11 +201,14 @@ export class Loader<Q, V, P, R> {
       tried = timeline.contradicts();
       this.#flights.tries(load, tried.order);
     };
+    const { mode } = task;
+    const fresh = mode.kind === "fresh";
     try {
-      verdict = await this.#spec.ask(task.question, onTry, task.mode.kind === "fresh");
+      verdict = await this.#spec.ask(task.question, { onTry, fresh, since: fresh ? mode.since : asked.monotonic });
     } catch (error) {
       return this.#unavailable(load, error, looked);
     }
+    this.#turns.answeredAfter(timeline.monotonic - asked.monotonic);
     if (verdict.kind === "refusal") {
       this.#refused(load, verdict.reason, tried, looked);
       return verdict;

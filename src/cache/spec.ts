@@ -31,6 +31,16 @@ export interface Entry<V> {
   readonly meaning: string | undefined;
 }
 
+/** How a question is put to the service. */
+export interface AskOptions {
+  /** Told whenever the question leaves for an upstream. */
+  readonly onTry: () => void;
+  /** No cache on the way may answer. */
+  readonly fresh: boolean;
+  /** When the first of its callers began to wait for the service: its deadline counts from here. Monotonic, in milliseconds. */
+  readonly since: number;
+}
+
 /** One kind of question, and all that the cache must know of it. */
 export interface CacheSpec<Q, V, P, R> {
   /** Part of the keys; one for each cache on the same tiers. */
@@ -44,11 +54,8 @@ export interface CacheSpec<Q, V, P, R> {
   readonly hasDigestIds?: boolean;
   /** One subject may have any number of entries: they share the room of one, see `maxPerSubject`. */
   readonly hasManyPerSubject?: boolean;
-  /**
-   * Asks the service, and tells `onTry` whenever the question leaves for an upstream. With `fresh` no cache on the way
-   * may answer. Rejects when it could not tell.
-   */
-  ask(question: Q, onTry: () => void, fresh: boolean): Promise<Verdict<V, R>>;
+  /** Asks the service. Rejects when it could not tell. */
+  ask(question: Q, options: AskOptions): Promise<Verdict<V, R>>;
   /** Makes what callers get, `hardExpiry` being the question's own or infinite. Frozen: it is shared between them. */
   present(value: V, source: AnswerSource, hardExpiry: number): P;
   /** Wall time in milliseconds after which no answer may be used, by the question's own word. Must not throw. */

@@ -90,8 +90,8 @@ export class TieredCache<Q, V, P, R> {
       const refusal = this.#loader.refusal(id);
       if (refusal) return refusal;
     }
-    const load = fresh ? this.#loader.fresh(id, question) : this.#loader.miss(id, question);
-    const landing = await raceAbort(load.landed, call.signal);
+    const landed = fresh ? this.#loader.fresh(id, question) : this.#loader.miss(id, question);
+    const landing = await raceAbort(landed, call.signal);
     if (landing.kind !== "unavailable") return landing;
     if (fresh || landing.stale === undefined) throw landing.error;
     this.counts.stale++;

@@ -1,0 +1,171 @@
+import { describe, expect, test } from "@jest/globals";
+import { FreshTurns } from "../../src/cache/fresh-turns.js";
+import { AnswerGate } from "../support/answer-gate.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { openClient, startService } from "../support/open-client.js";
+import { until } from "../support/until.js";
+
+const DEADLINE_MS = 3000;
+const FRESH = { fresh: true };
+
+async function gated() {
+  const service = await startService({ users: { "token-ana": { id: "ana", permissions: ["read"] } } });
+  const gate = new AnswerGate();
+  const clock = new ManualClock();
+  const client = openClient(service, { clock, deadlineMs: DEADLINE_MS, grpc: { interceptors: [gate.interceptor] } });
+  gate.close();
+  const ask = (options = FRESH) => client.verifyToken("token-ana", options);
+  return { service, gate, clock, client, ask };
+}
+
+describe("Of fresh calls about one token", () => {
+  test("one is under way, and all that come meanwhile wait for the next one together", async () => {
+    const { service, gate, client, ask } = await gated();
+    const first = ask();
+    await until(() => gate.held === 1);
+    service.allow("token-ana", { id: "ana", permissions: ["read", "write"] });
+    const others = Array.from({ length: 1350 }, () => ask());
+    await settle();
+    expect([service.calls.total, client.status().upstream]).toEqual([1, { active: 1, queued: 0 }]);
+    gate.release();
+    expect((await first).user.permissions).toEqual(["read"]);
+    await until(() => gate.held === 1);
+    gate.release();
+    const answers = await Promise.all(others);
+    expect(answers.every(({ user }) => user.permissions.length === 2)).toBe(true);
+    expect(service.calls.total).toBe(2);
+  });
+
+  test("none gets what was asked before it came: who comes during the second one waits for a third", async () => {
+    const { service, gate, ask } = await gated();
+    const first = ask();
+    await until(() => gate.held === 1);
+    const second = ask();
+    gate.release();
+    await first;
+    await until(() => gate.held === 1);
+    service.refuse("token-ana");
+    const third = ask().catch(({ code }) => code);
+    gate.release();
+    expect((await second).user.id).toBe("ana");
+    await until(() => gate.held === 1);
+    gate.release();
+    expect(await third).toBe("invalid_token");
+    expect(service.calls.total).toBe(3);
+  });
+
+  test("the next one does not wait for one that hangs longer than twice the usual time, and each that hangs doubles that", async () => {
+    const { service, gate, clock, ask } = await gated();
+    void ask().catch(() => undefined);
+    await until(() => gate.held === 1);
+    void ask().catch(() => undefined);
+    await clock.advance(199);
+    expect(service.calls.total).toBe(1);
+    await clock.advance(1);
+    await until(() => gate.held === 2);
+    void ask().catch(() => undefined);
+    await clock.advance(399);
+    expect(service.calls.total).toBe(2);
+    await clock.advance(1);
+    await until(() => gate.held === 3);
+    gate.release();
+    gate.open();
+  });
+
+  test("the next one has what is left of the deadline of the first that waits for it", async () => {
+    const { service, gate, clock, client } = await gated();
+    service.grpc.hang();
+    service.rest.hang();
+    gate.open();
+    const first = client.verifyToken("token-ana", FRESH).catch(({ code }) => code);
+    await until(() => service.calls.total === 1);
+    await clock.advance(100);
+    let ended = false;
+    const second = client.verifyToken("token-ana", FRESH).catch(({ code }) => {
+      ended = true;
+      return code;
+    });
+    await clock.advance(DEADLINE_MS - 1);
+    expect(ended).toBe(false);
+    await clock.advance(1);
+    expect([await first, await second]).toEqual(["auth_unavailable", "auth_unavailable"]);
+  });
+
+  test("a caller that gives up does not end the turn of the others", async () => {
+    const { gate, client, ask } = await gated();
+    const first = ask();
+    await until(() => gate.held === 1);
+    const controller = new AbortController();
+    const given = client.verifyToken("token-ana", { fresh: true, signal: controller.signal }).catch((error) => error);
+    const second = ask();
+    controller.abort("enough");
+    expect(await given).toBe("enough");
+    gate.release();
+    await first;
+    await until(() => gate.held === 1);
+    gate.release();
+    expect((await second).user.id).toBe("ana");
+  });
+
+  test("one that is not fresh joins the one under way, not the one that waits", async () => {
+    const { service, gate, client, ask } = await gated();
+    const first = ask();
+    await until(() => gate.held === 1);
+    const second = ask();
+    const plain = client.verifyToken("token-ana");
+    gate.release();
+    await Promise.all([first, plain]);
+    expect(service.calls.total).toBe(1);
+    await until(() => gate.held === 1);
+    gate.release();
+    await second;
+  });
+
+  test("other tokens do not wait", async () => {
+    const { service, gate, client, ask } = await gated();
+    service.allow("token-ben", { id: "ben" });
+    const first = ask();
+    await until(() => gate.held === 1);
+    const other = client.verifyToken("token-ben", FRESH);
+    await until(() => gate.held === 2);
+    gate.release();
+    expect((await Promise.all([first, other])).map(({ user }) => user.id)).toEqual(["ana", "ben"]);
+  });
+});
+
+describe("The usual answer time", () => {
+  /** How long the second turn waits for the first, which never ends. */
+  async function patienceAfter(answersMs: readonly number[]): Promise<number> {
+    const clock = new ManualClock();
+    const turns = new FreshTurns<void>(clock);
+    for (const ms of answersMs) turns.answeredAfter(ms);
+    const never = new Promise<void>(() => undefined);
+    void turns.take("id", () => never);
+    const begun: number[] = [];
+    const start = clock.monotonic();
+    void turns.take("id", (since) => {
+      begun.push(clock.monotonic() - since);
+      return never;
+    });
+    while (begun.length === 0 && clock.monotonic() - start < 10_000) await clock.advance(1);
+    return begun[0] as number;
+  }
+
+  test("is 100 ms until there was an answer, then follows the answers slowly", async () => {
+    expect(await patienceAfter([])).toBe(200);
+    expect(await patienceAfter([10])).toBe(20);
+    expect(await patienceAfter([10, 90])).toBe(40);
+  });
+
+  test("is forgotten with nothing of an id that is asked no more", async () => {
+    const clock = new ManualClock();
+    const turns = new FreshTurns<string>(clock);
+    expect(await turns.take("id", async () => "first")).toBe("first");
+    expect(await turns.take("id", async () => "second")).toBe("second");
+    const failing = turns.take("id", () => Promise.reject(new Error("down")));
+    const next = turns.take("id", async () => "third");
+    await expect(failing).rejects.toThrow("down");
+    expect(await next).toBe("third");
+    expect(clock.pending).toBe(0);
+  });
+});
