@@ -8,7 +8,7 @@ import type { CacheSpec } from "../cache/spec.js";
 import { type CacheCounts, TieredCache } from "../cache/tiered-cache.js";
 import { Timeline } from "../cache/timeline.js";
 import { systemClock } from "../runtime/clock.js";
-import { UnavailableError } from "../transport/outcome.js";
+import { OverloadedError, UnavailableError } from "../transport/outcome.js";
 import type { AuthClientStatus } from "./auth-client.js";
 import { type CacheSpecs, createCacheSpecs, subjectOf } from "./cache-specs.js";
 import type { Config } from "./config/config.js";
@@ -45,7 +45,7 @@ export function createCaches(service: RemoteAuthService, config: Config, events:
     random,
     processTtlMs: config.cache.processTtlMs,
     staleIfErrorMs,
-    isOutage: (error: unknown) => error instanceof UnavailableError, // not when there was no place to ask
+    couldNotAsk: (error: unknown) => error instanceof UnavailableError || error instanceof OverloadedError,
   };
   const specs = createCacheSpecs(service, config.cache, lists);
   const caches = {

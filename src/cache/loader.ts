@@ -43,8 +43,8 @@ export interface LoaderOptions {
   readonly processTtlMs: number;
   /** How long past its end an entry may be served while the service is unavailable, in milliseconds. */
   readonly staleIfErrorMs: number;
-  /** Whether a question failed because the service is unavailable. */
-  readonly isOutage: (error: unknown) => boolean;
+  /** Whether a question failed because the service is unavailable, or because there was no place to ask it. */
+  readonly couldNotAsk: (error: unknown) => boolean;
 }
 
 /** What the shared cache brought a load, and what of that was accepted. */
@@ -259,7 +259,7 @@ export class Loader<Q, V, P, R> {
   #unavailable(load: LoadOf<Q, P, R>, error: unknown, { lookup, entry }: Looked<V>): Landing<P, R> {
     const { hardExpiry } = load.task;
     let stale: P | undefined;
-    if (this.#options.isOutage(error) && this.#options.clock.now() < hardExpiry) {
+    if (this.#options.couldNotAsk(error) && this.#options.clock.now() < hardExpiry) {
       const value = lookup?.known ? this.#staleShared(load, entry) : this.#tiers.process.findStale(load.id)?.value;
       if (value !== undefined) stale = this.#spec.present(value, "stale", hardExpiry);
     }

@@ -81,19 +81,27 @@ describe("While the service is unavailable, an expired entry", () => {
     expect(client.peekToken("token-ana")).toBeUndefined();
   });
 
-  test("does not stand in where the service could be asked, but there was no place to: strangers make floods", async () => {
-    const service = await startService({ users: { "token-ana": { id: "ana" } } });
+  test("stands in as well where there is no place to ask: not for a fresh call, and not past its time", async () => {
+    const service = await startService({ users: { "token-ana": { id: "ana" }, "token-ben": { id: "ben" } } });
     const clock = new ManualClock(START);
     const limit = { maxConcurrent: 1, maxQueue: 0 };
     const client = openClient(service, { clock, limit, cache: { staleIfErrorMs: 60_000 } });
     await client.verifyToken("token-ana");
-    await clock.advance(TTL_MS);
+    await clock.advance(TTL_MS - 1);
+    await client.verifyToken("token-ben");
+    await clock.advance(1);
     service.grpc.hang();
-    const stranger = client.verifyToken("garbage").catch(() => undefined);
-    await until(() => service.grpc.calls.VerifyToken === 2);
-    await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "overloaded" });
+    const other = client.verifyToken("token-ben", { fresh: true }).catch(() => undefined);
+    await until(() => service.grpc.calls.VerifyToken === 3);
+    expect((await client.verifyToken("token-ana")).source).toBe("stale");
+    await expect(client.verifyToken("token-ana", { fresh: true })).rejects.toMatchObject({ code: "overloaded" });
+    await clock.advance(59_999);
+    expect((await client.verifyToken("token-ana")).source).toBe("stale");
     service.grpc.fail();
-    await stranger;
+    service.rest.fail();
+    await other;
+    await clock.advance(1);
+    await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "auth_unavailable" });
   });
 
   test("does not stand in for a caller who has gone: that one gets its own reason", async () => {

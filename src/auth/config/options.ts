@@ -111,8 +111,8 @@ export interface CacheOptions {
   /** Longest stay in the process when there is a shared tier, in milliseconds. Default 30,000. */
   processTtlMs?: number;
   /**
-   * How long an expired entry may stand in while the service is unavailable, in milliseconds; never past `exp`, never after a
-   * refusal. Default 0 = never.
+   * How long an expired entry may stand in while the service is unavailable, or while there is no place to ask it (`overloaded`), in
+   * milliseconds; never past `exp`, never after a refusal. Default 0 = never.
    */
   staleIfErrorMs?: number;
   /** `redis://` or `rediss://`: a shared tier on Redis. The short form of `redis: { url }`. */
