@@ -16,7 +16,7 @@ export interface MiddlewareSettings {
   readonly traits: ClientTraits;
 }
 
-/** When an answer came: monotonic milliseconds, and how often something had been invalidated by then. */
+/** When the service answered: monotonic milliseconds, and how often something had been invalidated by then. */
 interface Arrival {
   readonly at: number;
   readonly invalidations: number;
@@ -26,17 +26,17 @@ function arrivalNow({ clock, invalidations }: ClientTraits): Arrival {
   return { at: clock.monotonic(), invalidations };
 }
 
-/** The outcome of a middleware, left on a request for guards and `getAuth`: never `req.user`, which others may have set. */
+/** The outcome of a middleware, left on a request for guards and `getAuth`: they never read `req.user`, which anything can set. */
 export class AttachedAuth implements MiddlewareSettings {
   /** `undefined`: let through as anonymous. */
   readonly auth: VerifiedToken | undefined;
   readonly #settings: MiddlewareSettings;
-  /** Not to be seen from outside: who logs a request does not log its token. */
+  /** Private: a request that is logged must not show its token. */
   readonly #token: Token | undefined;
-  /** Not where the process knew it: that can be looked up again. */
+  /** Absent where the process cache had the answer: it can be looked up there again. */
   #arrived: Arrival | undefined;
 
-  /** @param isNew the service was asked, this moment */
+  /** @param isNew the service has answered this moment */
   constructor(settings: MiddlewareSettings, auth: VerifiedToken | undefined, token: Token | undefined, isNew = false) {
     this.auth = auth;
     this.#settings = settings;
@@ -69,9 +69,9 @@ export class AttachedAuth implements MiddlewareSettings {
   }
 
   /**
-   * The answer of this client about this very token, where it had to ask, for the middlewares of one request. A request can live for
-   * hours, as that of a WebSocket does, and `authenticate` may look at it again and again: past the client's deadline, the token's own
-   * end or an invalidation, the service is asked anew.
+   * What the service answered this client about this very token, for the other middlewares of the request. A request can live for hours,
+   * as that of a WebSocket does, and `authenticate` may look at it again and again: past the client's deadline, the token's `exp` or an
+   * invalidation, the service is asked anew.
    */
   answerOf(client: AuthClient, token: Token): VerifiedToken | undefined {
     const arrived = this.#arrived;
@@ -81,13 +81,13 @@ export class AttachedAuth implements MiddlewareSettings {
     return isOld || invalidations !== arrived.invalidations ? undefined : this.auth;
   }
 
-  /** An answer that was taken from an earlier one is as old as there. */
+  /** An answer that came from an earlier middleware is as old as it was there. */
   follow(earlier: AttachedAuth): void {
     if (#arrived in earlier && earlier.auth === this.auth) this.#arrived ??= earlier.#arrived;
   }
 }
 
-/** Both module formats of this package find it. */
+/** Registered: the ESM and the CommonJS copy of this package find the same one. */
 const KEY: unique symbol = Symbol.for("portero.request") as never;
 
 export function attachedAuthOf(request: object): AttachedAuth | undefined {

@@ -7,15 +7,15 @@ export interface AuthenticateOptions<R> {
   /** Default: the one of this process, made from the environment. */
   client?: AuthClient;
   /**
-   * Where the token is found, at once. Default: the `Authorization` header. What it returns must be a token by the client's
-   * `tokenSyntax`; nothing, `null` or an empty string is no token, and a list, an object, a number or a boolean is `invalid_request`: a
-   * client can make one of a parameter.
+   * Finds the token; must not be async. Default: the `Authorization` header. What it returns must be a token by the client's
+   * `tokenSyntax`; `undefined`, `null` or an empty string is no token, and a list, an object, a number or a boolean, which an HTTP client
+   * can make of a parameter, is `invalid_request`.
    */
   token?: (request: R) => string | null | undefined;
   /** The protection space that challenges name, in printable ASCII. Default `"api"`. */
   realm?: string;
   /**
-   * Where clients find the metadata of this resource, an absolute `https:` or `http:` URL in ASCII: challenges carry it as
+   * Where HTTP clients find the metadata of this resource, an absolute `https:` or `http:` URL in ASCII: challenges carry it as
    * `resource_metadata` (RFC 9728 §5.1). Default: none.
    */
   resourceMetadata?: string;
@@ -26,9 +26,9 @@ export interface AuthenticateOptions<R> {
 /** Options of `optionalAuth` alone. */
 export interface OptionalAuthOptions {
   /**
-   * What becomes of a request with a token that is no good: `"reject"`, the default, answers 401 or 400; `"anonymous"` lets it through as
-   * one without credentials. That goes for `invalid_token` and `inactive_user`, and for `invalid_request` where the option `token` brought
-   * it; never for `cross_site`, for a repeated `Authorization` header, or for an outage.
+   * What happens to a request with a bad token: `"reject"`, the default, answers 401 or 400; `"anonymous"` lets it through as one
+   * without credentials. It applies to `invalid_token` and `inactive_user`, and to `invalid_request` where the option `token` brought the
+   * token; never to `cross_site`, a repeated `Authorization` header or an outage.
    */
   invalidToken?: "reject" | "anonymous";
 }

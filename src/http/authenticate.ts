@@ -27,7 +27,7 @@ export async function authenticate<R extends MaybeHeaded>(
     attach(new AttachedAuth(settings, auth, token, isPromise(verified)));
     return auth;
   } catch (error) {
-    attach(new AttachedAuth(settings, undefined, undefined)); // nobody was let in: nor is whoever was found earlier
+    attach(new AttachedAuth(settings, undefined, undefined)); // the guards behind must not see the user of an earlier middleware
     throw error instanceof AuthError ? error.inRealm(settings.realm, settings.resourceMetadata) : error;
   }
 }

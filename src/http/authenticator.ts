@@ -11,22 +11,22 @@ import { type AuthenticateOptions, type GivenOptions, type Maker, readAuthOption
 import { withTokenSyntax } from "./bearer.js";
 import { connectionToken, dropConnectionToken, keepConnectionToken } from "./connection-token.js";
 import { isRepeated, type MaybeHeaded } from "./request.js";
-import { tellOfSecondSource } from "./second-source.js";
+import { warnOfSecondSource } from "./second-source.js";
 
-/** The options with their defaults, and what is done with a request by them. */
+/** The options of a middleware, read once, and what they do with a request. */
 export interface Authenticator<R> {
   readonly settings: MiddlewareSettings;
   /**
-   * The token of a request, by this middleware's own source and its checks, whatever an earlier one found. Throws an `AuthError` where
-   * there is none.
+   * The token of a request, by this middleware's own source and its checks, whatever an earlier middleware found.
    *
    * @param headed what has the headers
-   * @param node what keeps what an earlier middleware found
+   * @param node what the auth is attached to
+   * @throws AuthError where there is none
    */
   tokenOf(request: R, headed: MaybeHeaded, node: object): Token;
-  /** Whose token it is: at once when this process knows it. Throws, or rejects with, an `AuthError`. */
+  /** The user of the token: at once when this process knows it. Throws, or rejects with, an `AuthError`. */
   verify(token: Token, headed: MaybeHeaded, node: object): VerifiedToken | Promise<VerifiedToken>;
-  /** Whether a request that was not let in for a user goes on as anonymous. */
+  /** Whether a request that failed with this error goes on as anonymous. */
   isAnonymous(error: unknown, headed: MaybeHeaded): boolean;
 }
 
@@ -43,18 +43,18 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
     tokenOf(request, headed, node) {
       const token = ownSource ? readSource(ownSource, request, syntax) : connectionToken(headed);
       if (token) return token;
-      tellOfSecondSource(maker, client, node);
+      warnOfSecondSource(maker, client, node);
       throw new AuthError("missing_token");
     },
     verify(token, headed, node) {
       const earlier = fresh ? undefined : attachedAuthOf(node);
-      // Not where it is of a version that cannot tell.
+      // Another version of this package may have attached it, without `answerOf`.
       const answer = earlier?.answerOf?.(client, token);
       if (answer) return answer;
       const known = fresh ? undefined : peek(client, token);
       if (known) {
         if (!ownSource) keepConnectionToken(headed, token);
-        return known; // whatever is known has been looked at before: only a new one need be
+        return known; // it was checked before it was cached
       }
       dropConnectionToken(headed);
       if (!token.fits(syntax)) throw new AuthError("invalid_request");
@@ -72,7 +72,7 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
 
 type Source<R> = NonNullable<AuthenticateOptions<R>["token"]>;
 
-/** In a source, `bearerToken` goes by the token syntax of the client. */
+/** Meanwhile `bearerToken` goes by the token syntax of the client. */
 function readSource<R>(source: Source<R>, request: R, syntax: TokenSyntax): Token | undefined {
   return toToken(syntax === isToken ? source(request) : withTokenSyntax(syntax, () => source(request)));
 }
@@ -81,13 +81,13 @@ function toToken(token: unknown): Token | undefined {
   if (token === undefined || token === null || token === "") return undefined;
   if (typeof token === "string") return new Token(token);
   const isAsync = isPromise(token);
-  if (isAsync) token.then(undefined, () => undefined); // nobody waits for it, and its rejection would end the process
+  if (isAsync) token.then(undefined, () => undefined); // an unhandled rejection would end the process
   if (!isAsync && isData(token)) throw new AuthError("invalid_request", { message: "The token is not one text." });
   const got = isAsync ? "a Promise: it must not be async" : show(token);
   throw new TypeError(`the option \`token\` must return a string or nothing, got ${got}`);
 }
 
-/** Types that a query parameter or a field of the body can take on by a client's will: by repeating it, by `token[a]=b`, or in JSON. */
+/** Types that an HTTP client can give to a query parameter or a field of the body: by repeating it, by `token[a]=b`, or in JSON. */
 function isData(value: unknown): boolean {
   return ["object", "number", "boolean"].includes(typeof value);
 }

@@ -8,7 +8,7 @@ const SPACE = 0x20;
 /** The token syntax of {@link bearerToken}: while a middleware reads its source, that of its client. */
 let currentSyntax: TokenSyntax = isToken;
 
-/** Reads a token source, which is never async, by the rule of a client. */
+/** Reads a token source by the token syntax of a client. A source is never async: the syntax holds for exactly this call. */
 export function withTokenSyntax<T>(syntax: TokenSyntax, read: () => T): T {
   const outer = currentSyntax;
   currentSyntax = syntax;
@@ -35,7 +35,7 @@ export function bearerToken(request: MaybeHeaded): string | undefined {
 }
 
 /**
- * What stands in the place of the token, which may be none: for callers that look it up first, since what is known was a token.
+ * The text after the scheme, unchecked: a token that the cache knows was checked before, so that a hit spares the check.
  *
  * @throws AuthError `invalid_request` for a second `Authorization` header, and where nothing, or no space, follows the scheme
  */

@@ -10,9 +10,9 @@ import { watchUnanswered } from "./unanswered.js";
 
 export interface AuthOptions<R extends IncomingMessage = IncomingMessage> extends AuthenticateOptions<R> {
   /**
-   * Answers in place of the default, here and in the guards behind. `next(error)` hands it on to the app's error handler; so does
-   * `next()`, for no request gets past its refusal: `optionalAuth` is for those without credentials.
-   * One that neither answers nor calls `next` within the client's `deadlineMs` is named in its log, once.
+   * Answers in place of the default, here and in the guards behind. `next(error)` hands the error on to the app's error handler; so does
+   * `next()`, since no request may get past its refusal: `optionalAuth` is for requests without credentials.
+   * If it neither answers nor calls `next` within the client's `deadlineMs`, one log line names it.
    */
   onError?(error: AuthError, req: R, res: ServerResponse, next: Next): void;
 }

@@ -34,7 +34,7 @@ declare global {
 export interface PorteroUser extends User {}
 
 /**
- * Lets through only requests with a valid bearer token, and attaches `req.user` and `req.locals`. Everyone else gets the answer of
+ * Lets through only requests with a valid bearer token, and attaches `req.user` and `req.locals`. Other requests get the answer of
  * the error table: 401 for no or a bad token, 503 while the service cannot be asked.
  *
  * @example app.use(requireAuth())

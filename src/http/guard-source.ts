@@ -40,7 +40,7 @@ export function createSourceReader<R>(
   const { label, read } = toReader(guard, source, access);
   return (request) => {
     const found = read(request);
-    if (isPromise(found)) found.then(undefined, () => undefined); // nobody waits for it; its rejection would end the process
+    if (isPromise(found)) found.then(undefined, () => undefined); // an unhandled rejection would end the process
     const values: readonly unknown[] = Array.isArray(found) ? found : [found];
     // An object, as a query parser makes one of `?local[a]=1`, is no value either.
     if (values.length > 0 && values.every((value) => typeof value === "string" && value !== ""))

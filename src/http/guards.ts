@@ -133,7 +133,7 @@ function refusalMeansNo(error: unknown): never {
   throw error;
 }
 
-/** A guard of nothing would let everybody through. */
+/** A guard of no names would let every request through. */
 function assertNames(guard: string, names: readonly unknown[]): void {
   if (names.length > 0 && names.every(isName)) return;
   assertNoRequest(guard, names[0], `${guard}("…")`);

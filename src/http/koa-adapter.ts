@@ -14,7 +14,7 @@ export type KoaMiddleware<C = KoaContext> = (ctx: C, next: KoaNext) => Promise<u
 export interface KoaAuthOptions<C extends KoaContext = KoaContext> extends AuthenticateOptions<C> {
   /**
    * Answers in place of the default, here and in the guards behind. Throw the error to hand it on to Koa. Whatever it does, the request
-   * goes no further. One whose promise has not settled within the client's `deadlineMs` is named in its log, once.
+   * goes no further. If its promise has not settled within the client's `deadlineMs`, one log line names it.
    */
   onError?: (error: AuthError, ctx: C) => unknown;
 }

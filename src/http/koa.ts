@@ -27,8 +27,8 @@ declare module "koa" {
 }
 
 /**
- * Lets through only requests with a valid bearer token, and attaches `ctx.state.user` and `ctx.state.locals`. Everyone else gets the answer of
- * the error table: 401 for no or a bad token, 503 while the service cannot be asked.
+ * Lets through only requests with a valid bearer token, and attaches `ctx.state.user` and `ctx.state.locals`. Other requests get the
+ * answer of the error table: 401 for no or a bad token, 503 while the service cannot be asked.
  *
  * @example app.use(requireAuth())
  * @throws ConfigError when made, if an option or the environment cannot be used

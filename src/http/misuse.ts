@@ -1,11 +1,9 @@
-/** Errors for mistakes of those who mount a middleware, in their words. */
-
-/** A middleware of `portero/koa` that was called as one of Express. */
+/** For a middleware of `portero/koa` that was called as one of Express. */
 export function noKoaContext(caller: string): TypeError {
   return new TypeError(`${caller} of "portero/koa" was given no Koa context: in Express, import it from "portero"`);
 }
 
-/** A middleware of `portero` that was called as one of Koa. */
+/** For a middleware of `portero` that was called as one of Koa. */
 export function noExpressNext(caller: string): TypeError {
   return new TypeError(`${caller} of "portero" was given no (req, res, next): in Koa, import it from "portero/koa"`);
 }

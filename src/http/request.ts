@@ -1,6 +1,9 @@
 import { AuthError } from "../auth/errors.js";
 
-/** Anything that has headers: a request of Node, Express or Koa (its context too), a WebSocket upgrade, a Fetch `Request`, an event. */
+/**
+ * Anything that has headers: a request of Node, Express or Koa (its context too), a WebSocket upgrade, a Fetch `Request`, the event of
+ * an API gateway.
+ */
 export interface RequestLike {
   /** Names are found in any case. */
   readonly headers: HeadersLike;
@@ -13,7 +16,7 @@ export interface RequestLike {
   readonly raw?: unknown;
 }
 
-/** A request whose headers may be missing, as those of an event can be. */
+/** A request whose headers may be missing, as an event's can be. */
 export type MaybeHeaded = Omit<RequestLike, "headers"> & { readonly headers?: HeadersLike | null | undefined };
 
 type HeaderRecord = Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -57,7 +60,7 @@ function textsOf(value: unknown): readonly string[] {
   throw new AuthError("invalid_request");
 }
 
-/** Node's request under a framework's, where guards look. */
+/** Node's request under a framework's: what the auth is attached to. */
 export function nodeOf(request: Pick<MaybeHeaded, "rawHeaders" | "req" | "raw">): object {
   if (request.rawHeaders) return request;
   return [request.req, request.raw].find(isNode) ?? request;

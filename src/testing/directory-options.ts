@@ -28,7 +28,7 @@ export interface TestOrganization {
 }
 
 export interface DirectoryOptions {
-  /** Whose token is whose: `{ "token-ana": { id: "ana", locals: ["madrid"] } }`. */
+  /** By token: `{ "token-ana": { id: "ana", locals: ["madrid"] } }`. */
   users?: Readonly<Record<string, TestUser>>;
   /** By id. */
   organizations?: Readonly<Record<string, TestOrganization>>;

@@ -55,7 +55,7 @@ export async function startAuthService(options: DirectoryOptions = {}): Promise<
       rest.resetCalls();
     },
     async close() {
-      grpc.allow(); // lets go of what hangs
+      grpc.allow(); // answers what hangs
       rest.allow();
       await Promise.all([grpc.stop(), rest.stop()]);
     },

@@ -1,57 +1,38 @@
 import * as http2 from "node:http2";
-import type { AddressInfo } from "node:net";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { AuthService } from "../../gen/auth/auth_service_pb.js";
 import type { Operation } from "../transport/outcome.js";
 import type { Directory } from "./directory.js";
-import { Side } from "./side.js";
+import { Side, type SideServer } from "./side.js";
 
 /** The gRPC side: a real HTTP/2 server that speaks gRPC. */
 export class GrpcSide extends Side {
   readonly #directory: Directory;
-  readonly #sessions = new Set<http2.ServerHttp2Session>();
-  #server: http2.Http2Server | undefined;
-  #port = 0;
 
   constructor(directory: Directory) {
     super();
     this.#directory = directory;
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
-  }
-
-  async start(): Promise<void> {
-    if (this.#server) return;
+  protected createServer(): SideServer {
     const handle = connectNodeAdapter({ routes: (router) => router.service(AuthService, this.#handlers()) });
     const server = http2.createServer((request, response) => {
       try {
         handle(request, response);
       } catch {
-        response.writeHead(400).end(); // an `:authority` that is none: Connect throws, and nobody would catch it
+        response.writeHead(400).end(); // Connect throws for an `:authority` that is none; uncaught, it would end the process
       }
     });
+    const sessions = new Set<http2.ServerHttp2Session>();
     server.on("session", (session) => {
-      this.#sessions.add(session);
-      session.once("close", () => this.#sessions.delete(session));
+      sessions.add(session);
+      session.once("close", () => sessions.delete(session));
     });
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(this.#port, "127.0.0.1", resolve);
-    });
-    this.#server = server;
-    this.#port = (server.address() as AddressInfo).port;
-  }
-
-  async stop(): Promise<void> {
-    const server = this.#server;
-    if (!server) return;
-    this.#server = undefined;
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const session of this.#sessions) session.destroy(); // close() alone would wait for them
-    await closed;
+    const endConnections = () => {
+      for (const session of sessions) session.destroy();
+    };
+    return { server, endConnections };
   }
 
   #handlers() {

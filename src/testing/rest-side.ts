@@ -1,8 +1,7 @@
 import * as http from "node:http";
-import type { AddressInfo } from "node:net";
 import type { Operation } from "../transport/outcome.js";
 import type { Directory } from "./directory.js";
-import { Side } from "./side.js";
+import { Side, type SideServer } from "./side.js";
 
 interface Answer {
   readonly status: number;
@@ -67,20 +66,13 @@ const ROUTES: readonly Route[] = [
 /** The REST side: a real HTTP server. */
 export class RestSide extends Side {
   readonly #directory: Directory;
-  #server: http.Server | undefined;
-  #port = 0;
 
   constructor(directory: Directory) {
     super();
     this.#directory = directory;
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
-  }
-
-  async start(): Promise<void> {
-    if (this.#server) return;
+  protected createServer(): SideServer {
     const server = http.createServer((request, response) => {
       this.#serve(request).then(
         ({ status, body }) => {
@@ -89,21 +81,7 @@ export class RestSide extends Side {
         () => response.destroy(),
       );
     });
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(this.#port, "127.0.0.1", resolve);
-    });
-    this.#server = server;
-    this.#port = (server.address() as AddressInfo).port;
-  }
-
-  async stop(): Promise<void> {
-    const server = this.#server;
-    if (!server) return;
-    this.#server = undefined;
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    server.closeAllConnections();
-    await closed;
+    return { server, endConnections: () => server.closeAllConnections() };
   }
 
   async #serve(request: http.IncomingMessage): Promise<Answer> {

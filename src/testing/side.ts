@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from "node:http";
+import type { AddressInfo, Server } from "node:net";
 import type { Operation } from "../transport/outcome.js";
 
 /** How many questions of each kind reached a side, whatever it did with them. */
 export type CallCounts = Readonly<Record<Operation, number>> & { readonly total: number };
 
-/** What a side does with a question before it looks into its directory. */
+/** What a side does with a question, before or instead of looking into its directory. */
 export type Behaviour =
   | { readonly kind: "allow" }
   | { readonly kind: "refuse" | "fail"; readonly code: number | undefined }
@@ -17,19 +18,50 @@ export interface LastRequest {
   readonly headers: IncomingHttpHeaders;
 }
 
+/** A server that does not listen yet, and how every connection to it is ended. */
+export interface SideServer {
+  readonly server: Server;
+  endConnections(): void;
+}
+
 /** One side of the fake auth service: its server, and what it is told to do. */
 export abstract class Side {
+  #running: SideServer | undefined;
+  #port = 0;
   #behaviour: Behaviour = { kind: "allow" };
   #release: (() => void)[] = [];
   #counts = emptyCounts();
   #last: LastRequest | undefined;
 
   /** `http://127.0.0.1:port`; the port stays the same over `stop` and `start`. */
-  abstract readonly url: string;
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
   /** Ends the server and every connection at once. */
-  abstract stop(): Promise<void>;
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    this.#running = undefined;
+    const closed = new Promise<void>((resolve) => running.server.close(() => resolve()));
+    running.endConnections(); // close() alone would wait for them
+    await closed;
+  }
+
   /** Starts it again at the same address. */
-  abstract start(): Promise<void>;
+  async start(): Promise<void> {
+    if (this.#running) return;
+    const created = this.createServer();
+    const { server } = created;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(this.#port, "127.0.0.1", resolve);
+    });
+    this.#running = created;
+    this.#port = (server.address() as AddressInfo).port;
+  }
+
+  protected abstract createServer(): SideServer;
 
   /** Answers from the directory again. */
   allow(): void {
