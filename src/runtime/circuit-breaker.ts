@@ -27,16 +27,26 @@ export interface Admission {
    * last counted failure was known.
    */
   fellWithOthers(): void;
+  /**
+   * The upstream is alive, and whether it does its work was not seen: neither counts nor wipes failures. As a probe's result it closes the
+   * breaker on trial: one failure opens it again, a success ends the trial.
+   */
+  alive(): void;
   /** The call says nothing about the upstream: it was cancelled, or had no fair chance. A probe's place becomes free again. */
   inconclusive(): void;
 }
 
-type Result = "succeeded" | "failed" | "fell with others" | "inconclusive";
+type Result = "succeeded" | "failed" | "fell with others" | "alive" | "inconclusive";
 
 type State =
   | { readonly name: "closed"; readonly failures: number[] }
   | { readonly name: "open"; readonly until: number }
-  | { readonly name: "half-open"; probing: boolean };
+  | { readonly name: "half-open"; readonly probe: Probe | undefined };
+
+/** The probe that is under way. Only one that is not preferred makes room for one that is. */
+interface Probe {
+  readonly preferred: boolean;
+}
 
 type Tell = (call: OneCall, result: Result) => void;
 
@@ -69,6 +79,10 @@ class OneCall implements Admission {
     this.#end("fell with others");
   }
 
+  alive(): void {
+    this.#end("alive");
+  }
+
   inconclusive(): void {
     this.#end("inconclusive");
   }
@@ -83,7 +97,8 @@ class OneCall implements Admission {
 
 /**
  * A circuit breaker: closed → open after `failureThreshold` failures in a row within `windowMs`; open → half-open after `recoveryMs`;
- * half-open admits one probe at a time, which closes it or opens it again.
+ * half-open admits one probe at a time, which closes it or opens it again. A preferred call takes the place of a probe that is none: then
+ * that one's result changes nothing.
  *
  * It is the mechanism alone: what counts as a failure is its caller's business.
  */
@@ -113,18 +128,28 @@ export class CircuitBreaker {
     return Math.max(0, this.#state.until - this.#options.clock.monotonic());
   }
 
-  /** Whether {@link admit} would refuse now. */
+  /** Whether {@link admit} would refuse a call now that is not preferred. */
   get refuses(): boolean {
-    if (this.#state.name === "closed") return false;
-    return this.#state.name === "open" ? !this.#recovered(this.#state) : this.#state.probing;
+    return this.turnsAway(false);
   }
 
-  /** Leave to call, or `undefined` when the call must not be made. */
-  admit(): Admission | undefined {
-    if (this.refuses) return undefined;
+  /** Whether {@link admit} would refuse now. */
+  turnsAway(preferred: boolean): boolean {
+    const state = this.#state;
+    if (state.name === "closed") return false;
+    if (state.name === "open") return !this.#recovered(state);
+    return state.probe !== undefined && (!preferred || state.probe.preferred);
+  }
+
+  /**
+   * Leave to call, or `undefined` when the call must not be made.
+   *
+   * @param preferred its result says more about the upstream than that of others
+   */
+  admit(preferred = false): Admission | undefined {
+    if (this.turnsAway(preferred)) return undefined;
     // The probe's place is taken before anybody hears of it: a listener may ask at once.
-    if (this.#state.name === "open") this.#moveTo({ name: "half-open", probing: true });
-    else if (this.#state.name === "half-open") this.#state.probing = true;
+    if (this.#state.name !== "closed") this.#moveTo({ name: "half-open", probe: { preferred } });
     return new OneCall(this.#state, this.#counted, this.#tell);
   }
 
@@ -142,10 +167,18 @@ export class CircuitBreaker {
       case "failed":
         this.#failed(admitted);
         break;
+      case "alive":
+        if (admitted.name === "half-open") this.#moveTo({ name: "closed", failures: this.#onTrial() });
+        break;
       case "inconclusive":
-        if (admitted.name === "half-open") admitted.probing = false;
+        if (admitted.name === "half-open") this.#moveTo({ name: "half-open", probe: undefined });
     }
   };
+
+  /** One failure less than open it. */
+  #onTrial(): number[] {
+    return Array.from({ length: this.#options.failureThreshold - 1 }, () => this.#options.clock.monotonic());
+  }
 
   #failed(admitted: State): void {
     this.#counted++;
@@ -176,6 +209,6 @@ export class CircuitBreaker {
   #moveTo(next: State): void {
     const from = this.#state.name;
     this.#state = next;
-    this.#options.onTransition?.(from, next.name);
+    if (next.name !== from) this.#options.onTransition?.(from, next.name);
   }
 }

@@ -40,7 +40,7 @@ describe("closed", () => {
     expect(seen()).toEqual({ ...OPEN, moves: [OPENED] });
   });
 
-  test("a success (a refusal is one) in between starts the count again", () => {
+  test("a success (so is the refusal of what is known) in between starts the count again", () => {
     const { admitted, fail, seen } = createBreaker();
     for (let round = 0; round < 5; round++) {
       fail(THRESHOLD - 1);
@@ -53,6 +53,17 @@ describe("closed", () => {
     const { admitted, fail, seen } = createBreaker();
     fail(THRESHOLD - 1);
     for (let call = 0; call < 5; call++) admitted().inconclusive();
+    expect(seen()).toEqual({ ...CLOSED, failures: THRESHOLD - 1, moves: [] });
+    fail(1);
+    expect(seen()).toEqual({ ...OPEN, moves: [OPENED] });
+  });
+
+  test("a sign of life changes nothing either, however many there are", () => {
+    const { admitted, fail, seen } = createBreaker();
+    for (let failures = 1; failures < THRESHOLD; failures++) {
+      fail(1);
+      for (let call = 0; call < 5; call++) admitted().alive();
+    }
     expect(seen()).toEqual({ ...CLOSED, failures: THRESHOLD - 1, moves: [] });
     fail(1);
     expect(seen()).toEqual({ ...OPEN, moves: [OPENED] });
@@ -149,7 +160,7 @@ describe("open", () => {
     expect(seen()).toEqual({ ...RECOVERED, moves: [OPENED] });
   });
 
-  test.each(["succeeded", "failed", "fellWithOthers", "inconclusive"] as const)(
+  test.each(["succeeded", "failed", "fellWithOthers", "alive", "inconclusive"] as const)(
     "a late result (%s) of a call that began while it was closed changes nothing",
     async (result) => {
       const { admitted, clock, fail, seen } = createBreaker();
@@ -227,7 +238,66 @@ describe("half-open", () => {
     expect(seen()).toEqual({ ...RECOVERED, moves: [OPENED, HALF_OPENED] });
   });
 
-  test.each(["succeeded", "failed", "fellWithOthers", "inconclusive"] as const)(
+  test("a probe that is only a sign of life closes it on trial: the next failure opens it again", async () => {
+    const { admitted, fail, seen } = await recovered();
+    admitted().alive();
+    expect(seen()).toEqual({ ...CLOSED, failures: THRESHOLD - 1, moves: [OPENED, HALF_OPENED, CLOSED_AGAIN] });
+    admitted().alive();
+    fail(1);
+    expect(seen()).toEqual({ ...OPEN, moves: [OPENED, HALF_OPENED, CLOSED_AGAIN, OPENED] });
+  });
+
+  test("a success ends the trial", async () => {
+    const { admitted, fail, seen } = await recovered();
+    admitted().alive();
+    admitted().succeeded();
+    fail(THRESHOLD - 1);
+    expect(seen()).toMatchObject({ state: "closed", failures: THRESHOLD - 1 });
+  });
+
+  test("and so does the window: no failure within it is no sign of one", async () => {
+    const { admitted, clock, fail, seen } = await recovered();
+    admitted().alive();
+    await clock.advance(WINDOW_MS);
+    fail(THRESHOLD - 1);
+    expect(seen()).toMatchObject({ state: "closed", failures: THRESHOLD - 1 });
+  });
+
+  test("with a threshold of one there is no trial: it closes, and one failure opens it anyway", async () => {
+    const { admitted, clock, fail, seen } = createBreaker({ failureThreshold: 1 });
+    fail(1);
+    await clock.advance(RECOVERY_MS);
+    admitted().alive();
+    expect(seen()).toMatchObject(CLOSED);
+    fail(1);
+    expect(seen()).toMatchObject({ state: "open" });
+  });
+
+  test("a preferred call takes the place of a probe that is none, whose result changes nothing then", async () => {
+    for (const result of ["succeeded", "failed", "fellWithOthers", "alive", "inconclusive"] as const) {
+      const { breaker, admitted, seen } = await recovered();
+      const stranger = admitted();
+      expect([breaker.turnsAway(false), breaker.turnsAway(true)]).toEqual([true, false]);
+      const preferred = breaker.admit(true);
+      expect(preferred?.probe).toBe(true);
+      stranger[result]();
+      expect(seen()).toEqual({ ...PROBING, moves: [OPENED, HALF_OPENED] });
+      expect([breaker.admit(), breaker.admit(true), breaker.turnsAway(true)]).toEqual([undefined, undefined, true]);
+      preferred?.succeeded();
+      expect(seen()).toEqual({ ...CLOSED, moves: [OPENED, HALF_OPENED, CLOSED_AGAIN] });
+    }
+  });
+
+  test("a preferred one that says nothing leaves its place to any other", async () => {
+    const { breaker, admitted, seen } = await recovered();
+    admitted();
+    breaker.admit(true)?.inconclusive();
+    expect(seen()).toEqual({ ...RECOVERED, moves: [OPENED, HALF_OPENED] });
+    admitted().failed();
+    expect(seen()).toMatchObject(OPEN);
+  });
+
+  test.each(["succeeded", "failed", "fellWithOthers", "alive", "inconclusive"] as const)(
     "a late result (%s) of a call that began while it was closed neither decides nor frees the probe's place",
     async (result) => {
       const { admitted, clock, fail, seen } = createBreaker();
@@ -242,7 +312,7 @@ describe("half-open", () => {
     },
   );
 
-  test.each(["succeeded", "failed", "fellWithOthers", "inconclusive"] as const)(
+  test.each(["succeeded", "failed", "fellWithOthers", "alive", "inconclusive"] as const)(
     "and neither does it (%s) after the breaker has closed again",
     async (result) => {
       const { admitted, clock, fail, seen } = createBreaker();
