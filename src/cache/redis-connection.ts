@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../runtime/clock.js";
+import { setPatientTimeout } from "../runtime/patient-timeout.js";
 import { errorCode, NotConnectedError } from "./not-connected.js";
 import { MAX_REPLY_BYTES, ReplyGuard } from "./reply-guard.js";
 
@@ -77,7 +78,7 @@ export class RedisConnection {
   /** Resolves when operations can be tried; with the error where Redis is still loading. Rejects, and has ended, when they can't. */
   async open(): Promise<unknown> {
     const { clock } = this.#options;
-    this.#opening = clock.setTimeout(() => this.end(new Error("Redis does not answer")), OPENING_MS);
+    this.#opening = setPatientTimeout(clock, () => this.end(new Error("Redis does not answer")), OPENING_MS);
     try {
       await this.#wire.connect();
       const refusal = await this.#prove();
@@ -152,25 +153,16 @@ export class RedisConnection {
     return this.#options.clock.monotonic() - first.at > GIVEN_UP_MS;
   }
 
-  /** One timer for all operations, and none while nothing is asked. A process that was busy looks at the network once more first. */
+  /** One timer for all operations, and none while nothing is asked. */
   #watchOver(): void {
     const { clock } = this.#options;
     const answers = this.#answers;
-    const silent = () => this.#answers === answers;
-    this.#watch = clock.setTimeout(
-      () => {
-        if (this.#waiting.size === 0) this.#watch = undefined;
-        else if (!silent()) this.#watchOver();
-        else {
-          this.#watch = clock.setTimeout(() => {
-            if (silent()) this.end(new Error("Redis does not answer"));
-            else this.#watchOver();
-          }, 0);
-        }
-      },
-      SILENCE_MS,
-      { background: true },
-    );
+    const onDue = () => {
+      if (this.#waiting.size === 0) this.#watch = undefined;
+      else if (this.#answers !== answers) this.#watchOver();
+      else this.end(new Error("Redis does not answer"));
+    };
+    this.#watch = setPatientTimeout(clock, onDue, SILENCE_MS, { background: true });
   }
 
   #rest(waitMs = this.#options.pingIntervalMs): void {

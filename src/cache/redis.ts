@@ -1,19 +1,13 @@
 import type { Clock } from "../runtime/clock.js";
 import { lazyImport } from "../runtime/lazy-import.js";
+import type { TlsOptions } from "../runtime/tls-options.js";
 import type { SharedStore } from "./guarded-store.js";
 import type { RedisWire } from "./redis-connection.js";
 import { RedisDialer } from "./redis-dialer.js";
 
-/** Certificates and keys in PEM, as Node's `tls.connect` takes them. */
-export interface RedisTls {
-  readonly ca?: string | Buffer | readonly (string | Buffer)[];
-  readonly cert?: string | Buffer;
-  readonly key?: string | Buffer;
-}
-
 export interface RedisAddress {
   readonly url: string;
-  readonly tls?: RedisTls | undefined;
+  readonly tls?: TlsOptions | undefined;
   /** When nothing was heard for so long, Redis is asked whether it is there, in milliseconds. */
   readonly pingIntervalMs: number;
 }
@@ -62,7 +56,7 @@ export function connectRedis(
   };
 }
 
-async function makeWire(url: string, tls: RedisTls | undefined): Promise<RedisWire> {
+async function makeWire(url: string, tls: TlsOptions | undefined): Promise<RedisWire> {
   const { Keyv } = await loadKeyv(); // one after the other: Jest's loader fails when both ask for what they share
   const { default: KeyvRedis, createClient } = await loadKeyvRedis();
   const cut = new AbortController();

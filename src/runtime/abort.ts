@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.js";
+import { setPatientTimeout } from "./patient-timeout.js";
 
 /** Settles as `promise` does, or rejects with the signal's reason as soon as it aborts. The promise itself goes on. */
 export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -11,17 +12,10 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
-/**
- * Settles as `promise` does, or rejects with `late()` after `ms` milliseconds. The promise itself goes on.
- *
- * A process that was busy for longer than that finds its timers due before it has read what came in meanwhile: it gets one more look
- * at the network, or it would take its own stall for a dead peer.
- */
+/** Settles as `promise` does, or rejects with `late()` after `ms` milliseconds. The promise itself goes on. */
 export function raceTimeout<T>(promise: Promise<T>, clock: Clock, ms: number, late: () => Error): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    let timer = clock.setTimeout(() => {
-      timer = clock.setTimeout(() => reject(late()), 0);
-    }, ms);
+    const timer = setPatientTimeout(clock, () => reject(late()), ms);
     promise.then(
       (value) => {
         timer.clear();

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "./clock.js";
+import { setPatientTimeout } from "./patient-timeout.js";
 
-/** Somebody who waits for an operation. */
+/** A caller that waits for an operation. */
 interface Waiting {
   /** Monotonic time in milliseconds. */
   readonly until: number;
@@ -10,9 +11,6 @@ interface Waiting {
 /**
  * Bounds operations of one kind, which may all take equally long, with one timer for all of them: one for each would cost as much as a
  * small operation itself.
- *
- * A process that was busy for longer than that finds its timers due before it has read what came in meanwhile: whoever is late gets one
- * more look at the network, or a stall of our own would pass for a dead peer.
  */
 export class TimeLimit {
   readonly #clock: Clock;
@@ -54,38 +52,24 @@ export class TimeLimit {
     if (this.#waiting.size === 0) this.#timer?.keepAlive?.(false);
   }
 
-  /** Lets go of a timer that nobody waits for. */
+  /** Lets go of the timer, unless a caller waits for it. */
   rest(): void {
     if (this.#waiting.size > 0) return;
     this.#timer?.clear();
     this.#timer = undefined;
   }
 
-  /** Stays when nobody waits any more, in the background, and then fires once for nothing. */
+  /** Stays when no caller waits any more, in the background, and then fires once for nothing. */
   #arm(ms: number): void {
-    this.#timer = this.#clock.setTimeout(() => this.#look(), ms);
+    this.#timer = setPatientTimeout(this.#clock, (dueAt) => this.#onDue(dueAt), ms);
   }
 
-  #look(): void {
-    const now = this.#clock.monotonic();
-    const late: Waiting[] = [];
-    for (const waiting of this.#waiting) {
-      if (waiting.until > now) break;
-      late.push(waiting);
-    }
-    if (late.length > 0) this.#timer = this.#clock.setTimeout(() => this.#end(late), 0);
-    else this.#goOn();
-  }
-
-  #end(late: readonly Waiting[]): void {
-    for (const waiting of late) {
-      if (this.#waiting.delete(waiting)) waiting.reject(this.#late());
-    }
-    this.#goOn();
-  }
-
-  #goOn(): void {
+  #onDue(dueAt: number): void {
     this.#timer = undefined;
-    for (const { until } of this.#waiting) return this.#arm(Math.max(0, until - this.#clock.monotonic()));
+    for (const waiting of this.#waiting) {
+      if (waiting.until > dueAt) return this.#arm(Math.max(0, waiting.until - this.#clock.monotonic()));
+      this.#waiting.delete(waiting);
+      waiting.reject(this.#late());
+    }
   }
 }

@@ -2,7 +2,7 @@ import * as http2 from "node:http2";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { AuthService } from "../../gen/auth/auth_service_pb.js";
-import type { Operation } from "../transport/outcome.js";
+import type { Operation } from "../transport/operation.js";
 import type { Directory } from "./directory.js";
 import { Side, type SideServer } from "./side.js";
 

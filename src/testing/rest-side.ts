@@ -1,5 +1,5 @@
 import * as http from "node:http";
-import type { Operation } from "../transport/outcome.js";
+import type { Operation } from "../transport/operation.js";
 import type { Directory } from "./directory.js";
 import { Side, type SideServer } from "./side.js";
 

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { AddressInfo, Server } from "node:net";
-import type { Operation } from "../transport/outcome.js";
+import type { Operation } from "../transport/operation.js";
 
 /** How many questions of each kind reached a side, whatever it did with them. */
 export type CallCounts = Readonly<Record<Operation, number>> & { readonly total: number };

@@ -3,15 +3,8 @@ import type { ContextValues, Transport, UnaryResponse } from "@connectrpc/connec
 import type { CircuitBreaker } from "../runtime/circuit-breaker.js";
 import type { Clock } from "../runtime/clock.js";
 import { beginTry, MIN_TRY_MS, setAnsweredBy, timeLeftMs } from "./call-context.js";
-import { operationOf } from "./operation.js";
-import {
-  breakerOpen,
-  type Failure,
-  type Operation,
-  UnavailableError,
-  type Upstream,
-  UpstreamError,
-} from "./outcome.js";
+import { type Operation, operationOf } from "./operation.js";
+import { breakerOpen, type Failure, UnavailableError, type Upstream, UpstreamError } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
 
 /** One upstream, behind its breaker. */

@@ -1,16 +1,7 @@
 import * as http2 from "node:http2";
 import * as net from "node:net";
 import * as tls from "node:tls";
-
-/** TLS for one upstream; all in PEM. Without it, `https:` uses the CAs of Node. */
-export interface TlsOptions {
-  /** The certificate authorities to trust instead of Node's. */
-  ca?: string | Buffer | readonly (string | Buffer)[];
-  /** Our client certificate (mutual TLS). */
-  cert?: string | Buffer;
-  /** The key of `cert`. */
-  key?: string | Buffer;
-}
+import type { TlsOptions } from "../runtime/tls-options.js";
 
 /**
  * What is certain about a call that an error ended:

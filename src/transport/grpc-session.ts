@@ -1,8 +1,7 @@
 import type * as http2 from "node:http2";
 import type { GrpcTransportOptions } from "@connectrpc/connect-node";
-import { GrpcConnection, type TlsOptions } from "./grpc-connection.js";
-
-export type { TlsOptions } from "./grpc-connection.js";
+import type { TlsOptions } from "../runtime/tls-options.js";
+import { GrpcConnection } from "./grpc-connection.js";
 
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
 

@@ -1,9 +1,10 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor, Transport, UnaryResponse } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import type { TlsOptions } from "../runtime/tls-options.js";
 import { hadItsTime } from "./call-context.js";
 import { believesGrpcStatus, isServiceWord, isTimeout, toUpstreamError } from "./grpc-outcome.js";
-import { ReplaceableSession, type TlsOptions } from "./grpc-session.js";
+import { ReplaceableSession } from "./grpc-session.js";
 import { answerDefect, answersAnother } from "./operation.js";
 import { UpstreamError } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";

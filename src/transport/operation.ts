@@ -5,7 +5,9 @@ import {
   type GetOrganizationResponse,
   type VerifyTokenResponse,
 } from "../../gen/auth/auth_service_pb.js";
-import type { Operation } from "./outcome.js";
+
+/** The operations of `auth.AuthService`. */
+export type Operation = "VerifyToken" | "GetUserPermissions" | "GetUserLocals" | "GetOrganization";
 
 /** The operation that a method of `auth.AuthService` is. */
 export function operationOf(method: DescMethod): Operation {

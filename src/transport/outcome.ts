@@ -1,9 +1,6 @@
 /** The two ways to the auth service. */
 export type Upstream = "grpc" | "rest";
 
-/** The operations of `auth.AuthService`. */
-export type Operation = "VerifyToken" | "GetUserPermissions" | "GetUserLocals" | "GetOrganization";
-
 /**
  * How a call that brought no answer ended:
  * - `refused`: a verdict. Final; the upstream is healthy.

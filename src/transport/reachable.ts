@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
-import type { TlsOptions } from "./grpc-session.js";
+import type { TlsOptions } from "../runtime/tls-options.js";
 
 const CONNECT_TIMEOUT_MS = 1000;
 

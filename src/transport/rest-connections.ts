@@ -1,6 +1,6 @@
 import { type ClientRequest, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import type { TlsOptions } from "./grpc-session.js";
+import type { TlsOptions } from "../runtime/tls-options.js";
 
 /** One of Node's for each scheme, as got takes them. */
 export interface Agents {

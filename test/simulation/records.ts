@@ -1,5 +1,6 @@
 import type { UserRef } from "../../src/auth/model.js";
-import type { Operation, Upstream } from "../../src/transport/outcome.js";
+import type { Operation } from "../../src/transport/operation.js";
+import type { Upstream } from "../../src/transport/outcome.js";
 import type { Authority } from "./authority.js";
 
 /** What can be asked of one auth service. There is one object for each question, so that `===` compares them. */

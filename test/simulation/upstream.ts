@@ -2,7 +2,8 @@ import type { DescMessage, DescMethodUnary, Message, MessageShape } from "@bufbu
 import type { ContextValues, Transport, UnaryResponse } from "@connectrpc/connect";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { classifyTransport } from "../../src/transport/grpc.js";
-import { type Operation, type Upstream, UpstreamError } from "../../src/transport/outcome.js";
+import type { Operation } from "../../src/transport/operation.js";
+import { type Upstream, UpstreamError } from "../../src/transport/outcome.js";
 import { fromNetworkError } from "../../src/transport/rest-outcome.js";
 import type { Authority } from "./authority.js";
 import { grpcFault, grpcReset, grpcTruth } from "./grpc-replies.js";

@@ -1,4 +1,5 @@
-import type { Operation, Upstream } from "../../src/transport/outcome.js";
+import type { Operation } from "../../src/transport/operation.js";
+import type { Upstream } from "../../src/transport/outcome.js";
 import { Archive } from "./archive.js";
 import { type Account, Authority } from "./authority.js";
 import { Chronicle } from "./chronicle.js";

@@ -3,8 +3,8 @@ import type { Interceptor, Transport } from "@connectrpc/connect";
 import type { SharedStore } from "../../cache/guarded-store.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
+import type { TlsOptions } from "../../runtime/tls-options.js";
 import type { CredentialHeaders } from "../../transport/credentials.js";
-import type { TlsOptions } from "../../transport/grpc-session.js";
 import type { RestPaths } from "../../transport/rest-request.js";
 
 /** The auth service over gRPC, which is asked first. */
