@@ -1,21 +1,25 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { readConfig } from "../src/auth/config/config.js";
 import { optionsFromEnv } from "../src/auth/config/environment.js";
+import { MAX_TIMER_MS, VARIABLES } from "../src/auth/config/settings.js";
 import { type Maker, readAuthOptions } from "../src/http/auth-options.js";
 import { type Documented, linesOf, readInterfaces } from "./support/doc-comments.js";
 import {
-  boundsOf,
-  defaults,
+  defaultOf,
   derived,
+  doubledBut,
   fixed,
   keysIn,
+  keysReadIn,
+  numbers,
   options,
   pathOf,
   problemsOf,
   sections,
   settings,
+  takes,
   valueAt,
 } from "./support/known-settings.js";
 import { tablesOf } from "./support/markdown.js";
@@ -27,12 +31,45 @@ const ENVIRONMENT = { AUTH_GRPC_HOST: "auth", AUTH_REST_URL: "http://auth:8001" 
 
 const documented = documentedBelow("", "AuthClientOptions");
 
-describe("The settings that are read", () => {
-  test("are found by what the configuration itself says of a wrong one", () => {
-    expect(settings).toEqual(expect.arrayContaining(["grpc.tls.ca", "rest.paths.organization", "cache.redis.url"]));
-    expect(settings.length).toBeGreaterThan(40);
-    expect(fixed.length).toBeGreaterThan(15);
-    expect(derived.map(([path]) => path)).toContain("deadlineMs");
+describe("The table of settings", () => {
+  test("has all of them", () => {
+    expect(options).toEqual(expect.arrayContaining(["grpc.tls.ca", "rest.paths.organization", "cache.redis.url"]));
+    expect([options.length > 50, fixed.length > 15]).toEqual([true, true]);
+    expect(derived).toEqual(["cache.maxTokensPerUser", "deadlineMs"]);
+  });
+
+  test.each([...sections])("names what is read in a section, in its order: %p", (path, keys) => {
+    expect(keysReadIn(path)).toEqual(keys);
+  });
+
+  test.each(fixed)("has the default of %s, %s, whatever else is set", (path, value) => {
+    expect([defaultOf(path), defaultOf(path, doubledBut(path))]).toEqual([value, value]);
+  });
+
+  test.each(derived)("leaves the default of %s to other settings", (path) => {
+    expect(defaultOf(path, doubledBut(path))).not.toBe(defaultOf(path));
+  });
+
+  test.each(fixed.map(([path]) => numbers.find((number) => number.path === path) as (typeof numbers)[number]))(
+    "has the bounds of $path, $min to $max",
+    ({ path, min, max }) => {
+      expect([min, max].map((value) => takes(path, value))).toEqual([true, true]);
+      expect([min - 1, max + 1].map((value) => takes(path, value))).toEqual([false, false]);
+    },
+  );
+
+  test("has every variable that is read, and no other", () => {
+    expect([...variablesRead()].sort()).toEqual([...VARIABLES].sort());
+  });
+
+  test("has every variable that an error or a comment of the configuration names", () => {
+    const folder = join(root, "src", "auth", "config");
+    const named = readdirSync(folder).flatMap((name) => {
+      const text = readFileSync(join(folder, name), "utf8");
+      return text.match(/\b(AUTH|CIRCUIT_BREAKER)_[A-Z_]*[A-Z]\b/g) ?? [];
+    });
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter((name) => !VARIABLES.includes(name))).toEqual([]);
   });
 });
 
@@ -49,19 +86,18 @@ describe("The types of the options", () => {
     expect(numberIn(stated)).toBe(value);
   });
 
-  test.each(derived)("say in words where the default of %s (here %s) comes from", (path) => {
+  test.each(derived)("say in words where the default of %s comes from", (path) => {
     expect(commentOf(path)).toMatch(/\bDefault: [a-z]/);
   });
 
-  test.each([...defaults.keys()])("state the bounds of %s, where it has some of its own, as they are", (path) => {
-    const { min, max } = boundsOf(path);
+  test.each(numbers)("state the bounds of $path, where it has some of its own, as they are", ({ path, ...bounds }) => {
     const comment = commentOf(path);
     const [, from, to] = /([\d,]*\d) to ([\d,]*\d)/.exec(comment) ?? [];
     const [, atLeast = from] = /\bat least ([\d,]*\d)/.exec(comment) ?? [];
     const [, atMost = to] = /\bat most ([\d,]*\d)/.exec(comment) ?? [];
-    const isDerived = derived.some(([other]) => other === path);
-    if (!isDerived) expect(numberIn(atLeast) ?? 0).toBe(min); // a derived default brings a bound that is derived, too
-    expect(numberIn(atMost)).toBe(max);
+    // A derived default brings a bound that is derived, too.
+    if (!derived.includes(path)) expect(numberIn(atLeast) ?? 0).toBe(bounds.min);
+    expect(numberIn(atMost)).toBe(bounds.max < MAX_TIMER_MS ? bounds.max : undefined);
   });
 });
 
@@ -95,7 +131,7 @@ describe("README's table of options", () => {
     expect(stated.sort()).toEqual([...fixed].sort());
   });
 
-  test.each(derived)("says in words where the default of %s (here %s) comes from", (path) => {
+  test.each(derived)("says in words where the default of %s comes from", (path) => {
     const [, value] = rows.find(([names = ""]) => codesIn(names).includes(path)) ?? [];
     expect(value).toMatch(/^(the|an?|half|twice) [a-z]/);
   });
@@ -136,12 +172,7 @@ describe.each<[string, string]>([
   });
 
   test("names each variable that is read, and no other", () => {
-    const read = new Set<string>();
-    const recording = (values: Record<string, string>) =>
-      new Proxy(values, { get: (target, name: string) => read.add(name) && target[name] });
-    optionsFromEnv(recording({}));
-    optionsFromEnv(recording(ENVIRONMENT));
-    expect([...variables].sort()).toEqual([...read].sort());
+    expect([...variables].sort()).toEqual([...VARIABLES].sort());
   });
 
   test("gives a default to each that has one", () => {
@@ -163,6 +194,15 @@ describe.each<[string, string]>([
     });
   }
 });
+
+function variablesRead(): ReadonlySet<string> {
+  const read = new Set<string>();
+  const recording = (values: Record<string, string>) =>
+    new Proxy(values, { get: (target, name: string) => read.add(name) && target[name] });
+  optionsFromEnv(recording({}));
+  optionsFromEnv(recording(ENVIRONMENT));
+  return read;
+}
 
 /** Which option a variable changes. */
 function optionOf(name: string): string | undefined {

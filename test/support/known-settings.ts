@@ -1,7 +1,8 @@
 import { readConfig } from "../../src/auth/config/config.js";
+import { keysOf, type NumberSetting, SETTINGS, settingsIn } from "../../src/auth/config/settings.js";
 import { type AuthClientOptions, ConfigError } from "../../src/client.js";
 
-/** What a configuration needs to have everything; all else is found out by asking it. */
+/** What a configuration needs to have everything. */
 const UPSTREAMS = {
   grpc: { url: "http://auth:50051" },
   rest: { url: "http://auth:8001" },
@@ -9,24 +10,33 @@ const UPSTREAMS = {
   logger: false,
 };
 
-/** The keys of each section, by its path; of all together by "". */
-export const sections: ReadonlyMap<string, readonly string[]> = sectionsBelow("");
-export const options = [...sections].flatMap(([section, keys]) => keys.map((key) => pathOf(section, key)));
-/** Those that hold a value, and no options of their own. */
-export const settings = options.filter((path) => !sections.has(path));
-/** Those of numbers, without anything given but the upstreams and a Redis. */
-export const defaults = defaultsOf({});
-/** The defaults that follow from other options. */
-export const derived = [...defaults].filter(([path, value]) => defaultsOf(doubledBut(path)).get(path) !== value);
-export const fixed = [...defaults].filter(([path]) => !derived.some(([other]) => other === path));
+type Number = NumberSetting & { readonly path: string };
 
-/** The options of this name, and of all below it, with their keys: told by the error about a number in their place. */
-function sectionsBelow(path: string): Map<string, readonly string[]> {
-  const given = path === "" ? 5 : withValue(path, 5);
+/** As they are declared: the keys of each section, by its path; of all together by "". */
+export const sections: ReadonlyMap<string, readonly string[]> = new Map(sectionsBelow("", SETTINGS));
+export const options = [...sections].flatMap(([section, keys]) => keys.map((key) => pathOf(section, key)));
+const declared = settingsIn(SETTINGS);
+/** Those that hold a value, and no options of their own. */
+export const settings = declared.map(({ path }) => path);
+export const numbers = declared.filter((setting): setting is Number => setting.kind !== "value");
+export const fixed = numbers.flatMap(({ path, fallback }) =>
+  fallback === undefined ? [] : [[path, fallback] as const],
+);
+/** Numbers whose defaults follow from other options. */
+export const derived = numbers.filter(({ fallback }) => fallback === undefined).map(({ path }) => path);
+
+function sectionsBelow(path: string, section: object): [string, readonly string[]][] {
+  const below = Object.entries(section)
+    .filter(([, each]) => !("kind" in each))
+    .flatMap(([key, each]) => sectionsBelow(pathOf(path, key), each));
+  return [[path, keysOf(section)], ...below];
+}
+
+/** The keys that a section is read with: told by the error about a number in its place. */
+export function keysReadIn(path: string): readonly string[] {
+  const given = path === "" ? 5 : merged(UPSTREAMS, withValue(path, 5));
   const name = path || "options";
-  const keys = keysIn(problemsOf(() => readConfig(given as never)).find((problem) => problem.name === name)?.expected);
-  const below = keys.flatMap((key) => [...sectionsBelow(pathOf(path, key))]);
-  return new Map(keys.length > 0 ? [[path, keys], ...below] : []);
+  return keysIn(problemsOf(() => readConfig(given as never)).find((problem) => problem.name === name)?.expected);
 }
 
 export function keysIn(expected = ""): string[] {
@@ -43,29 +53,24 @@ export function problemsOf(read: () => unknown): ConfigError["problems"] {
   return [];
 }
 
-/** The numbers that the configuration has where nothing was said. */
-function defaultsOf(given: object): Map<string, number> {
-  const config = readConfig(merged(UPSTREAMS, given) as AuthClientOptions);
-  return new Map(
-    settings.flatMap((path) => {
-      const value = valueAt(config, path);
-      return typeof value === "number" ? [[path, value] as const] : [];
-    }),
-  );
+/** The number that a configuration has where nothing was said of it, and something, perhaps, of others. */
+export function defaultOf(path: string, given: object = {}): unknown {
+  return valueAt(readConfig(merged(UPSTREAMS, given) as AuthClientOptions), path);
 }
 
-/** Each number but this one twice its default, and no deadline, of which timeouts get their part. */
-function doubledBut(path: string): object {
-  const others = [...defaults].filter(([other]) => other !== path && other !== "deadlineMs");
-  return others.reduce<object>((given, [other, value]) => merged(given, withValue(other, value * 2)), {});
+/** Every number but this one twice its default, and no deadline, of which timeouts get their part. */
+export function doubledBut(path: string): object {
+  const others = numbers.filter((other) => other.path !== path && other.path !== "deadlineMs");
+  return others.reduce<object>((given, other) => {
+    const { fallback = defaultOf(other.path) } = other;
+    return merged(given, withValue(other.path, Number(fallback) * 2));
+  }, {});
 }
 
-/** The bounds that an error about a number tells, in the option's own unit; `undefined` for what any number of this kind may be. */
-export function boundsOf(path: string): { min: number; max: number | undefined } {
-  const wrong = merged(UPSTREAMS, withValue(path, -1)) as AuthClientOptions;
-  const expected = problemsOf(() => readConfig(wrong)).find(({ name }) => name === path)?.expected ?? "";
-  const [, min, max] = /(?:from|at least) (\d+)(?: to (\d+))?/.exec(expected) ?? [];
-  return { min: Number(min), max: max === undefined || Number(max) === 2 ** 31 - 1 ? undefined : Number(max) };
+/** Whether a number is taken. */
+export function takes(path: string, value: number): boolean {
+  const given = merged(UPSTREAMS, withValue(path, value)) as AuthClientOptions;
+  return !problemsOf(() => readConfig(given)).some(({ name }) => name === path);
 }
 
 export function pathOf(section: string, key: string): string {

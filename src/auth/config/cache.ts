@@ -1,9 +1,9 @@
 import type { SharedStore } from "../../cache/guarded-store.js";
-import { SHARE_OF_SUBJECT } from "../../cache/process-cache.js";
 import type { RedisAddress } from "../../cache/redis.js";
 import { type AnswerSources, identityOf, shapersOf } from "./cache-identity.js";
 import type { CacheOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
+import { keysOf, SECRET, SETTINGS, tokensPerUserOf } from "./settings.js";
 import { readTls } from "./upstreams.js";
 
 export interface CacheConfig {
@@ -26,29 +26,11 @@ export interface CacheConfig {
   readonly secrets: readonly string[];
 }
 
-const MIN_SECRET_BYTES = 32;
-const MIN_DIFFERENT_BYTES = 8;
 const ENCODED =
   ", as redis://user:…@host:port/number with user and password encoded: # as %23, / as %2F, ? as %3F, @ as %40, % as %25";
 
 export function readCache(read: SettingReader, given: CacheOptions | undefined, sources: AnswerSources): CacheConfig {
-  const options = read.section("cache", given, [
-    "maxEntries",
-    "maxBytes",
-    "maxTokensPerUser",
-    "ttlMs",
-    "localsTtlMs",
-    "permissionsTtlMs",
-    "organizationTtlMs",
-    "refusalTtlMs",
-    "processTtlMs",
-    "staleIfErrorMs",
-    "redisUrl",
-    "redis",
-    "store",
-    "namespace",
-    "secret",
-  ]);
+  const options = read.section("cache", given, keysOf(SETTINGS.cache));
   const redis = readRedis(read, options);
   const store = read.hidden("cache.store", options.store, isStore, "a Keyv, or anything with its get, set and delete");
   if (store && (options.redisUrl ?? options.redis) !== undefined)
@@ -63,23 +45,20 @@ export function readCache(read: SettingReader, given: CacheOptions | undefined, 
       `a name for this auth service (AUTH_CACHE_NAMESPACE): ${what} can change its answers, and in a shared cache only a name tells them from another's`,
     );
   }
-  const maxEntries = read.integer("cache.maxEntries", options.maxEntries, 20_000, 1, 2 ** 24);
+  const setting = SETTINGS.cache;
+  const maxEntries = read.number(setting.maxEntries, options.maxEntries);
+  const maxTokensPerUser = { ...setting.maxTokensPerUser, fallback: tokensPerUserOf(maxEntries) };
   return {
     maxEntries,
-    maxTokensPerUser: read.integer(
-      "cache.maxTokensPerUser",
-      options.maxTokensPerUser,
-      Math.max(1, Math.floor(maxEntries / SHARE_OF_SUBJECT)),
-      1,
-    ),
-    maxBytes: read.integer("cache.maxBytes", options.maxBytes, 67_108_864, 1),
-    ttlMs: read.duration("cache.ttlMs", options.ttlMs, 300_000),
-    localsTtlMs: read.duration("cache.localsTtlMs", options.localsTtlMs, 3_600_000),
-    permissionsTtlMs: read.duration("cache.permissionsTtlMs", options.permissionsTtlMs, 300_000),
-    organizationTtlMs: read.duration("cache.organizationTtlMs", options.organizationTtlMs, 3_600_000),
-    refusalTtlMs: read.duration("cache.refusalTtlMs", options.refusalTtlMs, 10_000),
-    processTtlMs: read.duration("cache.processTtlMs", options.processTtlMs, 30_000),
-    staleIfErrorMs: read.duration("cache.staleIfErrorMs", options.staleIfErrorMs, 0),
+    maxTokensPerUser: read.number(maxTokensPerUser, options.maxTokensPerUser),
+    maxBytes: read.number(setting.maxBytes, options.maxBytes),
+    ttlMs: read.number(setting.ttlMs, options.ttlMs),
+    localsTtlMs: read.number(setting.localsTtlMs, options.localsTtlMs),
+    permissionsTtlMs: read.number(setting.permissionsTtlMs, options.permissionsTtlMs),
+    organizationTtlMs: read.number(setting.organizationTtlMs, options.organizationTtlMs),
+    refusalTtlMs: read.number(setting.refusalTtlMs, options.refusalTtlMs),
+    processTtlMs: read.number(setting.processTtlMs, options.processTtlMs),
+    staleIfErrorMs: read.number(setting.staleIfErrorMs, options.staleIfErrorMs),
     redisUrl: redis?.url,
     redis,
     store,
@@ -92,17 +71,21 @@ function readSecrets(read: SettingReader, given: CacheOptions["secret"]): readon
   if (given === undefined) return [];
   const secrets = typeof given === "string" ? [given] : given;
   if (!Array.isArray(secrets) || secrets.length === 0 || !secrets.every((secret) => typeof secret === "string")) {
-    read.secretProblem("cache.secret", `a secret of at least ${MIN_SECRET_BYTES} bytes, or a list of such`);
+    read.secretProblem("cache.secret", `a secret of at least ${SECRET.minBytes} bytes, or a list of such`);
     return [];
   }
   secrets.forEach((secret: string, at) => {
     const bytes = Buffer.from(secret);
     const different = new Set(bytes).size;
     const which = secrets.length > 1 ? ` (secret ${at + 1} of ${secrets.length})` : "";
-    if (bytes.length < MIN_SECRET_BYTES)
-      read.secretProblem("cache.secret", `at least ${MIN_SECRET_BYTES} bytes`, `${bytes.length}${which}`);
-    else if (different < MIN_DIFFERENT_BYTES)
-      read.secretProblem("cache.secret", `at least ${MIN_DIFFERENT_BYTES} different bytes`, `${different}${which}`);
+    if (bytes.length < SECRET.minBytes)
+      read.secretProblem("cache.secret", `at least ${SECRET.minBytes} bytes`, `${bytes.length}${which}`);
+    else if (different < SECRET.minDifferentBytes)
+      read.secretProblem(
+        "cache.secret",
+        `at least ${SECRET.minDifferentBytes} different bytes`,
+        `${different}${which}`,
+      );
   });
   return [...secrets];
 }
@@ -118,13 +101,13 @@ function readRedis(read: SettingReader, options: CacheOptions): RedisAddress | u
   if (redisUrl !== undefined && redis !== undefined) {
     read.secretProblem("cache.redis", "either cache.redis or cache.redisUrl", "both");
   }
-  const given = read.section("cache.redis", redis, ["url", "tls", "pingIntervalMs"]);
+  const given = read.section("cache.redis", redis, keysOf(SETTINGS.cache.redis));
   const path = redisSettingOf(options);
   const value = redis === undefined ? redisUrl : given.url;
   const url = read.url(path, value, ["redis:", "rediss:"], { hint: ENCODED });
   if (url !== undefined && !isRedisUrl(url)) read.urlProblem(path, url, `a URL${ENCODED}`);
   if (redis && typeof redis === "object" && value === undefined) read.problem(path, undefined, "a URL");
-  const pingIntervalMs = read.duration("cache.redis.pingIntervalMs", given.pingIntervalMs, 10_000, 1);
+  const pingIntervalMs = read.number(SETTINGS.cache.redis.pingIntervalMs, given.pingIntervalMs);
   const tls = readTls(read, "cache.redis", given.tls, url, "rediss:");
   return url === undefined ? undefined : { url, tls, pingIntervalMs };
 }

@@ -1,18 +1,14 @@
 import { types } from "node:util";
 import { type Clock, systemClock } from "../../runtime/clock.js";
 import { type Logger, silentLogger } from "../../runtime/logger.js";
-import { MIN_TRY_MS } from "../../transport/call-context.js";
 import type { CredentialHeaders } from "../../transport/credentials.js";
-import { MAX_TOKEN_BYTES } from "../token.js";
 import { type CacheConfig, readCache, redisSettingOf } from "./cache.js";
 import { environmentOf } from "./environment.js";
 import type { AuthClientOptions } from "./options.js";
 import { readRisks } from "./risks.js";
 import { SettingReader } from "./setting-reader.js";
-import { type GrpcConfig, MAX_TIMEOUT_MS, type RestConfig, readDeadline, readGrpc, readRest } from "./upstreams.js";
-
-/** A longer limit was meant in another unit: no server takes a megabyte of headers. */
-const LONGEST_TOKEN_BYTES = 1_048_576;
+import { keysOf, SETTINGS } from "./settings.js";
+import { type GrpcConfig, type RestConfig, readDeadline, readGrpc, readRest } from "./upstreams.js";
 
 /** The settings of a client: validated, complete, frozen. */
 export interface Config {
@@ -42,24 +38,9 @@ export interface Config {
 export function readConfig(given: AuthClientOptions): Config {
   const { origins, problems, spare } = environmentOf(given);
   const read = new SettingReader(origins, problems);
-  const options = read.section("", given, [
-    "grpc",
-    "rest",
-    "breaker",
-    "retry",
-    "limit",
-    "cache",
-    "headers",
-    "maxAnswerBytes",
-    "deadlineMs",
-    "tokenSyntax",
-    "maxTokenBytes",
-    "logger",
-    "clock",
-    "random",
-    "strict",
-  ]);
-  for (const [path, value] of Object.entries(spare)) read.duration(path, value, 0, MIN_TRY_MS, MAX_TIMEOUT_MS);
+  const options = read.section("", given, keysOf(SETTINGS));
+  for (const upstream of ["grpc", "rest"] as const)
+    read.number(SETTINGS[upstream].timeoutMs, spare[`${upstream}.timeoutMs`]);
   const grpc = readGrpc(read, options.grpc);
   const rest = readRest(read, options.rest);
   if (!options.grpc && !options.rest && problems.length === 0) {
@@ -84,10 +65,10 @@ export function readConfig(given: AuthClientOptions): Config {
     limit: readLimit(read, options.limit),
     cache,
     headers,
-    maxAnswerBytes: read.integer("maxAnswerBytes", options.maxAnswerBytes, 1_048_576, 1, 2 ** 31 - 1),
+    maxAnswerBytes: read.number(SETTINGS.maxAnswerBytes, options.maxAnswerBytes),
     deadlineMs,
     tokenSyntax: read.optional("tokenSyntax", options.tokenSyntax, types.isRegExp, "a regular expression"),
-    maxTokenBytes: read.integer("maxTokenBytes", options.maxTokenBytes, MAX_TOKEN_BYTES, 1, LONGEST_TOKEN_BYTES),
+    maxTokenBytes: read.number(SETTINGS.maxTokenBytes, options.maxTokenBytes),
     logger: readLogger(read, options.logger),
     clock: readClock(read, options.clock),
     random: read.optional("random", options.random, isFunction, "a function") ?? Math.random,
@@ -98,28 +79,31 @@ export function readConfig(given: AuthClientOptions): Config {
 }
 
 function readBreaker(read: SettingReader, given: AuthClientOptions["breaker"]): Config["breaker"] {
-  const options = read.section("breaker", given, ["failureThreshold", "windowMs", "recoveryMs"]);
+  const { breaker: setting } = SETTINGS;
+  const options = read.section("breaker", given, keysOf(setting));
   return {
-    failureThreshold: read.integer("breaker.failureThreshold", options.failureThreshold, 5, 1),
-    windowMs: read.duration("breaker.windowMs", options.windowMs, 60_000, 1),
-    recoveryMs: read.duration("breaker.recoveryMs", options.recoveryMs, 30_000, 1),
+    failureThreshold: read.number(setting.failureThreshold, options.failureThreshold),
+    windowMs: read.number(setting.windowMs, options.windowMs),
+    recoveryMs: read.number(setting.recoveryMs, options.recoveryMs),
   };
 }
 
 function readRetry(read: SettingReader, given: AuthClientOptions["retry"]): Config["retry"] {
-  const options = read.section("retry", given, ["attempts", "initialDelayMs", "maxDelayMs"]);
+  const { retry: setting } = SETTINGS;
+  const options = read.section("retry", given, keysOf(setting));
   return {
-    attempts: read.integer("retry.attempts", options.attempts, 3, 1, 10),
-    initialDelayMs: read.duration("retry.initialDelayMs", options.initialDelayMs, 50),
-    maxDelayMs: read.duration("retry.maxDelayMs", options.maxDelayMs, 1000),
+    attempts: read.number(setting.attempts, options.attempts),
+    initialDelayMs: read.number(setting.initialDelayMs, options.initialDelayMs),
+    maxDelayMs: read.number(setting.maxDelayMs, options.maxDelayMs),
   };
 }
 
 function readLimit(read: SettingReader, given: AuthClientOptions["limit"]): Config["limit"] {
-  const options = read.section("limit", given, ["maxConcurrent", "maxQueue"]);
+  const { limit: setting } = SETTINGS;
+  const options = read.section("limit", given, keysOf(setting));
   return {
-    maxConcurrent: read.integer("limit.maxConcurrent", options.maxConcurrent, 256, 1),
-    maxQueue: read.integer("limit.maxQueue", options.maxQueue, 1024, 0),
+    maxConcurrent: read.number(setting.maxConcurrent, options.maxConcurrent),
+    maxQueue: read.number(setting.maxQueue, options.maxQueue),
   };
 }
 

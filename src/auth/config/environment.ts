@@ -1,27 +1,19 @@
 import { type ConfigProblem, show } from "./config-error.js";
 import { misspelt } from "./misspelt.js";
-import type { AuthClientOptions } from "./options.js";
+import type { AuthClientOptions, GrpcOptions, RestOptions } from "./options.js";
 import type { Origins, SettingOrigin } from "./setting-reader.js";
+import {
+  GRPC_ADDRESS,
+  SECRET,
+  SETTINGS,
+  type SettingWithVariable,
+  settingsWithVariable,
+  VARIABLES,
+} from "./settings.js";
 import { showUrl } from "./shown-url.js";
-import { DEFAULT_GRPC_PORT } from "./upstreams.js";
 
-/** The options that come from variables, by path. */
-const VARIABLES = {
-  "grpc.timeoutMs": { name: "AUTH_GRPC_TIMEOUT", seconds: true },
-  "rest.timeoutMs": { name: "AUTH_REST_TIMEOUT", seconds: true },
-  "breaker.failureThreshold": { name: "CIRCUIT_BREAKER_FAILURE_THRESHOLD", seconds: false },
-  "breaker.windowMs": { name: "CIRCUIT_BREAKER_TIMEOUT", seconds: true },
-  "breaker.recoveryMs": { name: "CIRCUIT_BREAKER_RECOVERY_TIMEOUT", seconds: true },
-  deadlineMs: { name: "AUTH_DEADLINE", seconds: true },
-} as const;
-
-/** All that are read. */
-const NAMES = [
-  ...Object.values(VARIABLES).map(({ name }) => name),
-  ...["AUTH_GRPC_URL", "AUTH_GRPC_HOST", "AUTH_GRPC_PORT", "AUTH_REST_URL", "REDIS_URL"],
-  ...["AUTH_CACHE_SECRET", "AUTH_CACHE_NAMESPACE", "AUTH_STRICT"],
-];
-
+const GRPC_URL_VARIABLE = SETTINGS.grpc.url.variable;
+const SECRET_VARIABLE = SETTINGS.cache.secret.variable;
 const ANY_UPSTREAM = "AUTH_GRPC_URL or AUTH_REST_URL";
 const HOST_ALONE = "a host name or an IP address alone: a port goes into AUTH_GRPC_PORT, a URL into AUTH_GRPC_URL";
 
@@ -30,7 +22,7 @@ interface Environment {
   readonly origins: Origins;
   readonly problems: readonly ConfigProblem[];
   /** Timeouts of upstreams that are not there: checked all the same, they will be needed when the upstream comes. */
-  readonly spare: Readonly<Record<string, number>>;
+  readonly spare: { readonly [K in "grpc.timeoutMs" | "rest.timeoutMs"]?: number | undefined };
 }
 
 /** Travels with the options, through a spread too, so that a mistake is reported under the variable's name. */
@@ -69,91 +61,87 @@ export function environmentOf(options: AuthClientOptions): Environment {
  * @example createAuthClient({ ...optionsFromEnv(), logger: pino() })
  */
 export function optionsFromEnv(env: Readonly<Record<string, string | undefined>> = process.env): AuthClientOptions {
-  const variable = (name: string) => env[name]?.trim() || undefined;
+  const textOf = (name: string) => env[name]?.trim() || undefined;
   const origins: Record<string, SettingOrigin> = {};
   const problems: ConfigProblem[] = [];
-
-  const text = (path: string, name: string): string | undefined => {
-    const value = variable(name);
-    if (value !== undefined) origins[path] = { name, value };
-    return value;
-  };
-  const number = (path: keyof typeof VARIABLES): number | undefined => {
-    const { name, seconds } = VARIABLES[path];
-    const value = variable(name);
-    if (value === undefined) return undefined;
-    origins[path] = { name, value, seconds };
-    const parsed = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : Number.NaN;
-    return seconds ? parsed * 1000 : parsed;
-  };
-  const grpcUrl = (): string | undefined => {
-    const host = variable("AUTH_GRPC_HOST");
-    if (variable("AUTH_GRPC_URL") !== undefined || host === undefined) return text("grpc.url", "AUTH_GRPC_URL");
-    const port = variable("AUTH_GRPC_PORT") ?? DEFAULT_GRPC_PORT;
-    origins["grpc.url"] = { name: "AUTH_GRPC_HOST", value: host };
-    const hostOk = /^(\[[\da-f:.]+\]|[\w.-]+|[\da-f]*:[\da-f:.]+)$/i.test(host);
-    if (!hostOk) problems.push({ name: "AUTH_GRPC_HOST", value: showUrl(host), expected: HOST_ALONE });
-    const portOk = /^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535;
-    if (!portOk) problems.push({ name: "AUTH_GRPC_PORT", value: showPort(port), expected: "a port from 1 to 65535" });
-    const authority = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
-    return hostOk && portOk ? `http://${authority}:${port}` : undefined;
-  };
-
-  const url = grpcUrl();
-  const restUrl = text("rest.url", "AUTH_REST_URL");
-  const secrets = (text("cache.secret", "AUTH_CACHE_SECRET") ?? "")
-    .split(",")
-    .map((secret) => secret.trim())
-    .filter((secret) => secret !== "");
-  const timeoutMs = number("grpc.timeoutMs");
-  const restTimeoutMs = number("rest.timeoutMs");
-  const spare: Record<string, number> = {};
-  if (url === undefined && timeoutMs !== undefined) spare["grpc.timeoutMs"] = timeoutMs;
-  if (restUrl === undefined && restTimeoutMs !== undefined) spare["rest.timeoutMs"] = restTimeoutMs;
-  const options: AuthClientOptions = {
-    ...(url !== undefined && { grpc: { url, timeoutMs } }),
-    ...(restUrl !== undefined && { rest: { url: restUrl, timeoutMs: restTimeoutMs } }),
-    breaker: {
-      failureThreshold: number("breaker.failureThreshold"),
-      windowMs: number("breaker.windowMs"),
-      recoveryMs: number("breaker.recoveryMs"),
-    },
-    cache: {
-      redisUrl: text("cache.redisUrl", "REDIS_URL"),
-      secret: secrets.length > 0 ? secrets : undefined,
-      namespace: text("cache.namespace", "AUTH_CACHE_NAMESPACE"),
-    },
-    deadlineMs: number("deadlineMs"),
-    strict: strictness(text("strict", "AUTH_STRICT")),
-  };
-  /** Host and port say nothing beside the URL. */
-  const isSet = (name: string) =>
-    variable(name) !== undefined || (/^AUTH_GRPC_(HOST|PORT)$/.test(name) && variable("AUTH_GRPC_URL") !== undefined);
-  problems.push(...misspelt(env, NAMES, isSet));
-  if (url === undefined && restUrl === undefined && !problems.some(({ name }) => /URL|URI|HOST|PORT/i.test(name))) {
-    problems.push({
-      name: ANY_UPSTREAM,
-      value: "nothing",
-      expected: "the URL of the auth service",
-    });
+  const found: Record<string, unknown> = {};
+  for (const setting of settingsWithVariable) {
+    const { path, variable, kind } = setting;
+    const text = textOf(variable);
+    found[path] = text === undefined ? undefined : optionOf(setting, text);
+    if (text !== undefined) origins[path] = { name: variable, value: text, seconds: kind === "duration" };
   }
-  if (env.AUTH_CACHE_SECRET !== undefined && secrets.length === 0) {
+  const host = textOf(GRPC_ADDRESS.host);
+  if (found["grpc.url"] === undefined && host !== undefined) {
+    origins["grpc.url"] = { name: GRPC_ADDRESS.host, value: host };
+    found["grpc.url"] = grpcUrl(host, textOf(GRPC_ADDRESS.port) ?? GRPC_ADDRESS.defaultPort, problems);
+  }
+  const { grpc, rest, ...others } = nested(found) as EnvironmentOptions;
+  const options: AuthClientOptions = {
+    ...(grpc.url !== undefined && { grpc }),
+    ...(rest.url !== undefined && { rest: { ...rest, url: rest.url } }),
+    ...others,
+  };
+  const spare = {
+    ...(grpc.url === undefined && { "grpc.timeoutMs": grpc.timeoutMs }),
+    ...(rest.url === undefined && { "rest.timeoutMs": rest.timeoutMs }),
+  };
+
+  problems.push(...misspelt(env, VARIABLES, (name) => textOf(name) !== undefined || isNeedless(name, textOf)));
+  const namesAddress = problems.some(({ name }) => /URL|URI|HOST|PORT/i.test(name));
+  if (!options.grpc && !options.rest && !namesAddress) {
+    problems.push({ name: ANY_UPSTREAM, value: "nothing", expected: "the URL of the auth service" });
+  }
+  if (env[SECRET_VARIABLE] !== undefined && others.cache?.secret === undefined) {
     // A deployment that lost its secret on the way must not run without a seal.
     problems.push({
-      name: "AUTH_CACHE_SECRET",
+      name: SECRET_VARIABLE,
       value: "nothing but blanks and commas",
-      expected: "a secret of at least 32 bytes, or no such variable",
+      expected: `a secret of at least ${SECRET.minBytes} bytes, or no such variable`,
     });
   }
   return Object.assign(options, { [ENVIRONMENT]: { origins, problems, spare } });
 }
 
-/** Another value is passed on, so that it is named when the client is made. */
-function strictness(given: string | undefined): AuthClientOptions["strict"] {
-  return given === "1" ? true : (given as "cache" | undefined);
+/** What stands in variables, where an upstream may have a timeout and no URL. */
+type EnvironmentOptions = Omit<AuthClientOptions, "grpc" | "rest"> & {
+  readonly grpc: GrpcOptions;
+  readonly rest: Partial<RestOptions>;
+};
+
+/** The option that a variable's text stands for. What cannot be read becomes `NaN`, or stays: it is named when the client is made. */
+function optionOf(setting: SettingWithVariable, text: string): unknown {
+  if (setting.kind === "value") return setting.parse ? setting.parse(text) : text;
+  const number = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
+  return setting.kind === "duration" ? number * 1000 : number;
+}
+
+/** The URL of gRPC from its two parts; `undefined` where one cannot be used. */
+function grpcUrl(host: string, port: string, problems: ConfigProblem[]): string | undefined {
+  const hostOk = /^(\[[\da-f:.]+\]|[\w.-]+|[\da-f]*:[\da-f:.]+)$/i.test(host);
+  if (!hostOk) problems.push({ name: GRPC_ADDRESS.host, value: showUrl(host), expected: HOST_ALONE });
+  const portOk = /^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535;
+  if (!portOk) problems.push({ name: GRPC_ADDRESS.port, value: showPort(port), expected: "a port from 1 to 65535" });
+  const authority = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+  return hostOk && portOk ? `http://${authority}:${port}` : undefined;
+}
+
+/** Host and port say nothing beside the URL. */
+function isNeedless(name: string, textOf: (name: string) => string | undefined): boolean {
+  return (name === GRPC_ADDRESS.host || name === GRPC_ADDRESS.port) && textOf(GRPC_URL_VARIABLE) !== undefined;
 }
 
 /** A number, or the URL that Kubernetes puts into such a variable. */
 function showPort(port: string): string {
   return /^[\d+.-]{1,12}$/.test(port) ? show(port) : showUrl(port);
+}
+
+/** Options by path, as the object that has them: `a.b` becomes `{ a: { b } }`. */
+function nested(byPath: Readonly<Record<string, unknown>>): object {
+  const whole: Record<string, unknown> = {};
+  for (const [path, value] of Object.entries(byPath)) {
+    const [name = "", key] = path.split(".");
+    whole[name] = key === undefined ? value : { ...(whole[name] as object | undefined), [key]: value };
+  }
+  return whole;
 }

@@ -1,6 +1,7 @@
 import { ConfigError, type ConfigProblem, show } from "./config-error.js";
 import { meantUrl } from "./meant-url.js";
 import { nearest } from "./nearest.js";
+import { MAX_TIMER_MS, type NumberSetting } from "./settings.js";
 import { showUrl } from "./shown-url.js";
 
 /** The variable that a setting was read from, so that a mistake is named as its author knows it. */
@@ -12,9 +13,6 @@ export interface SettingOrigin {
 }
 
 export type Origins = Readonly<Record<string, SettingOrigin>>;
-
-/** The longest that a timer of Node takes, in milliseconds. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Reads settings one by one and collects what is wrong with them, so that it can be said all at once. */
 export class SettingReader {
@@ -73,33 +71,23 @@ export class SettingReader {
     });
   }
 
-  /** A duration in milliseconds. A border that is lower than a timer's tells a time in the wrong unit. */
-  duration(path: string, value: number | undefined, fallback: number, min = 0, max = MAX_TIMER_MS): number {
+  /** A number within its bounds; its default where there is none, or another. */
+  number(setting: NumberSetting<number> & { readonly path: string }, value: number | undefined): number {
+    const { kind, path, fallback, min, max } = setting;
     if (value === undefined) return fallback;
-    if (typeof value === "number" && value >= min && value <= max) return value;
+    const isOne = kind === "duration" ? typeof value === "number" : Number.isInteger(value);
+    if (isOne && value >= min && value <= max) return value;
+    this.problem(path, value, kind === "duration" ? this.#durationIn(setting, value) : integerIn(setting));
+    return fallback;
+  }
+
+  /** A bound that is lower than a timer's tells a time in the wrong unit. */
+  #durationIn({ path, min, max }: { path: string; min: number; max: number }, value: number): string {
     const seconds = this.#origins[path]?.seconds;
     const [from, to, unit] = seconds ? [min / 1000, max / 1000, "seconds"] : [min, max, "milliseconds"];
     const slip = seconds ? ": this variable is in seconds, not in milliseconds" : ": this option is in milliseconds";
     const isSlip = max < MAX_TIMER_MS && value > max;
-    this.problem(path, value, `a number of ${unit} from ${from} to ${to}${isSlip ? slip : ""}`);
-    return fallback;
-  }
-
-  integer(
-    path: string,
-    value: number | undefined,
-    fallback: number,
-    min: number,
-    max = Number.MAX_SAFE_INTEGER,
-  ): number {
-    if (value === undefined) return fallback;
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    this.problem(
-      path,
-      value,
-      max === Number.MAX_SAFE_INTEGER ? `a whole number, at least ${min}` : `a whole number from ${min} to ${max}`,
-    );
-    return fallback;
+    return `a number of ${unit} from ${from} to ${to}${isSlip ? slip : ""}`;
   }
 
   /**
@@ -137,4 +125,8 @@ export class SettingReader {
     this.secretProblem(path, expected, typeof value === "string" ? "a string (not shown)" : show(value));
     return undefined;
   }
+}
+
+function integerIn({ min, max }: { min: number; max: number }): string {
+  return max === Number.MAX_SAFE_INTEGER ? `a whole number, at least ${min}` : `a whole number from ${min} to ${max}`;
 }

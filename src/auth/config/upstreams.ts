@@ -7,6 +7,7 @@ import { MIN_TRY_MS } from "../../transport/call-context.js";
 import { DEFAULT_REST_PATHS, type RestPaths } from "../../transport/rest-request.js";
 import type { GrpcOptions, RestOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
+import { GRPC_ADDRESS, keysOf, SETTINGS } from "./settings.js";
 
 interface UpstreamConfig {
   /** Its part of the deadline, where that is shorter than its own timeout. */
@@ -28,22 +29,18 @@ export interface RestConfig extends UpstreamConfig {
   readonly paths: RestPaths;
 }
 
-/** No call is waited for longer; what is longer was meant in another unit. */
-export const MAX_TIMEOUT_MS = 300_000;
-export const DEFAULT_GRPC_PORT = "50051";
-const TLS_KEYS = ["ca", "cert", "key"] as const;
 const HTTP = ["http:", "https:"] as const;
 
 export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): GrpcConfig | undefined {
   if (!given) return undefined;
-  const options = read.section("grpc", given, ["url", "timeoutMs", "tls", "interceptors", "transport"]);
-  const url = readBase(read, "grpc.url", options.url, DEFAULT_GRPC_PORT);
+  const options = read.section("grpc", given, keysOf(SETTINGS.grpc));
+  const url = readBase(read, "grpc.url", options.url, GRPC_ADDRESS.defaultPort);
   if (options.transport && options.url !== undefined) {
     read.problem("grpc.transport", options.transport, "either grpc.url or grpc.transport");
   } else if (!options.transport && options.url === undefined) read.problem("grpc.url", undefined, "a URL");
   return {
     url,
-    timeoutMs: read.duration("grpc.timeoutMs", options.timeoutMs, 1000, MIN_TRY_MS, MAX_TIMEOUT_MS),
+    timeoutMs: read.number(SETTINGS.grpc.timeoutMs, options.timeoutMs),
     tls: readTls(read, "grpc", options.tls, url),
     interceptors:
       read.optional(
@@ -63,12 +60,12 @@ export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): G
 
 export function readRest(read: SettingReader, given: RestOptions | undefined): RestConfig | undefined {
   if (!given) return undefined;
-  const options = read.section("rest", given, ["url", "timeoutMs", "tls", "agent", "paths"]);
+  const options = read.section("rest", given, keysOf(SETTINGS.rest));
   const url = readBase(read, "rest.url", options.url);
   if (options.url === undefined) read.problem("rest.url", undefined, "a URL");
   return {
     url: url ?? "",
-    timeoutMs: read.duration("rest.timeoutMs", options.timeoutMs, 2000, MIN_TRY_MS, MAX_TIMEOUT_MS),
+    timeoutMs: read.number(SETTINGS.rest.timeoutMs, options.timeoutMs),
     tls: readTls(read, "rest", options.tls, url),
     agent: readAgent(read, options, url),
     paths: readPaths(read, options.paths),
@@ -109,7 +106,7 @@ function isAgentFor(scheme: "http" | "https", agent: Agent): boolean {
 }
 
 function readPaths(read: SettingReader, given: Partial<RestPaths> | undefined): RestPaths {
-  const keys = Object.keys(DEFAULT_REST_PATHS) as (keyof RestPaths)[];
+  const keys = keysOf(SETTINGS.rest.paths);
   const options = read.section("rest.paths", given, keys);
   const paths = { ...DEFAULT_REST_PATHS };
   for (const key of keys) {
@@ -133,7 +130,7 @@ export function readTls(
   protocol = "https:",
 ) {
   if (given === undefined) return undefined;
-  const tls = read.section(`${upstream}.tls`, given, TLS_KEYS);
+  const tls = read.section(`${upstream}.tls`, given, keysOf(SETTINGS.grpc.tls));
   if (url && new URL(url).protocol !== protocol)
     read.problem(`${upstream}.tls`, given, `no tls, or an ${protocol} URL in ${upstream}.url`);
   checkPem(read, `${upstream}.tls`, tls);
@@ -186,8 +183,9 @@ export function readDeadline(
   const present = timeouts.filter((timeoutMs) => timeoutMs !== undefined);
   const sum = present.reduce((total, timeoutMs) => total + timeoutMs, 0);
   const shortest = Math.min(...present);
-  const min = present.length > 0 ? Math.min(sum, Math.ceil((MIN_TRY_MS * sum) / shortest)) : MIN_TRY_MS;
-  const deadlineMs = read.duration("deadlineMs", given, sum, min, Math.max(MAX_TIMEOUT_MS, min));
+  const setting = SETTINGS.deadlineMs;
+  const min = present.length > 0 ? Math.min(sum, Math.ceil((MIN_TRY_MS * sum) / shortest)) : setting.min;
+  const deadlineMs = read.number({ ...setting, fallback: sum, min, max: Math.max(setting.max, min) }, given);
   const share = given === undefined ? 1 : Math.min(1, deadlineMs / (sum || 1));
   return { deadlineMs, shareOf: (timeoutMs: number) => timeoutMs * share };
 }
