@@ -64,7 +64,7 @@ function finder(results: readonly BenchResult[]): Find {
 /** The versions of Node that the servers ran on. */
 function nodesOf(results: readonly BenchResult[]): string[] {
   const figures = results.find(({ name }) => name === "hit-http")?.figures ?? [];
-  return [...new Set(figures.flatMap(({ subject }) => /^portero, (Node \d+)$/.exec(subject)?.[1] ?? []))];
+  return [...new Set(figures.flatMap(({ subject }) => /^portero, (Node \d+), 1,000 users$/.exec(subject)?.[1] ?? []))];
 }
 
 function oneProcess(results: readonly BenchResult[]): string[][] {
@@ -83,9 +83,9 @@ function oneProcess(results: readonly BenchResult[]): string[][] {
     ],
     ["a cached user", find("hit", "requireAuth(), another user", "ns"), (nanos) => `${formatNumber(nanos)} ns`],
     ...nodesOf(results).map((node): (typeof rows)[number] => [
-      `requests of cached users, in Express 5, ${node}`,
-      find("hit-http", `portero, ${node}`, "requests/s"),
-      (value) => `${formatNumber(value)}/s`,
+      `requests of cached users, in Express 5, ${node}, by the CPU of one core`,
+      find("hit-http", `portero, ${node}, 1,000 users`, "CPU of the server, µs/request"),
+      perSecond,
     ]),
     [
       "verifications over gRPC, by the CPU of one core",

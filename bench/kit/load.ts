@@ -61,7 +61,9 @@ async function loadWithWrk({ url, authorizations, users, connections, seconds }:
   const folder = await mkdtemp(join(tmpdir(), "portero-bench-"));
   try {
     const script = join(folder, "load.lua");
-    await writeFile(script, luaScript(authorizations, users));
+    const lines = join(folder, "authorizations"); // a script cannot hold so many constants
+    await writeFile(lines, authorizations.join("\n"));
+    await writeFile(script, luaScript(lines, users));
     const threads = users === "mixed" ? 1 : connections;
     const duration = `${Math.ceil(seconds)}s`;
     const flags = ["--threads", String(threads), "--connections", String(connections), "--duration", duration];
@@ -73,18 +75,17 @@ async function loadWithWrk({ url, authorizations, users, connections, seconds }:
   }
 }
 
-function luaScript(authorizations: readonly string[], users: LoadOptions["users"]): string {
+function luaScript(file: string, users: LoadOptions["users"]): string {
   return `
 local threads = 0
 function setup(thread)
   thread:set("at", threads)
   threads = threads + 1
 end
-local authorizations = { ${authorizations.map((authorization) => JSON.stringify(authorization)).join(", ")} }
 local requests = {}
 function init()
-  for index, authorization in ipairs(authorizations) do
-    requests[index] = wrk.format("GET", nil, { ["Authorization"] = authorization })
+  for authorization in io.lines(${JSON.stringify(file)}) do
+    requests[#requests + 1] = wrk.format("GET", nil, { ["Authorization"] = authorization })
   end
 end
 function request()

@@ -8,9 +8,10 @@ export function formatNumber(value: number): string {
   return value.toLocaleString("en-US", { maximumFractionDigits: digits });
 }
 
-/** The median, and in brackets from where to where the rounds went. */
-export function formatSpread({ median, min, max }: Spread): string {
+/** The median, and in brackets from where to where the rounds went; of a mean its confidence interval. */
+export function formatSpread({ median, min, max, confidence }: Spread): string {
   if (min === max || !Number.isFinite(median)) return formatNumber(median);
+  if (confidence) return `${formatNumber(median)} ± ${formatNumber((max - min) / 2)}`;
   return `${formatNumber(median)} (${formatNumber(min)} – ${formatNumber(max)})`;
 }
 

@@ -1,8 +1,10 @@
-/** The samples of all rounds in three numbers. */
+/** The samples of all rounds in three numbers: their median, or their mean where there is a confidence, and between what they lie. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
   readonly max: number;
+  /** Then `min` and `max` are the ends of the mean's confidence interval. */
+  readonly confidence?: 0.95;
 }
 
 export function spreadOf(samples: readonly number[]): Spread {

@@ -7,6 +7,7 @@ import { type AuthClient, createAuthClient } from "portero";
 import { inMemoryService } from "../kit/in-memory-service.js";
 import { nanosOf } from "../kit/micro.js";
 import { expose } from "../kit/process.js";
+import { shuffle } from "../kit/shuffle.js";
 import { distinctToken, garbageToken } from "../kit/tokens.js";
 
 export interface CacheHolderOptions extends CacheLimits {
@@ -171,11 +172,4 @@ function memory(): number {
 /** One piece, as a header is: a string that was put together is copied when it is first read. */
 function flat(text: string): string {
   return Buffer.from(text).toString();
-}
-
-function shuffle(items: unknown[]): void {
-  for (let last = items.length - 1; last > 0; last--) {
-    const other = Math.floor(Math.random() * (last + 1));
-    [items[last], items[other]] = [items[other], items[last]];
-  }
 }
