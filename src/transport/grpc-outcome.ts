@@ -1,3 +1,4 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Fate, fateOf } from "./grpc-connection.js";
 import { isLookup } from "./operation.js";
@@ -6,13 +7,13 @@ import type { UnaryCall } from "./stage.js";
 
 const TOKEN_REFUSALS: readonly Code[] = [
   Code.Unauthenticated,
+  Code.PermissionDenied,
   Code.InvalidArgument,
   Code.NotFound,
-  Code.PermissionDenied,
 ];
 const LOOKUP_REFUSALS: readonly Code[] = [Code.NotFound, Code.InvalidArgument];
 const CREDENTIAL_REFUSALS: readonly Code[] = [Code.Unauthenticated, Code.PermissionDenied];
-const UNREACHABLE: readonly Code[] = [Code.Unavailable, Code.DeadlineExceeded, Code.ResourceExhausted, Code.Canceled];
+const UNREACHABLE: readonly Code[] = [Code.Unavailable, Code.DeadlineExceeded, Code.Canceled];
 
 /**
  * What a Connect transport threw, as an outcome of the contract.
@@ -25,30 +26,39 @@ export function toUpstreamError(
   isVerdict: (error: ConnectError) => boolean,
 ): UpstreamError {
   if (!isConnectError(error)) return new UpstreamError("grpc", "broken", "an interceptor or transport failed");
-  const { code } = error;
-  const detail = Code[code] ?? String(code);
+  return isVerdict(error) ? fromGrpcStatus(method, error.code) : fromNetworkError(error);
+}
+
+/** What a status means that is the service's own word. */
+export function fromGrpcStatus(method: DescMethod, code: Code): UpstreamError {
+  const detail = nameOf(code);
   const lookup = isLookup(method);
-  const isSaid = isVerdict(error);
-  if (isSaid) {
-    if ((lookup ? LOOKUP_REFUSALS : TOKEN_REFUSALS).includes(code)) return new UpstreamError("grpc", "refused", detail);
-    if (code === Code.Unimplemented) return new UpstreamError("grpc", "broken", detail, { healthy: true });
-    if (lookup && CREDENTIAL_REFUSALS.includes(code)) {
-      return new UpstreamError("grpc", "broken", detail, { credentialRefused: true });
-    }
+  if ((lookup ? LOOKUP_REFUSALS : TOKEN_REFUSALS).includes(code)) return new UpstreamError("grpc", "refused", detail);
+  if (code === Code.ResourceExhausted) return new UpstreamError("grpc", "busy", detail);
+  if (UNREACHABLE.includes(code)) {
+    return new UpstreamError("grpc", "unreachable", detail, { timedOut: code === Code.DeadlineExceeded });
   }
-  if (isBusyHttp(error) || (isSaid && code === Code.ResourceExhausted))
-    return new UpstreamError("grpc", "busy", detail);
+  return new UpstreamError("grpc", "broken", detail, {
+    healthy: code === Code.Unimplemented,
+    credentialRefused: lookup && CREDENTIAL_REFUSALS.includes(code),
+  });
+}
+
+/** What a call means that brought no word of the service: the network failed, a proxy answered, or Connect could not read the answer. */
+export function fromNetworkError(error: ConnectError): UpstreamError {
+  const { code } = error;
+  if (isBusyHttp(error)) return new UpstreamError("grpc", "busy", nameOf(code));
   if (isOversized(error)) return new UpstreamError("grpc", "broken", "answer too large");
   const { systemCode, fate } = trace(error);
-  if (UNREACHABLE.includes(code) || systemCode !== undefined) {
-    return new UpstreamError("grpc", "unreachable", systemCode ?? detail, {
-      timedOut: isTimeout(error),
-      network: !isSaid && !isBareHttp(error),
-      unprocessed: fate === "unprocessed",
-      ours: fate === "cut off" || isOurs(systemCode),
-    });
+  if (systemCode === undefined && code !== Code.ResourceExhausted && !UNREACHABLE.includes(code)) {
+    return new UpstreamError("grpc", "broken", nameOf(code));
   }
-  return new UpstreamError("grpc", "broken", detail);
+  return new UpstreamError("grpc", "unreachable", systemCode ?? nameOf(code), {
+    timedOut: isTimeout(error),
+    network: !isBareHttp(error),
+    unprocessed: fate === "unprocessed",
+    ours: fate === "cut off" || isOurs(systemCode),
+  });
 }
 
 /** Only a real `grpc-status` is the service's word: connect-node makes the same codes out of a proxy's bare HTTP 401 and 403. */
@@ -61,21 +71,17 @@ const OWN_WORDS = /^(protocol error|http\/2 |HTTP \d+$|message( size \d+| size)?
 
 /**
  * The service's word where a transport may speak a protocol without `grpc-status`: what came in an answer brought its headers along. A
- * transport of somebody's own making may leave them out; then it is what Connect did not make, out of another error or in its own words.
+ * transport of another making may leave them out; then it is what Connect did not make, out of another error or in its own words.
  */
 export function isServiceWord(error: ConnectError): boolean {
-  if (isBareHttp(error)) return false;
+  if (isBareHttp(error) || trace(error).systemCode !== undefined) return false;
   const hasHeaders = !error.metadata.keys().next().done;
   return hasHeaders || (error.cause === undefined && !OWN_WORDS.test(error.rawMessage));
 }
 
-/** RESOURCE_EXHAUSTED is also what Connect itself says of an answer past `readMaxBytes`; an overloaded HTTP/2 peer it says so. */
+/** RESOURCE_EXHAUSTED is what Connect says of an answer past `readMaxBytes`, and of an overloaded HTTP/2 peer. */
 function isOversized(error: ConnectError): boolean {
-  return (
-    error.code === Code.ResourceExhausted &&
-    !error.metadata.has("grpc-status") &&
-    !error.rawMessage.startsWith("http/2")
-  );
+  return error.code === Code.ResourceExhausted && !error.rawMessage.startsWith("http/2");
 }
 
 /** What the network said of a failure, and what our connection knows about it, wherever that stands in the chain of causes. */
@@ -92,13 +98,17 @@ function trace(error: ConnectError): { systemCode?: string; fate?: Fate } {
 }
 
 /** Connect makes a code out of the HTTP status of a proxy that sent no `grpc-status`. */
-export function isBareHttp(error: ConnectError): boolean {
+function isBareHttp(error: ConnectError): boolean {
   return /^HTTP \d+$/.test(error.rawMessage);
 }
 
 /** A limiter in front of the service: alive, as one that says RESOURCE_EXHAUSTED (RFC 6585 §4, RFC 9110 §15.5.9). */
 function isBusyHttp(error: ConnectError): boolean {
   return /^HTTP (408|429)$/.test(error.rawMessage);
+}
+
+function nameOf(code: Code): string {
+  return Code[code] ?? String(code);
 }
 
 export function isTimeout(error: unknown): boolean {
