@@ -10,7 +10,8 @@ const PLACES = [
   "src/auth/caches.ts",
   "src/auth/cache-specs.ts",
   "src/auth/jwt.ts",
-  "src/runtime/bounded-map.ts",
+  "src/runtime",
+  "src/transport",
 ];
 
 const files = PLACES.flatMap((place) =>
@@ -34,6 +35,8 @@ const GIVEN_UP: readonly (readonly [string, RegExp])[] = [
   ["process cache, shared cache", /\b(shared|process) tier\b/i],
   ["writeConfirmed", /\bwriteThrough\b/],
   ["hardExpiry", /\bendOf\b/],
+  ["blame, blamedBy", /\b(settleBy|\.settle)\b/],
+  ["upstream, upstream route", /\b(Leg|legs?)\b/],
   ["slotFactories, singletons, identityDigest", /\b(cutters?|(const|let) (alone|whose))\b/],
 ];
 

@@ -44,7 +44,7 @@ function tell(admission: Admission, error: UpstreamError, fair: boolean): void {
       return error.network || error.unprocessed ? admission.fellWithOthers() : admission.failed();
     case "broken":
       if (error.healthy) return admission.succeeded();
-      // Anyone who finds a token that makes the service throw could open the last way to it: REST is never blamed for that.
+      // A stranger's token that makes the service throw could open the breaker of the last upstream: REST is never blamed for that.
       if (error.upstream === "rest") return admission.inconclusive();
       error.blame = (otherAnswered) => (otherAnswered ? admission.failed() : admission.inconclusive());
   }

@@ -2,7 +2,7 @@ import { type ContextValues, createContextKey, createContextValues } from "@conn
 import type { Clock } from "../runtime/clock.js";
 import type { Upstream } from "./outcome.js";
 
-/** No try starts with less than this left, in milliseconds: a round trip through a busy event loop takes as long. */
+/** No try starts with less than this left, in milliseconds: a call and its answer take as long through a busy event loop. */
 export const MIN_TRY_MS = 20;
 
 /** The way to a try's start eats a little of its timeout: from this share on, the upstream had its fair chance. */
@@ -19,7 +19,7 @@ const freshKey = createContextKey(false, { description: "wants no cached answer"
 const answeredByKey = createContextKey<Upstream | undefined>(undefined, { description: "the upstream that answered" });
 
 /**
- * What travels with one call through the stages: its absolute deadline down, who answered up.
+ * What travels with one call through the stages: its absolute deadline down, the upstream that answered up.
  *
  * @param onTry called before each try: an answer is as old as the try that brought it, which can be long after the call
  * @param fresh whether no cache on the way may answer

@@ -60,7 +60,7 @@ export function withCredentials(
   });
 }
 
-/** Our own credentials could not be had: nobody was asked. What the function threw is left out, it may hold a secret. */
+/** Our own credentials could not be had, and no upstream was asked. What the function threw is left out, it may hold a secret. */
 class CredentialsError extends UnavailableError {
   constructor(message: string) {
     super([]);

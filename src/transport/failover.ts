@@ -119,8 +119,8 @@ async function orBoth<T>(failure: () => UpstreamError, answer: Promise<T>): Prom
 }
 
 /**
- * What the second upstream said after the first one's failure. A broken answer counts only when the second one answered: a token that it
- * refused is a stranger's, who would only have to find one that makes the first one throw.
+ * What the second upstream said after the first one's failure. A broken answer counts only when the second one answered: otherwise
+ * a stranger's token that makes the first one throw, and that the second one refuses, would open the breaker.
  */
 async function blamedBy<T>(failure: UpstreamError, answer: Promise<T>): Promise<T> {
   try {

@@ -12,14 +12,14 @@ export type Fate = "unprocessed" | "cut off";
 
 const fates = new WeakMap<object, Fate>();
 
-/** @param error as it came from a connection or one of its streams, not what somebody made of it */
+/** @param error as it came from a connection or one of its streams, not one that was made of it */
 export function fateOf(error: object): Fate | undefined {
   return fates.get(error);
 }
 
-/** A connection that nobody used for so long is closed, in milliseconds. */
+/** A connection without a call for so long is closed, in milliseconds. */
 const IDLE_MS = 900_000;
-/** What the peer gets to hear our last words and hang up too, in milliseconds: one that never does would keep the socket. */
+/** The time a peer has to end its side after our GOAWAY, in milliseconds: one that never does would keep the socket. */
 const GOODBYE_MS = 5000;
 const { NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM, NGHTTP2_STREAM_STATE_IDLE } = http2.constants;
 
@@ -81,7 +81,7 @@ export class GrpcConnection {
         resolve();
       });
     });
-    this.#made.catch(() => undefined); // those who wait for it will hear of it
+    this.#made.catch(() => undefined); // the calls that wait for it get the reason
   }
 
   /** Whether new calls may be put on it. */
@@ -132,7 +132,7 @@ export class GrpcConnection {
     this.#lost(mark(failure("ECONNABORTED", "the connection was dropped"), "cut off"));
     this.#session.destroy();
     if (this.#isMade) this.#leave();
-    else this.#socket.destroy(); // no one there to say goodbye to
+    else this.#socket.destroy(); // there is no session yet to send a GOAWAY on
   }
 
   #onIdle(): void {

@@ -84,7 +84,7 @@ function isOversized(error: ConnectError): boolean {
   return error.code === Code.ResourceExhausted && !error.rawMessage.startsWith("http/2");
 }
 
-/** What the network said of a failure, and what our connection knows about it, wherever that stands in the chain of causes. */
+/** What the network said of a failure, and what our connection knows about it, from the chain of causes. */
 function trace(error: ConnectError): { systemCode?: string; fate?: Fate } {
   const found: { systemCode?: string; fate?: Fate } = {};
   let cause: unknown = error.cause;

@@ -24,7 +24,7 @@ export interface GrpcUpstreamOptions {
 
 export interface GrpcUpstream {
   readonly transport: Transport;
-  /** Connects; `false` when nobody answers there. */
+  /** Connects; `false` when no server accepts the connection. */
   connect(): Promise<boolean>;
   /** Leaves the connection: a probe must not fail for one that died long ago, nor for one that leads to the only ill backend. */
   renew(): void;

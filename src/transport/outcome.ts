@@ -4,7 +4,7 @@ export type Upstream = "grpc" | "rest";
 /**
  * How a call that brought no answer ended:
  * - `refused`: a verdict. Final; the upstream is healthy.
- * - `unreachable`: nobody could tell. Falls back, may be retried, counts against the upstream.
+ * - `unreachable`: it could not be asked, or did not answer. Falls back, may be retried, counts against the upstream.
  * - `busy`: a live upstream has no room for this call. Falls back, may be retried after its `Retry-After`, counts nothing.
  * - `broken`: an answer that is none. Falls back, is never retried; whether it counts is for the failover to say.
  */

@@ -4,7 +4,7 @@ import type { TlsOptions } from "../runtime/tls-options.js";
 
 const CONNECT_TIMEOUT_MS = 1000;
 
-/** Whether somebody accepts a connection at the URL's address. */
+/** Whether a connection is accepted at the URL's address. */
 export function isReachable(url: string, tls: TlsOptions | undefined): Promise<boolean> {
   const { protocol, hostname, port } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, "");

@@ -14,10 +14,10 @@ const NOT_HTTP = /^(HPE_|ERR_INVALID_|ERR_UNESCAPED_|ERR_HTTP_(?!CONTENT_LENGTH_
 /** How a connection ends whose other end was closed while it was idle. "socket hang up" is an ECONNRESET, too. */
 const CLOSED: readonly string[] = ["ECONNRESET", "EPIPE"];
 
-/** Nothing (204, 205), and a part of something that nobody asked for a part of (206): RFC 9110 §15.3. */
+/** Nothing (204, 205), and a part of an answer, which was not asked for (206): RFC 9110 §15.3. */
 const NO_ANSWERS: readonly number[] = [204, 205, 206];
 
-/** Nobody is sent away for longer than an hour: by then an outage is another one, and a date in a far year is a mistake. */
+/** A longer `Retry-After` is cut to an hour: by then an outage is another one, and a date in a far year is a mistake. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /** Whether an answer can stand under this HTTP status: 201 is what many frameworks make of any POST. */

@@ -83,7 +83,7 @@ function userRequest(
   path: string,
   { userId, organizationId }: { userId: string; organizationId: string },
 ): RestRequest {
-  // "broken" counts neither for nor against an upstream that was not asked, and makes nobody ask again.
+  // "broken" counts neither for nor against an upstream that was not asked, and is not retried.
   if (!fitsTenantHeader(organizationId)) {
     throw new UpstreamError("rest", "broken", "an organization that fits no header", { notAsked: true });
   }

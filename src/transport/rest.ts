@@ -93,7 +93,7 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       });
       request.once("upgrade", () => {
         defect ??= "HTTP 101";
-        request.emit("error", new Error(defect)); // Node tells nobody; got destroys the request, and the connection with it
+        request.emit("error", new Error(defect)); // Node emits no error; got destroys the request, and the connection with it
       });
     });
     answer.on("downloadProgress", ({ transferred }) => {

@@ -21,10 +21,10 @@ export interface RetryOptions {
 
 /**
  * Asks again when no upstream could answer and one was out of reach or busy: exponential back-off with full jitter, never shorter than
- * an upstream's `Retry-After`, never past the deadline, and throttled, so that an outage is not made worse by those who wait for its end.
+ * an upstream's `Retry-After`, never past the deadline, and throttled, so that retries do not prolong an outage.
  *
  * Only a failure that could be followed by another try pays: not nonsense, not an open breaker, not one that leaves no time. Otherwise
- * tokens that make both upstreams throw would take the retries of everybody else. Busy has a budget of its own: a rate limit that
+ * tokens that make both upstreams throw would take the retries of all other calls. Busy has a budget of its own: a rate limit that
  * strangers run into takes no retry from an outage. What failed on our own side pays nothing: it says nothing about an upstream.
  */
 export function withRetry(inner: Transport, options: RetryOptions): Transport {
@@ -60,7 +60,7 @@ export function withRetry(inner: Transport, options: RetryOptions): Transport {
   });
 }
 
-/** The token bucket of gRPC's retry throttling (gRFC A6): a failure takes one, a success gives a tenth, below half nobody retries. */
+/** The token bucket of gRPC's retry throttling (gRFC A6): a failure takes one, a success gives a tenth, below half there are no retries. */
 class RetryThrottle {
   static readonly #max = 10;
   static readonly #perSuccess = 0.1;
