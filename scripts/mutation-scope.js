@@ -114,7 +114,7 @@ export const SCOPE = [
     suites: cacheSuites("shared-invalidation", "corrupt-entries", "stale-if-error", "ttl", "refusals"),
   },
   {
-    sources: ["src/cache/pending-writes.ts", "src/cache/guarded-store.ts"],
+    sources: ["src/cache/pending-writes.ts", "src/cache/guarded-store.ts", "src/cache/store-gate.ts"],
     suites: [
       ...cacheSuites("store-failures", "corrupt-entries", "keyring", "shared-invalidation"),
       ...suites("auth", "client-close"),

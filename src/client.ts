@@ -17,7 +17,7 @@ export { createAuthClient, getAuthClient } from "./auth/create-auth-client.js";
 export { type AnyAuthError, AuthError, type AuthErrorCode, type AuthErrorOptions } from "./auth/errors.js";
 export type { AuthClientEvents } from "./auth/events.js";
 export type { Organization, User, UserRef, VerifiedToken } from "./auth/model.js";
-export type { SharedStore } from "./cache/guarded-store.js";
+export type { SharedStore } from "./cache/shared-store.js";
 export type { AttachOptions, AuthenticateOptions, OptionalAuthOptions } from "./http/auth-options.js";
 export { authenticate } from "./http/authenticate.js";
 export { bearerToken } from "./http/bearer.js";

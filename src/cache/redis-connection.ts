@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
-import { errorCode, NotConnectedError } from "./not-connected.js";
 import { MAX_REPLY_BYTES, ReplyGuard } from "./reply-guard.js";
+import { errorCode, NotConnectedError } from "./store-error.js";
 
 /** A Redis client for one connection. */
 export interface RedisWire {

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../runtime/clock.js";
-import { NotConnectedError } from "./not-connected.js";
 import { isElsewhere, RedisConnection, type RedisWire } from "./redis-connection.js";
+import { NotConnectedError } from "./store-error.js";
 
 export interface RedisDialerOptions {
   /** Makes a client for a new connection. */

@@ -1,9 +1,9 @@
 import type { Clock } from "../runtime/clock.js";
 import { lazyImport } from "../runtime/lazy-import.js";
 import type { TlsOptions } from "../runtime/tls-options.js";
-import type { SharedStore } from "./guarded-store.js";
 import type { RedisWire } from "./redis-connection.js";
 import { RedisDialer } from "./redis-dialer.js";
+import type { SharedStore } from "./shared-store.js";
 
 export interface RedisAddress {
   readonly url: string;

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { AuthClient } from "../../src/auth/auth-client.js";
 import type { AuthClientOptions } from "../../src/auth/config/options.js";
 import { assembleAuthClient } from "../../src/auth/create-auth-client.js";
-import type { SharedStore } from "../../src/cache/guarded-store.js";
+import type { SharedStore } from "../../src/cache/shared-store.js";
 import type { Handler } from "../../src/index.js";
 import { optionalAuth, requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
 import type { Authority } from "./authority.js";

@@ -1,4 +1,4 @@
-import type { SharedStore } from "../../src/cache/guarded-store.js";
+import type { SharedStore } from "../../src/cache/shared-store.js";
 import { markIn } from "./authority.js";
 import type { Random } from "./random.js";
 import type { VirtualClock } from "./virtual-clock.js";

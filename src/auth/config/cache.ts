@@ -1,5 +1,5 @@
-import type { SharedStore } from "../../cache/guarded-store.js";
 import type { RedisAddress } from "../../cache/redis.js";
+import type { SharedStore } from "../../cache/shared-store.js";
 import { type AnswerSources, identityOf, shapersOf } from "./cache-identity.js";
 import type { CacheOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";

@@ -1,6 +1,6 @@
 import type { Agent } from "node:http";
 import type { Interceptor, Transport } from "@connectrpc/connect";
-import type { SharedStore } from "../../cache/guarded-store.js";
+import type { SharedStore } from "../../cache/shared-store.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { TlsOptions } from "../../runtime/tls-options.js";

@@ -1,3 +1,10 @@
+/** What can be shown of a store's error: the code that Node or Redis gave it (ECONNREFUSED, WRONGPASS), never its text. */
+export function errorCode(error: unknown): string | undefined {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  if (typeof code === "string" && /^[A-Z][A-Z_]{1,30}$/.test(code)) return code;
+  return typeof message === "string" ? /^[A-Z]{3,20}(?= )/.exec(message)?.[0] : undefined;
+}
+
 /** There is no connection to the store that could take an operation. Says nothing about reads or writes: neither was tried. */
 export class NotConnectedError extends Error {
   override readonly name = "NotConnectedError";
@@ -8,11 +15,4 @@ export class NotConnectedError extends Error {
     super("there is no connection to the shared cache", { cause });
     this.code = errorCode(cause);
   }
-}
-
-/** What can be shown of a store's error: the code that Node or Redis gave it (ECONNREFUSED, WRONGPASS), never its text. */
-export function errorCode(error: unknown): string | undefined {
-  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  if (typeof code === "string" && /^[A-Z][A-Z_]{1,30}$/.test(code)) return code;
-  return typeof message === "string" ? /^[A-Z]{3,20}(?= )/.exec(message)?.[0] : undefined;
 }

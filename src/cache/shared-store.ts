@@ -1,0 +1,15 @@
+/** Where the shared cache keeps its entries: what Keyv offers, and nothing more. */
+export interface SharedStore {
+  get(key: string): Promise<unknown>;
+  set(key: string, value: string, ttlMs: number): Promise<unknown>;
+  delete(key: string): Promise<unknown>;
+  /** Several at once; rejects unless all could be read. (Keyv's `getMany` takes some that could not for missing.) */
+  getAll?(keys: readonly string[]): Promise<readonly unknown[]>;
+  /** Keyv reports errors here instead of rejecting, unless told otherwise. */
+  on?(event: "error", listener: (error: unknown) => void): unknown;
+  off?(event: "error", listener: (error: unknown) => void): unknown;
+  /** Settles when the first attempt to connect has ended, and rejects when it failed. What fails before then is no sign of a dead store. */
+  readonly ready?: Promise<unknown>;
+  /** Calls back whenever the store has a new connection: what failed on the one before says nothing about this one. */
+  onConnected?(listener: () => void): void;
+}

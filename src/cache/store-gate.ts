@@ -1,0 +1,153 @@
+import { type BreakerState, CircuitBreaker } from "../runtime/circuit-breaker.js";
+import type { Clock } from "../runtime/clock.js";
+import { TimeLimit } from "../runtime/time-limit.js";
+import type { SharedStore } from "./shared-store.js";
+import { NotConnectedError } from "./store-error.js";
+import { type Change, WriteHealth } from "./write-health.js";
+
+export interface StoreGateOptions {
+  store: SharedStore;
+  clock: Clock;
+  /** With what the store failed with last. */
+  onTransition?: (available: boolean, error?: unknown) => void;
+  /** Whether a store that can be read takes what is written. With what the last write failed with. */
+  onWriteTransition?: (works: boolean, error?: unknown) => void;
+}
+
+/** An operation may take no longer, in milliseconds. */
+const OPERATION_MS = 50;
+/** After so many failures in a row a dead store is skipped … */
+const FAILURE_THRESHOLD = 3;
+const FAILURE_WINDOW_MS = 60_000;
+/** … and tried again after this many milliseconds. */
+const RECOVERY_MS = 1000;
+
+/** Lets operations through to a store that may be slow or down: each is bounded, and a dead store is skipped. */
+export class StoreGate {
+  readonly #options: StoreGateOptions;
+  #breaker: CircuitBreaker;
+  /** A store that is full still reads and deletes. */
+  #writeBreaker: CircuitBreaker;
+  readonly #writeHealth: WriteHealth;
+  readonly #limit: TimeLimit;
+  readonly #onError = () => void this.#errors++;
+  #closed = false;
+  #errors = 0;
+  #lastError: unknown;
+  #starting: boolean;
+  /** As it was said last. */
+  #available = true;
+
+  constructor(options: StoreGateOptions) {
+    this.#options = options;
+    const { store, clock } = options;
+    this.#breaker = this.#watchedBreaker();
+    this.#writeBreaker = this.#newBreaker();
+    this.#writeHealth = new WriteHealth(options.onWriteTransition);
+    store.onConnected?.(() => {
+      if (this.#starting) return;
+      this.#breaker = this.#watchedBreaker(); // with it, what is under way on the connection before counts for nothing
+      this.#writeBreaker = this.#newBreaker();
+    });
+    this.#limit = new TimeLimit(clock, OPERATION_MS, () => new Error("the shared cache is slow"));
+    store.on?.("error", this.#onError);
+    this.#starting = store.ready !== undefined;
+    store.ready?.then(
+      () => {
+        this.#starting = false;
+      },
+      (error) => {
+        this.#starting = false;
+        this.#lastError = error;
+        for (let failure = 0; failure < FAILURE_THRESHOLD; failure++) this.#breaker.admit()?.failed();
+      },
+    );
+  }
+
+  /** Settles when the first attempt to connect has ended, either way. */
+  async ready(): Promise<void> {
+    await this.#options.store.ready?.then(undefined, () => undefined);
+  }
+
+  get available(): boolean {
+    return !this.#starting && this.#available;
+  }
+
+  /** Whether writes and deletions arrive, where the store can be read. */
+  get takesWrites(): boolean {
+    return this.#writeHealth.works;
+  }
+
+  /** Settles as the promise does, or rejects when it takes longer than an operation may. */
+  limit<T>(promise: Promise<T>): Promise<T> {
+    return this.#limit.race(promise);
+  }
+
+  /** Lets nothing through any more, waits for what is under way, no longer than for any operation, and lets go of the store. */
+  async close(underWay: Iterable<Promise<unknown>>): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled([...underWay].map((promise) => this.limit(promise)));
+    this.#limit.rest();
+    this.#options.store.off?.("error", this.#onError);
+  }
+
+  /** Rejects where the store is being skipped, and when the operation fails or takes too long. */
+  run<T>(operation: () => Promise<T>, change?: Change): Promise<T> {
+    const store = this.#breaker;
+    const breaker = change === "set" ? this.#writeBreaker : store;
+    const admission = this.#closed || store.refuses ? undefined : breaker.admit();
+    if (!admission) return Promise.reject(new Error("the shared cache is being skipped"));
+    const errorsBefore = this.#errors;
+    const fail = (error: unknown): never => {
+      this.#lastError = error;
+      const isOffline = error instanceof NotConnectedError;
+      if (this.#starting) admission.inconclusive();
+      else if (breaker !== store && isOffline) {
+        admission.inconclusive();
+        store.admit()?.failed();
+      } else admission.failed();
+      if (change && !this.#starting && !isOffline && store.state === "closed") this.#writeHealth.failed(change, error);
+      throw error;
+    };
+    return this.#limit.race(begin(operation)).then((result) => {
+      if (this.#errors !== errorsBefore) fail(new Error("the shared cache reported an error"));
+      admission.succeeded();
+      if (change) this.#writeHealth.succeeded(change);
+      if (store.state !== "closed") store.admit()?.succeeded(); // a write finds the store again, too
+      if (store === this.#breaker && store.state === "closed") this.#say(true);
+      return result;
+    }, fail);
+  }
+
+  /** A breaker that tells when the store is lost, and when it is back. */
+  #watchedBreaker(): CircuitBreaker {
+    return this.#newBreaker((from, to) => {
+      if (from === "closed" || to === "closed") this.#say(to === "closed");
+    });
+  }
+
+  #newBreaker(onTransition?: (from: BreakerState, to: BreakerState) => void): CircuitBreaker {
+    return new CircuitBreaker({
+      failureThreshold: FAILURE_THRESHOLD,
+      windowMs: FAILURE_WINDOW_MS,
+      recoveryMs: RECOVERY_MS,
+      clock: this.#options.clock,
+      ...(onTransition && { onTransition }),
+    });
+  }
+
+  #say(available: boolean): void {
+    if (available === this.#available) return;
+    this.#available = available;
+    this.#options.onTransition?.(available, available ? undefined : this.#lastError);
+  }
+}
+
+/** A store may answer, or fail, at once. */
+function begin<T>(operation: () => Promise<T>): Promise<T> {
+  try {
+    return Promise.resolve(operation());
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
