@@ -69,6 +69,8 @@ export interface UpstreamStatus {
   readonly failures: number;
   /** Milliseconds until an open breaker admits a probe; else 0. */
   readonly retryAfterMs: number;
+  /** How often it has refused, since its last answer, what it had accepted before. Many are no user's doing: see the event `refusals`. */
+  readonly refusals: number;
 }
 
 /** Plain and serialisable. Counts are since the client was made. */

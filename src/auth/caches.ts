@@ -14,6 +14,7 @@ import { type CacheSpecs, createCacheSpecs, subjectOf } from "./cache-specs.js";
 import type { Config } from "./config/config.js";
 import { shownUrl } from "./config/shown-url.js";
 import type { Events } from "./events.js";
+import type { MassRefusals } from "./mass-refusals.js";
 import type { UserRef } from "./model.js";
 import type { RemoteAuthService } from "./service-calls.js";
 import type { StringLists } from "./string-lists.js";
@@ -32,7 +33,14 @@ export type Caches = { readonly [S in keyof CacheSpecs]: CacheOf<CacheSpecs[S]> 
   close(): Promise<void>;
 };
 
-export function createCaches(service: RemoteAuthService, config: Config, events: Events, lists: StringLists): Caches {
+export interface CachesOptions {
+  readonly config: Config;
+  readonly events: Events;
+  readonly lists: StringLists;
+  readonly refusals: MassRefusals;
+}
+
+export function createCaches(service: RemoteAuthService, { config, events, lists, refusals }: CachesOptions): Caches {
   const { clock, random } = config;
   const { staleIfErrorMs, maxTokensPerUser: maxPerSubject } = config.cache;
   const process = new ProcessCache({ ...config.cache, maxPerSubject, clock, random });
@@ -47,12 +55,16 @@ export function createCaches(service: RemoteAuthService, config: Config, events:
     staleIfErrorMs,
     couldNotAsk: (error: unknown) => error instanceof UnavailableError || error instanceof OverloadedError,
   };
+  const [ofTokens, ofLookups] = [
+    { ...options, refusals: refusals.watch("tokens") },
+    { ...options, refusals: refusals.watch("look-ups") },
+  ];
   const specs = createCacheSpecs(service, config.cache, lists);
   const caches = {
-    token: new TieredCache(specs.token, tiers, options),
-    locals: new TieredCache(specs.locals, tiers, options),
-    permissions: new TieredCache(specs.permissions, tiers, options),
-    organization: new TieredCache(specs.organization, tiers, options),
+    token: new TieredCache(specs.token, tiers, ofTokens),
+    locals: new TieredCache(specs.locals, tiers, ofLookups),
+    permissions: new TieredCache(specs.permissions, tiers, ofLookups),
+    organization: new TieredCache(specs.organization, tiers, ofLookups),
   };
   const all = Object.values(caches) as readonly { counts: CacheCounts; inFlight: number }[];
   const total = (count: keyof CacheCounts) => all.reduce((sum, { counts }) => sum + counts[count], 0);

@@ -14,6 +14,7 @@ import type { AuthClientOptions } from "./config/options.js";
 import { AuthError, type AuthErrorCode } from "./errors.js";
 import { Events } from "./events.js";
 import { isLookupId, isOrganizationOfUser } from "./lookup-id.js";
+import { MassRefusals } from "./mass-refusals.js";
 import type { UserRef } from "./model.js";
 import { createPipeline, networkUpstreams, statusOf, type UpstreamFactories } from "./pipeline.js";
 import { createRemoteAuthService } from "./service-calls.js";
@@ -48,7 +49,8 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
   const lists = new StringLists();
   const pipeline = createPipeline(config, events, upstreams);
   const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, signal: closing.signal });
-  const caches = createCaches(service, config, events, lists);
+  const refusals = new MassRefusals({ clock, logger: config.logger, events });
+  const caches = createCaches(service, { config, events, lists, refusals });
 
   /** Runs one question and turns everything that can go wrong into an `AuthError`. */
   async function settle<P>(
@@ -169,7 +171,12 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
     },
     status() {
       return {
-        ...Object.fromEntries(pipeline.upstreams.map((each) => [each.upstream, statusOf(each)])),
+        ...Object.fromEntries(
+          pipeline.upstreams.map((each) => [
+            each.upstream,
+            { ...statusOf(each), refusals: refusals.countOf(each.upstream) },
+          ]),
+        ),
         cache: caches.status(),
         inFlight: caches.inFlight(),
         upstream: pipeline.load(),

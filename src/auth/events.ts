@@ -11,6 +11,11 @@ export interface AuthClientEvents {
   breaker: { readonly upstream: Upstream; readonly from: BreakerState; readonly to: BreakerState };
   /** A question went to REST, because gRPC could not tell. */
   fallback: Fallback;
+  /**
+   * An upstream began to refuse everybody, or accepted somebody again: five users in a row, within 60 s and without an answer between, were
+   * refused with what it had accepted before.
+   */
+  refusals: { readonly upstream: Upstream; readonly refusing: boolean };
   /** The shared cache went away, or came back. */
   cache: { readonly tier: "shared"; readonly available: boolean };
 }

@@ -145,7 +145,7 @@ function givenUpstream(transport: Transport): GrpcUpstream {
 }
 
 /** An upstream's state, as plain data. */
-export function statusOf({ url, breaker }: PipelineUpstream): UpstreamStatus {
+export function statusOf({ url, breaker }: PipelineUpstream): Omit<UpstreamStatus, "refusals"> {
   const shown = shownUrl(url);
   return {
     ...(shown !== undefined && { url: shown }),

@@ -49,10 +49,11 @@ export function createRemoteAuthService(transport: Transport, options: RemoteAut
     const contextValues = createCallContext(since + deadlineMs, onTry, fresh);
     try {
       const judgement = judge(await call({ signal, contextValues }));
-      return judgement.kind === "refusal" ? judgement : { ...judgement, source: answeredBy(contextValues) ?? "grpc" };
+      const source = answeredBy(contextValues) ?? "grpc";
+      return judgement.kind === "answer" ? { ...judgement, source } : { ...judgement, source, isInformed: true };
     } catch (error) {
-      if (error instanceof UpstreamError && error.failure === "refused") return { kind: "refusal", reason: refusal };
-      throw error;
+      if (!(error instanceof UpstreamError && error.failure === "refused")) throw error;
+      return { kind: "refusal", reason: refusal, source: error.upstream, isInformed: false };
     }
   }
 

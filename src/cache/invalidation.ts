@@ -19,6 +19,8 @@ import { type Tombstone, Tombstones } from "./tombstones.js";
  * | an id could not be deleted from the store  | a tombstone of it, in this process alone             | what the store still holds   |
  * | an id was answered                         | the entry in the process, fresh or not               | what the store still holds,  |
  * |                                            |                                                      | every question asked before  |
+ * | a refresh was refused while everybody is   | the time of the refusal, in this process alone       | nothing; but an entry asked  |
+ * |                                            |                                                      | for before is never stale    |
  * | another process invalidated a subject      | a tombstone here, when it is read: `hear`            | every entry about it         |
  *
  * Only of subjects do other processes learn: an id that the store could not be told to delete they serve until its entry ends.
@@ -175,6 +177,8 @@ export class Invalidation {
   /** Ids that the store could not be told to delete. */
   readonly #undeleted = new Tombstones();
   readonly #refused = new Tombstones();
+  /** Ids that were refused while everybody was. */
+  readonly #doubted = new Tombstones();
   #written: BoundedMap<true> | undefined;
 
   constructor(subjects: SubjectInvalidations, hasDigestIds: boolean) {
@@ -222,6 +226,16 @@ export class Invalidation {
 
   refused(id: string, at: Tombstone): void {
     this.#refused.record(this.#keyOf(id), at, false);
+  }
+
+  /** The id was refused while everybody was: its entry may be used to its end, and no longer. */
+  doubted(id: string, at: Tombstone): void {
+    this.#doubted.record(this.#keyOf(id), at);
+  }
+
+  /** Whether an entry must not be served when it has ended. */
+  isDoubted(id: string, { askedAt }: Dated): boolean {
+    return !this.#doubted.isEmpty && this.#doubted.voidStored(this.#keyOf(id), askedAt - MAX_SKEW_MS);
   }
 
   /** The store could not be told to delete the id. */

@@ -6,7 +6,7 @@ import type { NegativeCache } from "./negative-cache.js";
 import type { ProcessEntry, ProcessView } from "./process-cache.js";
 import type { SharedCache, SharedLookup } from "./shared-cache.js";
 import { type Load, SingleFlight } from "./single-flight.js";
-import type { CacheSpec, Entry, Outcome, Verdict } from "./spec.js";
+import type { AnswerSource, CacheSpec, Entry, Outcome, Verdict } from "./spec.js";
 import type { Moment, Timeline } from "./timeline.js";
 import type { Tombstone } from "./tombstones.js";
 
@@ -43,8 +43,21 @@ export interface LoaderOptions {
   readonly processTtlMs: number;
   /** How long past its end an entry may be served while the service is unavailable, in milliseconds. */
   readonly staleIfErrorMs: number;
+  readonly refusals: RefusalWatch;
   /** Whether a question failed because the service is unavailable, or because there was no place to ask it. */
   readonly couldNotAsk: (error: unknown) => boolean;
+}
+
+/** Knows whether an upstream refuses everybody, which is no evidence about one user. */
+export interface RefusalWatch {
+  answered(source: AnswerSource): void;
+  /**
+   * What it had accepted before, and should still accept, was refused.
+   *
+   * @param user of whom that was: the key of a subject
+   */
+  refused(source: AnswerSource, user: string): void;
+  isRefusing(source: AnswerSource): boolean;
 }
 
 /** What the shared cache brought a load, and what of that was accepted. */
@@ -54,6 +67,9 @@ interface Looked<V> {
 }
 
 type LoadOf<Q, P, R> = Load<LoadTask<Q>, Landing<P, R>>;
+
+/** What was accepted longer ago than so many TTLs may have ended meanwhile, as sessions do over night. */
+const RECENT_TTLS = 2;
 
 /** Entries that were stored together should not expire together: each lives up to this share shorter. */
 const JITTER = 0.1;
@@ -113,7 +129,7 @@ export class Loader<Q, V, P, R> {
       const now = this.#options.clock.monotonic();
       entry.refreshAt = now + (entry.freshUntil - now) / 2;
     };
-    load.landed.then(({ kind }) => kind === "unavailable" && again(), again);
+    load.landed.then(({ kind }) => kind !== "answer" && again(), again);
   }
 
   /** The id was invalidated: what is under way for it is neither stored nor joined. */
@@ -190,6 +206,7 @@ export class Loader<Q, V, P, R> {
 
   async #ask(load: LoadOf<Q, P, R>, looked: Looked<V>): Promise<Landing<P, R>> {
     const { timeline, shared } = this.#tiers;
+    const { refusals } = this.#options;
     const { id, task } = load;
     this.#counts.misses++;
     // A refusal holds against all that was asked before the last try; an answer is as old as the first: it may be the answer to that.
@@ -210,9 +227,14 @@ export class Loader<Q, V, P, R> {
     }
     this.#turns.answeredAfter(timeline.monotonic - asked.monotonic);
     if (verdict.kind === "refusal") {
-      this.#refused(load, verdict.reason, tried, looked);
+      if (verdict.isInformed) refusals.answered(verdict.source);
+      else this.#tellRefused(load, verdict.source, looked);
+      const isDoubtful = !verdict.isInformed && refusals.isRefusing(verdict.source);
+      if (isDoubtful && mode.kind === "refresh") this.#doubted(load, tried);
+      else this.#refused(load, verdict.reason, tried, looked);
       return verdict;
     }
+    refusals.answered(verdict.source);
     const entry = this.#entryOf(load, verdict.value, asked);
     if (this.#mayStore(load, entry)) {
       this.#flights.answered(load);
@@ -236,6 +258,24 @@ export class Loader<Q, V, P, R> {
   #mayStore(load: LoadOf<Q, P, R>, entry: Entry<V>): boolean {
     const { invalidation } = this.#tiers;
     return !invalidation.isDiscarded(load) && !invalidation.isVoid(entry);
+  }
+
+  /** What was good a moment ago by all that is known: not what was invalidated, has ended by its own word, or is long past its TTL. */
+  #tellRefused({ id, task }: LoadOf<Q, P, R>, source: AnswerSource, { entry }: Looked<V>): void {
+    const { clock, refusals } = this.#options;
+    const held = this.#tiers.process.peek(id) ?? entry;
+    if (!held || this.#tiers.invalidation.isVoid(held)) return;
+    const now = clock.now();
+    if (now < task.hardExpiry && now < held.askedAt + RECENT_TTLS * this.#spec.ttlMs)
+      refusals.refused(source, held.subject);
+  }
+
+  /** A refusal of a refresh while everybody is refused: the entry is used to its end, and asked about again before. */
+  #doubted(load: LoadOf<Q, P, R>, tried: Tombstone): void {
+    const { invalidation } = this.#tiers;
+    if (invalidation.isDiscarded(load)) return;
+    this.#flights.answered(load);
+    invalidation.doubted(load.id, tried);
   }
 
   #refused(load: LoadOf<Q, P, R>, reason: R, tried: Tombstone, { lookup }: Looked<V>): void {
@@ -275,7 +315,7 @@ export class Loader<Q, V, P, R> {
     if (clock.monotonic() >= entry.endsAt + staleIfErrorMs || clock.now() >= entry.expiresAt + staleIfErrorMs)
       return undefined;
     // Once more: meanwhile its id may have been invalidated, or refused, also in answer to a question asked before this one.
-    if (!this.#accepted(load, entry)) return undefined;
+    if (!this.#accepted(load, entry) || invalidation.isDoubted(load.id, entry)) return undefined;
     const { order } = entry;
     return invalidation.isDiscarded({ order, triedAs: order, history: load.history }) ? undefined : entry.value;
   }

@@ -131,7 +131,7 @@ export class ProcessView<Q, V, P> {
     const entry = this.#map.get(this.#keyOf(id));
     if (entry === undefined || this.#options.staleIfErrorMs <= 0) return undefined;
     if (this.#clock.monotonic() >= entry.staleUntil || this.#clock.now() >= entry.staleUntilWall) return undefined;
-    return this.#invalidation.isVoid(entry) ? undefined : entry;
+    return this.#invalidation.isVoid(entry) || this.#invalidation.isDoubted(id, entry) ? undefined : entry;
   }
 
   /** The entry that is held, void or expired though it is. Does not count as a use. */

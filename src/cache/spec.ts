@@ -4,7 +4,13 @@ export type AnswerSource = "process" | "shared" | "stale" | "grpc" | "rest";
 /** What the service said: an answer, or a refusal with its reason. That it could not be asked is a rejection, and never remembered. */
 export type Verdict<V, R> =
   | { readonly kind: "answer"; readonly value: V; readonly source: AnswerSource }
-  | { readonly kind: "refusal"; readonly reason: R };
+  | {
+      readonly kind: "refusal";
+      readonly reason: R;
+      readonly source: AnswerSource;
+      /** The service knows what it was asked about: not what it would also say of everything, had it lost its keys. */
+      readonly isInformed: boolean;
+    };
 
 /** What a caller gets: the presented answer, or the refusal. */
 export type Outcome<P, R> =

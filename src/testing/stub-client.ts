@@ -55,7 +55,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
       source: "grpc" as const,
     });
   };
-  const idle = { breaker: "closed", failures: 0, retryAfterMs: 0 } as const;
+  const idle = { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0 } as const;
 
   const client: StubAuthClient = {
     allow: (token, user) => directory.setUser(token, user),

@@ -5,7 +5,7 @@ import { openBareClient, openClient, startService } from "../support/open-client
 import { until } from "../support/until.js";
 
 const directory = { users: { "token-ana": { id: "ana" } } };
-const idle = { breaker: "closed", failures: 0, retryAfterMs: 0 };
+const idle = { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0 };
 
 describe("status()", () => {
   test("of a client that was never used", async () => {

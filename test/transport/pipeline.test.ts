@@ -18,7 +18,7 @@ describe("an outage of gRPC, from its beginning to its end", () => {
     expect([grpc.calls.length, rest.calls.length]).toEqual([5, 7]);
     expect(client.status()).toMatchObject({
       grpc: { breaker: "open", failures: 0, retryAfterMs: RECOVERY_MS },
-      rest: { breaker: "closed", failures: 0, retryAfterMs: 0 },
+      rest: { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0 },
     });
     expect(fallbacks.map(({ reason }) => reason)).toEqual([...Array(5).fill("unreachable"), "open", "open"]);
     expect(fallbacks[0]).toEqual({ operation: "VerifyToken", reason: "unreachable" });
