@@ -21,7 +21,7 @@ interface Product {
 /**
  * A catalog of products per local.
  *
- * @param client who asks the auth service; without one, the client that the environment describes
+ * @param client default: the one that the environment describes
  */
 export function createCatalog(client: AuthClient = getAuthClient()): Express {
   const products = new Map<string, Product[]>([
@@ -32,12 +32,12 @@ export function createCatalog(client: AuthClient = getAuthClient()): Express {
   const productsOf = (localId: string) => products.get(localId) ?? [];
   const app = express();
 
-  // For everyone. The status names the upstreams: in production, keep it inside of your network.
+  // Open to all. The status names the upstreams: in production, keep it inside of your network.
   app.get("/health", (_req, res) => {
     res.json(client.status());
   });
 
-  // For everyone, and a little more for those who say who they are. A bad token is refused all the same.
+  // Open to anonymous requests, with a little more for users. A bad token is refused all the same.
   app.get("/products", optionalAuth({ client }), (req, res) => {
     const names = [...products.values()].flat().map(({ name }) => name);
     res.json({ products: names, yourLocals: req.locals ?? [] });
@@ -56,7 +56,7 @@ export function createCatalog(client: AuthClient = getAuthClient()): Express {
     res.json({ products: productsOf(req.params.localId) });
   });
 
-  // The guards stand before the parser: who may not write is not read either.
+  // The guards come before the parser: the body of a request that is refused is not read.
   app.post(
     "/locals/:localId/products",
     requireLocal("localId"),

@@ -34,7 +34,7 @@ export async function createCurlLines(
 
   return [
     {
-      title: "Who may do what",
+      title: "Permissions, locals and modules",
       lines: [
         { status: 200, says: "no token needed", line: get("/products") },
         { status: 200, says: "Ana's own local; again: X-Auth-Source is then process", line: get(madrid, ana) },
@@ -54,7 +54,7 @@ export async function createCurlLines(
         { status: 200, says: "stop gRPC", line: turn("stop/grpc") },
         { status: 200, says: "REST answers: X-Auth-Source is rest", line: get(madrid, newToken) },
         { status: 200, says: "stop REST too", line: turn("stop/rest") },
-        { status: 503, says: "nobody can tell: see Retry-After", line: get(madrid, newToken) },
+        { status: 503, says: "cannot be verified now: see Retry-After", line: get(madrid, newToken) },
         { status: 200, says: "Ana's first token is still known", line: get(madrid, ana) },
         { status: 200, says: "breakers, cache, counters", line: get("/health") },
         { status: 200, says: "start gRPC", line: turn("start/grpc") },

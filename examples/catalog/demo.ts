@@ -43,7 +43,7 @@ async function show({ auth, redis, openCatalog }: Stage): Promise<void> {
     expect: { status: 200, source: "grpc", grpcCalls: 1, restCalls: 0 },
   });
   await walk.step({
-    title: "She does it again. The catalog remembers her, and asks nobody.",
+    title: "She does it again. The catalog has her in its cache, and asks nothing.",
     act: () => visitor.visit({ path: MADRID, token: ana }),
     expect: { status: 200, source: "process", grpcCalls: 0, restCalls: 0 },
   });
@@ -71,7 +71,7 @@ async function show({ auth, redis, openCatalog }: Stage): Promise<void> {
     expect: { status: 200, source: "process", grpcCalls: 1, restCalls: 0 },
   });
 
-  walk.chapter("Who is not let in");
+  walk.chapter("Requests that are refused");
   await walk.step({
     title: "Ana asks for a local that is not hers.",
     act: () => visitor.visit({ path: "/locals/bilbao/products", token: ana }),
@@ -85,22 +85,22 @@ async function show({ auth, redis, openCatalog }: Stage): Promise<void> {
   });
   const marta = await auth.signToken("marta");
   await walk.step({
-    title: "Marta's organization has no inventory module. Both she and it are new: two questions.",
+    title: "Marta's organization has no inventory module. Her token and her organization are new: two calls.",
     act: () => visitor.visit({ path: "/locals/bilbao/inventory", token: marta }),
     expect: { status: 403, code: "insufficient_scope", source: "grpc", grpcCalls: 2, restCalls: 0 },
   });
   await walk.step({
-    title: "Somebody comes without a token.",
+    title: "A request without a token.",
     act: () => visitor.visit({ path: MADRID }),
     expect: { status: 401, code: "missing_token", source: undefined, grpcCalls: 0, restCalls: 0 },
   });
   await walk.step({
-    title: "Somebody comes with garbage. The auth service says no, and that is final: REST is not asked.",
+    title: "A request with garbage. The auth service refuses it, and that is final: REST is not asked.",
     act: () => visitor.visit({ path: MADRID, token: "garbage" }),
     expect: { status: 401, code: "invalid_token", source: undefined, grpcCalls: 1, restCalls: 0 },
   });
   await walk.step({
-    title: "The same garbage again. The no is remembered for a while, too.",
+    title: "The same garbage again. Refusals are cached for a while, too.",
     act: () => visitor.visit({ path: MADRID, token: "garbage" }),
     expect: { status: 401, code: "invalid_token", source: undefined, grpcCalls: 0, restCalls: 0 },
   });
@@ -141,7 +141,7 @@ async function show({ auth, redis, openCatalog }: Stage): Promise<void> {
     expect: { status: 200, source: "rest", grpcCalls: 0, restCalls: 2, fallback: "unreachable", grpcBreaker: "open" },
   });
   await walk.step({
-    title: "One more. Nobody waits for gRPC now: the question goes straight to REST.",
+    title: "One more. Nothing waits for gRPC now: the call goes straight to REST.",
     act: async () => visitor.visit({ path: MADRID, token: await newToken() }),
     expect: { status: 200, source: "rest", grpcCalls: 0, restCalls: 1, fallback: "open", restBreaker: "closed" },
   });
@@ -154,7 +154,7 @@ async function show({ auth, redis, openCatalog }: Stage): Promise<void> {
     expect: { status: 200, source: "process", grpcCalls: 0, restCalls: 0 },
   });
   await walk.step({
-    title: "Luis with a new token: nobody can tell. That is no 401, and it says when to come back.",
+    title: "Luis with a new token, which cannot be verified now. That is no 401, and it says when to come back.",
     act: async () => visitor.visit({ path: MADRID, token: await auth.signToken("luis") }),
     expect: {
       status: 503,
@@ -177,7 +177,7 @@ async function show({ auth, redis, openCatalog }: Stage): Promise<void> {
         await until(() => visitor.healthy); // one of the probes may still be under way
         return answer;
       }),
-    // Whoever is faster answers.
+    // The faster one answers.
     expect: {
       status: 200,
       source: ["grpc", "rest"],

@@ -32,7 +32,7 @@ export async function startRedis(): Promise<OwnRedis | undefined> {
     }
     process.off("exit", end);
     if (server.pid === undefined) return undefined; // there is no such program
-    await ended(server); // somebody else may have taken the port: try another
+    await ended(server); // another process may have taken the port: try the next
   }
   return undefined;
 }
@@ -61,7 +61,7 @@ async function isUp(server: ChildProcess, port: number): Promise<boolean> {
       () => true,
       () => false,
     );
-    if (answers) return !gone; // if ours is gone, it was somebody else who answered
+    if (answers) return !gone; // if ours is gone, another process answered
   }
   return false;
 }

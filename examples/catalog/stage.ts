@@ -25,7 +25,7 @@ export interface Stage {
 
 const WAIT_MS = 5000;
 
-/** Waits until it is so, or for five seconds: who asks will see which. */
+/** Waits until it is so, for five seconds at most: the caller looks which. */
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   for (let waited = 0; waited < WAIT_MS && !(await isSo()); waited += 10) await sleep(10);
 }
@@ -48,7 +48,7 @@ export async function startStage({ timeoutMs, ...options }: StageOptions): Promi
     throw error;
   });
   ends.push(auth.stop);
-  const secret = randomBytes(32).toString("base64"); // all catalogs share it, and nobody else
+  const secret = randomBytes(32).toString("base64"); // shared by all catalogs
 
   const openCatalog = async (port?: number): Promise<Catalog> => {
     const client = createAuthClient({

@@ -7,7 +7,7 @@ import { Listener } from "./listener.js";
 import { type Catalog, type Stage, startStage } from "./stage.js";
 
 const DEFAULT_PORT = 3000;
-const RECOVERY_SECONDS = 5; // shorter than portero's default, for who tries it by hand
+const RECOVERY_SECONDS = 5; // shorter than portero's default, to be tried by hand
 
 const port = Number(process.env.PORT || DEFAULT_PORT);
 if (!Number.isInteger(port) || port < 0 || port > 65_535) {

@@ -5,7 +5,7 @@ import { errors, generateKeyPair, jwtVerify, SignJWT } from "jose";
 export interface Tokens {
   /** A JWT of the user. A negative time to live makes one that has expired. */
   sign(userId: string, ttlSeconds?: number): Promise<string>;
-  /** Whose token it is; `undefined` when the signature or `exp` says no. */
+  /** The user of the token; `undefined` when its signature is wrong or `exp` has passed. */
   verify(token: string): Promise<string | undefined>;
 }
 

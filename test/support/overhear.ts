@@ -67,7 +67,7 @@ overhear(process.stdout, "write");
 overhear(process.stderr, "write");
 for (const level of ["log", "info", "warn", "error", "debug", "trace"] as const) overhear(console, level);
 for (const level of ["info", "warn", "error"] as const) {
-  overhear(silentLogger, level); // what nobody else hears
+  overhear(silentLogger, level); // it writes nothing: seen here alone
   overhear(RecordingLogger.prototype, level);
 }
 overhear(Directory.prototype, "setUser", learn);

@@ -145,7 +145,7 @@ export async function startTcpGate(target?: number): Promise<TcpGate> {
   return gate;
 }
 
-/** A port of this machine where nobody listens. */
+/** A port of this machine where nothing listens. */
 export async function closedPort(): Promise<number> {
   const server = net.createServer();
   const port = await listen(server);

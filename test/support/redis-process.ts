@@ -11,7 +11,7 @@ export interface RedisServer {
   start(): Promise<void>;
   /** Ends it without a goodbye, as a crash does. Harmless when it is not running. */
   kill(): Promise<void>;
-  /** Stops its process: connections stay open, and nobody answers on them. */
+  /** Stops its process: connections stay open, and nothing answers on them. */
   pause(): void;
   resume(): void;
   [Symbol.asyncDispose](): Promise<void>;
@@ -22,7 +22,7 @@ export interface RedisServerOptions {
   password?: string;
 }
 
-/** Somebody may take a free port before Redis does. */
+/** Another process may take a free port before Redis does. */
 const PORTS_TO_TRY = 5;
 
 /** Whether this machine has a `redis-server`. */

@@ -1,4 +1,4 @@
-/** A token of a JWT's shape. Nobody verifies it: the fake service knows tokens by their text. */
+/** A token of a JWT's shape, without a real signature: the fake service knows tokens by their text. */
 export function unsignedJwt(claims: Readonly<Record<string, unknown>>): string {
   return jwtOf(JSON.stringify(claims));
 }

@@ -94,7 +94,7 @@ export function run(
   return finished(child, timeoutMs);
 }
 
-/** Waits for a child process that somebody else started. */
+/** Waits for a child process that has been started elsewhere. */
 export async function finished(child: ChildProcess, timeoutMs: number): Promise<Finished> {
   const output = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) {
