@@ -1,6 +1,7 @@
 /** `portero/client`: everything but the frameworks. */
 
-export type { AuthClient, AuthClientStatus, CallOptions, UpstreamStatus } from "./auth/auth-client.js";
+export type { AuthClient, CallOptions } from "./auth/auth-client.js";
+export type { AuthClientStatus, UpstreamStatus } from "./auth/client-status.js";
 export { ConfigError, type ConfigProblem } from "./auth/config/config-error.js";
 export { optionsFromEnv } from "./auth/config/environment.js";
 export type {
@@ -13,10 +14,11 @@ export type {
   RestOptions,
   RetryOptions,
 } from "./auth/config/options.js";
-export { createAuthClient, getAuthClient } from "./auth/create-auth-client.js";
+export { createAuthClient } from "./auth/create-auth-client.js";
 export { type AnyAuthError, AuthError, type AuthErrorCode, type AuthErrorOptions } from "./auth/errors.js";
 export type { AuthClientEvents } from "./auth/events.js";
 export type { Organization, User, UserRef, VerifiedToken } from "./auth/model.js";
+export { getAuthClient } from "./auth/shared-client.js";
 export type { SharedStore } from "./cache/shared-store.js";
 export type { AttachOptions, AuthenticateOptions, OptionalAuthOptions } from "./http/auth-options.js";
 export { authenticate } from "./http/authenticate.js";

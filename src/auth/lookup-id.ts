@@ -1,19 +1,64 @@
-/** Longer than any id there is; what a client can send in its place takes no more room than this, in a cache or a queue. */
+import { fitsTenantHeader } from "../transport/rest-request.js";
+import { AuthError } from "./errors.js";
+import type { UserRef } from "./model.js";
+
+/** More than any id has; what a client sends in the place of one takes no more room than this, in a cache or a queue. */
 const MAX_ID_BYTES = 1024;
+
+/**
+ * The user whose locals or permissions are asked for. A copy: a caller that changes its object while the question is under way does not
+ * change what is asked, checked or remembered.
+ *
+ * @param restOnly there is no gRPC: the organization must fit a header
+ * @throws AuthError `lookup_refused` where it cannot be asked for
+ */
+export function userToAsk(given: UserRef, restOnly: boolean): UserRef {
+  const user = copyOf(given);
+  const { userId, organizationId } = user;
+  assert(isInPath(userId) && isInMessage(organizationId) && (!restOnly || fitsTenantHeader(organizationId)));
+  return user;
+}
+
+/** @throws AuthError `lookup_refused` where it cannot be asked for */
+export function organizationToAsk(organizationId: string): string {
+  assert(isInPath(organizationId));
+  return organizationId;
+}
+
+/** Any user that a token can have: also one that cannot be asked for. */
+export function userToForget(given: UserRef): UserRef {
+  const user = copyOf(given);
+  assert(typeof user.userId === "string" && user.userId !== "" && typeof user.organizationId === "string");
+  return user;
+}
+
+export function organizationToForget(organizationId: string): string {
+  assert(typeof organizationId === "string" && organizationId !== "");
+  return organizationId;
+}
+
+function copyOf(user: UserRef | undefined): UserRef {
+  const { userId, organizationId } = user ?? ({} as UserRef);
+  return { userId, organizationId };
+}
+
+function assert(isPossible: boolean): void {
+  if (!isPossible) throw new AuthError("lookup_refused");
+}
 
 /**
  * Whether an id can be asked for: it stands in a path, where `.` and `..` mean something else, must survive its encoding, and must
  * not look like the end of a header to whatever reads it on the way.
  */
-export function isLookupId(id: unknown): id is string {
-  return isOrganizationOfUser(id) && id !== "" && !hasControls(id);
+function isInPath(id: unknown): id is string {
+  return isInMessage(id) && id !== "" && !hasControls(id);
 }
 
 /**
  * Whether a user's organization can be asked with: as text over gRPC, where it is no header. A user of no organization has an empty one,
  * as proto3 writes what is not set.
  */
-export function isOrganizationOfUser(id: unknown): id is string {
+function isInMessage(id: unknown): id is string {
   if (typeof id !== "string" || Buffer.byteLength(id) > MAX_ID_BYTES) return false;
   return id !== "." && id !== ".." && id.isWellFormed();
 }

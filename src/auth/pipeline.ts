@@ -14,9 +14,7 @@ import { createRestUpstream } from "../transport/rest.js";
 import { hasRestForm } from "../transport/rest-request.js";
 import { withRetry } from "../transport/retry.js";
 import { withTimeout } from "../transport/timeout.js";
-import type { UpstreamStatus } from "./auth-client.js";
 import type { Config } from "./config/config.js";
-import { shownUrl } from "./config/shown-url.js";
 import type { GrpcConfig, RestConfig } from "./config/upstreams.js";
 import type { Events } from "./events.js";
 import { createUpstreamReports } from "./upstream-reports.js";
@@ -141,16 +139,5 @@ function givenUpstream(transport: Transport): GrpcUpstream {
     connect: async () => true,
     renew: () => undefined,
     close: () => undefined,
-  };
-}
-
-/** An upstream's state, as plain data. */
-export function statusOf({ url, breaker }: PipelineUpstream): Omit<UpstreamStatus, "refusals"> {
-  const shown = shownUrl(url);
-  return {
-    ...(shown !== undefined && { url: shown }),
-    breaker: breaker.state,
-    failures: breaker.failures,
-    retryAfterMs: Math.ceil(breaker.retryAfterMs),
   };
 }

@@ -1,8 +1,8 @@
 import { traitsOf } from "../auth/client-traits.js";
 import { show } from "../auth/config/config-error.js";
-import { getAuthClient } from "../auth/create-auth-client.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
+import { getAuthClient } from "../auth/shared-client.js";
 import { isToken, Token, type TokenSyntax } from "../auth/token.js";
 import { peek, verify } from "../auth/token-api.js";
 import { isPromise } from "../runtime/is-promise.js";

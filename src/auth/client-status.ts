@@ -1,0 +1,55 @@
+import type { BreakerState } from "../runtime/circuit-breaker.js";
+import { shownUrl } from "./config/shown-url.js";
+import type { PipelineUpstream } from "./pipeline.js";
+
+/** The state of one upstream. */
+export interface UpstreamStatus {
+  /** Without user-info; absent with a custom transport. */
+  readonly url?: string;
+  readonly breaker: BreakerState;
+  /** Failures in a row that count at the moment. */
+  readonly failures: number;
+  /** Milliseconds until an open breaker admits a probe; else 0. */
+  readonly retryAfterMs: number;
+  /** How often it has refused, since its last answer, what it had accepted before. Many are no user's doing: see the event `refusals`. */
+  readonly refusals: number;
+}
+
+/** Plain and serialisable. Counts are since the client was made. */
+export interface AuthClientStatus {
+  /** Absent where it is not configured. */
+  readonly grpc?: UpstreamStatus;
+  readonly rest?: UpstreamStatus;
+  readonly cache: {
+    /** Entries in the process, and roughly their bytes. */
+    readonly entries: number;
+    readonly bytes: number;
+    /** As the last operations found it, reads, writes or deletions: a process that asks nothing does not notice a change. */
+    readonly shared: "none" | "available" | "unavailable";
+    /**
+     * Whether a shared cache that can be read takes entries and deletions; `failing` after four in a row that it refused (a full
+     * Redis, missing rights). Absent without one.
+     */
+    readonly sharedWrites?: "ok" | "failing";
+    readonly hits: number;
+    readonly sharedHits: number;
+    readonly refusals: number;
+    readonly misses: number;
+    readonly stale: number;
+  };
+  /** Questions that somebody waits for. */
+  readonly inFlight: number;
+  /** Calls under way upstream, and those that wait for a place. */
+  readonly upstream: { readonly active: number; readonly queued: number };
+}
+
+export function upstreamStatus({ url, breaker }: PipelineUpstream, refusals: number): UpstreamStatus {
+  const shown = shownUrl(url);
+  return {
+    ...(shown !== undefined && { url: shown }),
+    breaker: breaker.state,
+    failures: breaker.failures,
+    retryAfterMs: Math.ceil(breaker.retryAfterMs),
+    refusals,
+  };
+}
