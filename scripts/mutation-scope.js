@@ -128,7 +128,13 @@ export const SCOPE = [
     ],
   },
   {
-    sources: ["src/cache/tiered-cache.ts", "src/cache/loader.ts", "src/cache/load-task.ts"],
+    sources: [
+      "src/cache/tiered-cache.ts",
+      "src/cache/loader.ts",
+      "src/cache/load-task.ts",
+      "src/cache/load-results.ts",
+      "src/cache/stale-if-error.ts",
+    ],
     suites: [
       ...cacheSuites(
         "stale-if-error",

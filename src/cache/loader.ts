@@ -1,13 +1,12 @@
-import type { Clock } from "../runtime/clock.js";
 import { FreshTurns } from "./fresh-turns.js";
-import { type Invalidation, isNewer, subjectKey } from "./invalidation.js";
+import { isNewer } from "./invalidation.js";
+import { LoadResults, type ResultOptions, type ResultTiers } from "./load-results.js";
 import { type LoadMode, LoadTask, MISS } from "./load-task.js";
-import type { NegativeCache } from "./negative-cache.js";
-import type { ProcessEntry, ProcessView } from "./process-cache.js";
-import type { SharedCache, SharedLookup } from "./shared-cache.js";
+import type { ProcessEntry } from "./process-cache.js";
 import { type Load, SingleFlight } from "./single-flight.js";
 import type { AnswerSource, CacheSpec, Entry, Outcome, Verdict } from "./spec.js";
-import type { Moment, Timeline } from "./timeline.js";
+import { type Looked, StaleIfError, type StaleIfErrorOptions } from "./stale-if-error.js";
+import type { Timeline } from "./timeline.js";
 import type { Tombstone } from "./tombstones.js";
 
 /** How a load lands: the service answered, or refused, or could not tell; then an expired entry may be served. */
@@ -16,11 +15,7 @@ export type Landing<P, R> =
   | { readonly kind: "unavailable"; readonly error: unknown; readonly stale: P | undefined };
 
 /** Where a load looks, and what it leaves its answer in. */
-export interface LoaderTiers<Q, V, P, R> {
-  readonly process: ProcessView<Q, V, P>;
-  readonly negative: NegativeCache<R>;
-  readonly shared: SharedCache<Q, V> | undefined;
-  readonly invalidation: Invalidation;
+export interface LoaderTiers<Q, V, P, R> extends ResultTiers<Q, V, P, R> {
   readonly timeline: Timeline;
 }
 
@@ -35,14 +30,7 @@ export interface LoadCounts {
   misses: number;
 }
 
-export interface LoaderOptions {
-  readonly clock: Clock;
-  /** From 0 (included) to 1 (excluded). */
-  readonly random: () => number;
-  /** Longest stay in the process when there is a shared cache, in milliseconds. */
-  readonly processTtlMs: number;
-  /** How long past its end an entry may be served while the service is unavailable, in milliseconds. */
-  readonly staleIfErrorMs: number;
+export interface LoaderOptions extends ResultOptions, StaleIfErrorOptions {
   readonly refusals: RefusalWatch;
   /** Whether a question failed because the service is unavailable, or because there was no place to ask it. */
   readonly couldNotAsk: (error: unknown) => boolean;
@@ -60,19 +48,11 @@ export interface RefusalWatch {
   isRefusing(source: AnswerSource): boolean;
 }
 
-/** What the shared cache brought a load, and what of that was accepted. */
-interface Looked<V> {
-  readonly lookup: SharedLookup<V> | undefined;
-  readonly entry: Entry<V> | undefined;
-}
-
 type LoadOf<Q, P, R> = Load<LoadTask<Q>, Landing<P, R>>;
+type Refusal<R> = Extract<Verdict<unknown, R>, { kind: "refusal" }>;
 
 /** What was accepted longer ago than so many TTLs may have ended meanwhile, as sessions do over night. */
 const RECENT_TTLS = 2;
-
-/** Entries that were stored together should not expire together: each lives up to this share shorter. */
-const JITTER = 0.1;
 
 /** Loads what the process does not hold: from the shared cache, else from the service; then fills both. */
 export class Loader<Q, V, P, R> {
@@ -82,6 +62,8 @@ export class Loader<Q, V, P, R> {
   readonly #options: LoaderOptions;
   readonly #flights: SingleFlight<LoadTask<Q>, Landing<P, R>>;
   readonly #turns: FreshTurns<Landing<P, R>>;
+  readonly #results: LoadResults<Q, V, P, R>;
+  readonly #stale: StaleIfError<Q, V, P>;
 
   /** @param counts what is counted on the way */
   constructor(
@@ -95,6 +77,8 @@ export class Loader<Q, V, P, R> {
     this.#options = options;
     this.#flights = new SingleFlight(tiers.timeline, tiers.invalidation);
     this.#turns = new FreshTurns(options.clock);
+    this.#results = new LoadResults(spec, tiers, options);
+    this.#stale = new StaleIfError(tiers.process, tiers.invalidation, options);
   }
 
   /** Questions under way. */
@@ -199,14 +183,13 @@ export class Loader<Q, V, P, R> {
   #landShared(load: LoadOf<Q, P, R>, shared: Entry<V>): Outcome<P, R> {
     const { question, hardExpiry } = load.task;
     this.#counts.sharedHits++;
-    const kept = this.#keep(load, shared);
+    const kept = this.#results.keep(load.id, shared, hardExpiry);
     if (kept && this.#options.clock.monotonic() >= kept.refreshAt) this.refresh(load.id, question, kept, load);
     return { kind: "answer", answer: this.#spec.present(shared.value, "shared", hardExpiry) };
   }
 
   async #ask(load: LoadOf<Q, P, R>, looked: Looked<V>): Promise<Landing<P, R>> {
-    const { timeline, shared } = this.#tiers;
-    const { refusals } = this.#options;
+    const { invalidation, timeline } = this.#tiers;
     const { id, task } = load;
     this.#counts.misses++;
     // A refusal holds against all that was asked before the last try; an answer is as old as the first: it may be the answer to that.
@@ -227,37 +210,31 @@ export class Loader<Q, V, P, R> {
     }
     this.#turns.answeredAfter(timeline.monotonic - asked.monotonic);
     if (verdict.kind === "refusal") {
-      if (verdict.isInformed) refusals.answered(verdict.source);
-      else this.#tellRefused(load, verdict.source, looked);
-      const isDoubtful = !verdict.isInformed && refusals.isRefusing(verdict.source);
-      if (isDoubtful && mode.kind === "refresh") this.#doubted(load, tried);
-      else this.#refused(load, verdict.reason, tried, looked);
+      this.#refused(load, verdict, tried, looked);
       return verdict;
     }
-    refusals.answered(verdict.source);
-    const entry = this.#entryOf(load, verdict.value, asked);
-    if (this.#mayStore(load, entry)) {
+    this.#options.refusals.answered(verdict.source);
+    const entry = this.#results.entryOf(task, verdict.value, asked);
+    // Else its entry was invalidated while the load was under way, or a question asked later was answered: storing it would be a stale set.
+    if (!invalidation.isDiscarded(load) && !invalidation.isVoid(entry)) {
       this.#flights.answered(load);
-      this.#keep(load, entry);
-      shared?.put(id, entry, task.hardExpiry);
+      this.#results.store(id, entry, task.hardExpiry);
     }
     return { kind: "answer", answer: this.#spec.present(verdict.value, verdict.source, task.hardExpiry) };
   }
 
-  #entryOf({ task: { question, meaning } }: LoadOf<Q, P, R>, value: V, { order, wall, monotonic }: Moment): Entry<V> {
-    const { about, ttlMs } = this.#spec;
-    const livesMs = this.#jittered(ttlMs);
-    const subject = subjectKey(about, this.#spec.subjectOf(question, value));
-    return { value, order, askedAt: wall, expiresAt: wall + livesMs, endsAt: monotonic + livesMs, subject, meaning };
-  }
-
-  /**
-   * Not when its entry was invalidated while the load was under way, or a question asked later was answered: its callers get the
-   * answer; storing it would be a stale set.
-   */
-  #mayStore(load: LoadOf<Q, P, R>, entry: Entry<V>): boolean {
+  #refused(load: LoadOf<Q, P, R>, refusal: Refusal<R>, tried: Tombstone, looked: Looked<V>): void {
+    const { id, task } = load;
     const { invalidation } = this.#tiers;
-    return !invalidation.isDiscarded(load) && !invalidation.isVoid(entry);
+    const { refusals } = this.#options;
+    const { isInformed, source, reason } = refusal;
+    if (isInformed) refusals.answered(source);
+    else this.#tellRefused(load, source, looked);
+    if (invalidation.isDiscarded(load)) return;
+    this.#flights.answered(load);
+    // While everybody is refused the entry is used to its end, and asked about again before.
+    if (!isInformed && task.mode.kind === "refresh" && refusals.isRefusing(source)) invalidation.doubted(id, tried);
+    else this.#results.refuse(id, reason, tried, looked.lookup);
   }
 
   /** What was good a moment ago by all that is known: not what was invalidated, has ended by its own word, or is long past its TTL. */
@@ -270,66 +247,11 @@ export class Loader<Q, V, P, R> {
       refusals.refused(source, held.subject);
   }
 
-  /** A refusal of a refresh while everybody is refused: the entry is used to its end, and asked about again before. */
-  #doubted(load: LoadOf<Q, P, R>, tried: Tombstone): void {
-    const { invalidation } = this.#tiers;
-    if (invalidation.isDiscarded(load)) return;
-    this.#flights.answered(load);
-    invalidation.doubted(load.id, tried);
-  }
-
-  #refused(load: LoadOf<Q, P, R>, reason: R, tried: Tombstone, { lookup }: Looked<V>): void {
-    const { invalidation, negative, process, shared } = this.#tiers;
-    const { id } = load;
-    if (invalidation.isDiscarded(load)) return;
-    this.#flights.answered(load);
-    const wasHeld = process.forget(id);
-    const isThere = lookup?.known ? lookup.mayBeThere : undefined;
-    if (shared) {
-      // Also where it is not to be repeated: the shared cache may still hold what it contradicts.
-      invalidation.refused(id, tried);
-      const isKnown = wasHeld || isThere === true || invalidation.isWritten(id);
-      // For a flood of garbage tokens there is nothing to delete.
-      if (isKnown || isThere === undefined) shared.drop(id, tried, isKnown);
-    }
-    negative.remember(id, reason, this.#jittered(this.#spec.refusalTtlMs));
-  }
-
-  /** Stale-if-error. A store that could be read has the last word: an entry that is missing or in doubt there may have been refused elsewhere. */
-  #unavailable(load: LoadOf<Q, P, R>, error: unknown, { lookup, entry }: Looked<V>): Landing<P, R> {
+  #unavailable(load: LoadOf<Q, P, R>, error: unknown, looked: Looked<V>): Landing<P, R> {
     const { hardExpiry } = load.task;
-    let stale: P | undefined;
-    if (this.#options.couldNotAsk(error) && this.#options.clock.now() < hardExpiry) {
-      const value = lookup?.known ? this.#staleShared(load, entry) : this.#tiers.process.findStale(load.id)?.value;
-      if (value !== undefined) stale = this.#spec.present(value, "stale", hardExpiry);
-    }
+    const mayBeStale = this.#options.couldNotAsk(error) && this.#options.clock.now() < hardExpiry;
+    const value = mayBeStale ? this.#stale.find(load, looked) : undefined;
+    const stale = value === undefined ? undefined : this.#spec.present(value, "stale", hardExpiry);
     return { kind: "unavailable", error, stale };
-  }
-
-  #staleShared(load: LoadOf<Q, P, R>, entry: Entry<V> | undefined): V | undefined {
-    const { clock, staleIfErrorMs } = this.#options;
-    const { invalidation, process } = this.#tiers;
-    if (!entry || staleIfErrorMs <= 0) return undefined;
-    const held = process.findStale(load.id);
-    if (held && isNewer(held, entry)) return held.value; // another load has brought it since
-    if (clock.monotonic() >= entry.endsAt + staleIfErrorMs || clock.now() >= entry.expiresAt + staleIfErrorMs)
-      return undefined;
-    // Once more: meanwhile its id may have been invalidated, or refused, also in answer to a question asked before this one.
-    if (!this.#accepted(load, entry) || invalidation.isDoubted(load.id, entry)) return undefined;
-    const { order } = entry;
-    return invalidation.isDiscarded({ order, triedAs: order, history: load.history }) ? undefined : entry.value;
-  }
-
-  /** Keeps an answer in the process, for as long as it may. */
-  #keep({ id, task: { hardExpiry } }: LoadOf<Q, P, R>, entry: Entry<V>): ProcessEntry<V, P> | undefined {
-    const { process, negative, shared } = this.#tiers;
-    const { clock, processTtlMs } = this.#options;
-    const tierEnd = shared ? clock.monotonic() + this.#jittered(processTtlMs) : Number.POSITIVE_INFINITY;
-    negative.forget(id);
-    return process.keep(id, entry, { tierEnd, hardExpiry });
-  }
-
-  #jittered(ttlMs: number): number {
-    return ttlMs * (1 - JITTER * this.#options.random());
   }
 }
