@@ -10,7 +10,7 @@ const TARGET = 1.15;
 
 export const coldGrpc: Bench = {
   name: "cold-grpc",
-  question: "What does a token cost that nobody knows yet, over gRPC?",
+  question: "What does a new token cost, over gRPC?",
   setup:
     "Clients in processes of their own ask the same auth service for 4,000 tokens in turn. The bare ones make the call with a time-out " +
     "and parse the answer, no more; portero remembers 1,000, so that every one is new to it, and does all that it does.",

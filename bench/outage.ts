@@ -74,7 +74,7 @@ async function bothDown(context: Context): Promise<Findings> {
   });
 }
 
-/** With both upstreams, and no shared tier. */
+/** With both upstreams, and no shared cache. */
 function clientOf({ grpc, rest }: World, restTimeout: { timeoutMs?: number } = {}): AuthClient {
   return createAuthClient({
     grpc: { url: grpc.url },

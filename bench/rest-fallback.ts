@@ -10,7 +10,7 @@ const TARGET = 1.15;
 
 export const restFallback: Bench = {
   name: "rest-fallback",
-  question: "What does a token cost that nobody knows yet, over REST while gRPC is out?",
+  question: "What does a new token cost, over REST while gRPC is out?",
   setup:
     "Clients in processes of their own ask the same auth service for 4,000 tokens in turn: portero with the breaker of gRPC open, which " +
     "remembers 1,000, so that every one is new to it, and a bare call of got: JSON there and back, kept-alive connections, a time-out. " +

@@ -13,7 +13,7 @@ const LIMIT = 256;
 const ROUNDS = 5;
 /** Long enough for questions to meet at the service. */
 const DELAY_MS = 20;
-/** Never reached, however slow the machine: nobody is turned away for want of time. */
+/** Never reached, however slow the machine: no call may fail for want of time. */
 const TIMEOUT_MS = 120_000;
 /** Between two looks at the cached users; a loop without a pause would take the service's CPU. */
 const PAUSE_MS = 2;
@@ -23,7 +23,7 @@ const COLD = distinctToken(2_000_000);
 
 export const stampede: Bench = {
   name: "stampede",
-  question: "What happens when 10,000 come at once whom nobody knows?",
+  question: "What happens when 10,000 new tokens come at once?",
   setup:
     "In one tick, 10,000 calls of `verifyToken` for one cold token; then 10,000 for as many. The service takes 20 ms for an answer, " +
     "`limit.maxConcurrent` is as usual and `limit.maxQueue` 10,000. Meanwhile 100 cached users go through `requireAuth()`, ten every " +

@@ -1,5 +1,5 @@
 // Builds the package from its sources: dist/esm and dist/cjs. All modules are bundled into a few files, the same in both formats: a file
-// costs a process more when it starts than what stands in it.
+// costs a process more when it starts than its content.
 import { execFileSync } from "node:child_process";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -66,9 +66,8 @@ function introduction(passed, failed) {
     `real processes and sockets, and notes what they measure. This was on ${node}. ${outcome}`,
     "",
     "Timeouts are short there, so that an outage fits into a test: gRPC 250 ms; REST 600 ms, where it hangs 300 ms. A breaker opens",
-    "after 5 failures and probes after 200 ms. *New* are tokens that nobody asked about before, *known* those that the process",
-    "remembers, *bad* those that belong to nobody. A fault of gRPC or Redis befalls it while all else is well, one of REST where there",
-    "is no gRPC.",
+    "after 5 failures and probes after 200 ms. *New* are tokens that come for the first time, *known* those in the process cache, *bad*",
+    "those of no user. Where gRPC or Redis fails, all else is well; where REST fails, there is no gRPC.",
   ].join("\n");
 }
 

@@ -61,7 +61,7 @@ async function replay(seed: number): Promise<void> {
 
 /** One of several processes: takes every so many-th seed. */
 async function work(index: number): Promise<void> {
-  Error.stackTraceLimit = 0; // nobody reads the stacks of a million refusals; a replay has them
+  Error.stackTraceLimit = 0; // a million refusals need no stacks; a replay has them
   const simulate = await load(values["real-lru"]);
   const [from, seeds, workers] = [number(values.from), number(values.seeds), number(values.workers)];
   let progress: Progress = { seeds: 0, requests: 0, calls: 0 };

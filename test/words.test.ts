@@ -10,8 +10,19 @@ const PLACES = [
   "src/auth/caches.ts",
   "src/auth/cache-specs.ts",
   "src/auth/jwt.ts",
+  "src/http",
   "src/runtime",
+  "src/testing",
   "src/transport",
+  "test/support",
+  "examples",
+];
+/** What is read by users and contributors. */
+const DOCUMENTS = [
+  ...["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "test/README.md"],
+  ...readdirSync(join(root, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => join("docs", name)),
 ];
 
 const files = PLACES.flatMap((place) =>
@@ -38,6 +49,19 @@ const GIVEN_UP: readonly (readonly [string, RegExp])[] = [
   ["blame, blamedBy", /\b(settleBy|\.settle)\b/],
   ["upstream, upstream route", /\b(Leg|legs?)\b/],
   ["slotFactories, singletons, identityDigest", /\b(cutters?|(const|let) (alone|whose))\b/],
+  ["Token, connection token, attached auth", /\b(Presented\w+|presented(By|Bearer)|RequestAuth|takingTexts)\b/],
+  ["isExpressError, asExpressError, nextWithError", /\b(stops\(|toStopping|onwards)\b/],
+];
+/** The same, in documents. */
+const GIVEN_UP_IN_DOCUMENTS: readonly (readonly [string, RegExp])[] = [
+  ["load, single flight", /\b(trips?|cargo|aboard)\b/i],
+  ["discarded", /\bgrounded\b/i],
+  ["stale-if-error, served", /\bstand(s|ing)?[- ]ins?\b/i],
+  ["refusal", /\bnoes\b/i],
+  ["process cache, shared cache", /\btiers?\b/i],
+  ["upstream", /\blegs?\b/i],
+  ["what acts: a client, an attacker, a process", /\b(whoever|whomever|nobody|somebody|everybody)\b/i],
+  ["what acts, at the head of a sentence", /(^|[.:;|] )\W*(who|whom)\b/i],
 ];
 
 /** Comments, without what stands around them. */
@@ -45,6 +69,12 @@ function commentsOf(source: string): string[] {
   const blocks = source.match(/\/\*[\s\S]*?\*\//g) ?? [];
   const lines = source.match(/(?<![:"'`])\/\/[^\n]*/g) ?? [];
   return [...blocks, ...lines].map((comment) => comment.replace(/\*\/$|^\s*(\/\*\*?|\*(?!\/)|\/\/)/gm, "").trim());
+}
+
+/** A document; of the changelog, what is not released. */
+function textOf(path: string): string {
+  const text = readFileSync(join(root, path), "utf8");
+  return path === "CHANGELOG.md" ? (text.split(/^## /m)[1] ?? "") : text;
 }
 
 describe("The words of the glossary", () => {
@@ -64,6 +94,16 @@ describe("The words of the glossary", () => {
       commentsOf(readFileSync(join(root, path), "utf8"))
         .filter((comment) => subject.test(comment))
         .map((comment) => `${path}: ${comment}`),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test.each(GIVEN_UP_IN_DOCUMENTS)("%s: the ones that stood in its place are gone from documents", (_word, givenUp) => {
+    const found = DOCUMENTS.flatMap((path) =>
+      textOf(path)
+        .split("\n")
+        .filter((line) => givenUp.test(line))
+        .map((line) => `${path}: ${line.trim()}`),
     );
     expect(found).toEqual([]);
   });

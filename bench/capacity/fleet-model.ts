@@ -29,7 +29,7 @@ const STEPS = 1000;
 
 /**
  * What a fleet asks of its auth service and of its Redis. Of each user an entry lives for `life`, until the next request finds it old:
- * it is asked for once per `life` plus the time between two requests of that user – in each process, or with a shared tier once in the
+ * it is asked for once per `life` plus the time between two requests of that user – in each process, or with a shared cache once in the
  * whole fleet, by the process that is the first.
  */
 export function loadOf({ processes, requestsPerSecond, shares, ttlMs, processTtlMs }: Fleet): FleetLoad {
@@ -50,7 +50,7 @@ export function loadOf({ processes, requestsPerSecond, shares, ttlMs, processTtl
     heldShared += held;
     heldAlone += life / (life + gapHere);
     looks += (processes * (1 + (held * local) / (2 * cycle))) / (local + gapHere);
-    // Who renews it may find the old one in the shared tier first, and then looks twice.
+    // A process that renews it may find the old one in the shared cache first, and then looks twice.
     looks += ((1 - held) * (1 - notYet(1) * Math.exp(-((1 - REFRESHED_BY) * ttl) / gap))) / cycle;
   }
   return {

@@ -108,12 +108,12 @@ const LATE = formatNumber((1 - REFRESHED_BY) * JITTERED);
 const FORMULAS = `N processes, together R requests/s, from U distinct users (tokens) who all come equally often; T is \`cache.ttlMs\` and P
 \`cache.processTtlMs\`, in seconds, P at most half of T. A TTL is up to 10 % shorter, at random, ${JITTERED} of it in the mean; an entry is
 renewed by the first request after a point between ${REFRESHED_FROM} and ${REFRESHED_BY} of its TTL, which each process draws for itself. So a process alone
-asks for it once per ${LIFE} T and the time until that request, N·U/R. With a shared tier the fleet asks for it once, and the process
+asks for it once per ${LIFE} T and the time until that request, N·U/R. With a shared cache the fleet asks for it once, and the process
 whose request is the first past its point does: the more processes and requests, the nearer to ${EARLIEST} T.
 
 | per second | |
 |---|---|
-| upstream calls, without a shared tier | N·U / (${LIFE} T + N·U/R) |
+| upstream calls, without a shared cache | N·U / (${LIFE} T + N·U/R) |
 | upstream calls, with it | U / c, where c = ${EARLIEST} T + ${WINDOW} T · m + s(1) · U/R, with s(x) = (1 − x + (1 − e^(−n·x)) / n)^N, n = ${WINDOW} T·R / (N·U), and m the mean of s from 0 to 1 |
 | looks into Redis | N·U · (1 + h·p/2c) / (p + N·U/R) + U · (1 − h) · (1 − s(1) · e^(−${LATE} T·R/U)) / c, where p = ${JITTERED} P is an entry's stay in the process and h = p / (p + N·U/R) the share of time in which the process holds it |
 | \`MGET\` | as many as looks: the entry and the mark that there are invalidated users, in one. While that mark is there (for a day after an invalidation) one more, for the user's own, comes with each |
@@ -121,8 +121,8 @@ whose request is the first past its point does: the more processes and requests,
 | \`UNLINK\` | N / 10 at most, from processes that have heard nothing for 10 s |
 
 The first part of the looks is the renewal of what a process holds: once per stay and the wait for the next request, and a renewal in the
-fleet cuts the stay that it meets by half. The second: who renews an entry may have found the old one in Redis first. Without the
-shared tier more processes mean more calls; with it the calls are nearly the same however many there are. At most R calls/s come to the
+fleet cuts the stay that it meets by half. The second: a process that renews an entry may have found the old one in Redis first. Without
+the shared cache more processes mean more calls; with it the calls are nearly the same however many there are. At most R calls/s come to the
 service, whatever the TTLs.
 
 Memory: a process holds U · ${LIFE} T / (${LIFE} T + N·U/R) entries that still serve, with Redis U · h; Redis holds U. \`cache.maxEntries\` and

@@ -18,7 +18,7 @@ export interface AskSample {
   readonly cpuMicros: number;
 }
 
-/** Asks over and over: who has an answer asks again at once. Rejects with the first question that does. */
+/** Asks over and over, each caller again as soon as it has an answer. Rejects with the first question that does. */
 export async function keepAsking(ask: () => Promise<unknown>, { inFlight, seconds }: AskOptions): Promise<AskSample> {
   const latencies: number[] = [];
   const cpu = process.cpuUsage();

@@ -106,7 +106,7 @@ export class Course<S extends string> {
 
 const tookMs = (moment: Moment) => moment.tookMs;
 
-/** Not a number where a machine was so slow that nobody came. */
+/** Not a number where a machine was so slow that no user came. */
 export function p99(moments: readonly Moment[]): number {
   return moments.length === 0 ? Number.NaN : quantile(moments.map(tookMs), 0.99);
 }

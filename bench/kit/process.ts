@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 type Methods = Record<string, (argument: never) => unknown>;
 
-/** A module that runs in a process of its own, so that it disturbs nobody and its CPU time is its own. */
+/** A module that runs in a process of its own, so that it disturbs no other and its CPU time is its own. */
 export interface Process<M extends Methods> {
   readonly child: ChildProcess;
   /** Calls what the module exposes. */

@@ -11,7 +11,7 @@ export interface Moment {
 export type Moments<S extends string> = Readonly<Record<S, readonly Moment[]>>;
 
 export interface TimelineOptions<S extends string> {
-  /** What is done at every tick, in turn. Nobody waits for the one before: real callers don't either. */
+  /** What is done at every tick, in turn. It does not wait for the one before: real callers don't either. */
   readonly requests: Readonly<Record<S, () => unknown>>;
   readonly everyMs: number;
   readonly lengthMs: number;

@@ -44,7 +44,7 @@ export async function signTokens(
 }
 
 const HEADER = encode({ alg: "RS256", typ: "JWT", kid: KEY_ID });
-/** A signature's length. The auth service of the benches looks nobody up by it. */
+/** A signature's length. The auth service of the benches does not look at it. */
 const SIGNATURE_BYTES = 256;
 
 /** Tokens of the same shape and size, without the millisecond that a signature costs. */
@@ -59,7 +59,7 @@ export function garbageToken(index: number): string {
   return `${HEADER}.${encode({ garbage: index })}.${"garbage".repeat(20)}`;
 }
 
-/** Whom a token of the benches is about; `undefined` for garbage. */
+/** The user of a token of the benches; `undefined` for garbage. */
 export function subjectOf(token: string): ReturnType<typeof claimsOf> | undefined {
   const { sub, ...claims } = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString() || "{}");
   return sub === undefined ? undefined : { sub, ...claims };

@@ -10,7 +10,7 @@ import { distinctToken } from "./tokens.js";
 export const EVERY_MS = 5;
 export const HITS_PER_TICK = 50;
 const KNOWN_USERS = 100;
-/** Where no breaker of an upstream opens, the shared tier's own has done so by then, in milliseconds after the fault. */
+/** Where no breaker of an upstream opens, that of the shared cache has done so by then, in milliseconds after the fault. */
 const SETTLED_MS = 1000;
 /**
  * In milliseconds: from when to when the fault lasts, and when all is over. A fault outlasts two timeouts of gRPC and `SETTLED_MS`: the
@@ -51,7 +51,7 @@ export class World {
     return new World(grpc, rest, processes);
   }
 
-  /** The token of somebody who never came before. */
+  /** The token of a user who never came before. */
   newcomer(): string {
     return distinctToken(this.#newcomers++);
   }

@@ -23,7 +23,7 @@ interface CacheLimits {
 export type CacheHolderProcess = ReturnType<typeof methodsOf>;
 
 export interface Pour {
-  /** Tokens that nobody asked for before: of users, or garbage. */
+  /** Tokens that were never asked about before: of users, or garbage. */
   readonly kind: "valid" | "garbage";
   readonly tokens: number;
 }

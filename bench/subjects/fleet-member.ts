@@ -7,7 +7,7 @@ import { distinctToken } from "../kit/tokens.js";
 
 export interface DriveOptions {
   readonly grpcUrl: string;
-  /** Default: no shared tier. */
+  /** Default: no shared cache. */
   readonly redisUrl?: string;
   readonly ttlMs: number;
   readonly processTtlMs: number;
@@ -79,7 +79,7 @@ function methods() {
 
 type Load = Pick<DriveOptions, "users" | "distribution" | "requestsPerSecond" | "rampMs">;
 
-/** Calls back for each request, until it is stopped. Who is late catches up. */
+/** Calls back for each request, until it is stopped. A late one catches up. */
 function drive({ requestsPerSecond, rampMs, ...crowd }: Load, request: (user: number) => void): () => void {
   const pick = picker(sharesOf(crowd));
   const started = performance.now();

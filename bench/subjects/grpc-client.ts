@@ -21,7 +21,7 @@ export interface GrpcClientOptions {
 /** More than portero remembers: when a token's turn comes again, it has been forgotten. */
 const TOKENS = Array.from({ length: 4000 }, (_, user) => distinctToken(user));
 const REMEMBERED = 1000;
-/** Whoever asks a remote service sets a time-out; this one is never reached, however slow the machine. */
+/** Real calls have a time-out; this one is never reached, however slow the machine. */
 const TIMEOUT_MS = 10_000;
 const PROTO = fileURLToPath(new URL("../../proto/auth/auth_service.proto", import.meta.url));
 

@@ -18,7 +18,7 @@ const TOKENS = Array.from({ length: 4000 }, (_, user) => distinctToken(user));
 const REMEMBERED = 1000;
 /** Never reached, however slow the machine. */
 const TIMEOUT_MS = 20_000;
-/** Where nobody listens. */
+/** Where nothing listens. */
 const UNREACHABLE = "http://127.0.0.1:1";
 
 await expose<RestClientOptions, AskingProcess>(async ({ kind, restUrl }) => {

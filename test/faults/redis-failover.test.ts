@@ -73,7 +73,7 @@ describeWithRedis(
       const during = await wave(caller, known);
       await eventually(() => forget(scene), "an invalidation arrives");
       record("Redis", "a failover behind one address", during, {
-        on: "the shared tier",
+        on: "the shared cache",
         ms: performance.now() - start,
       });
       expectServedBy("grpc", during);

@@ -62,7 +62,7 @@ async function endure(scene: Scene, fault: string, { strike, heal }: Ordeal): Pr
   await heal?.(scene);
   const start = performance.now();
   await eventually(() => share(scene), "entries are shared again");
-  record("Redis", fault, during, { on: "the shared tier", ms: performance.now() - start });
+  record("Redis", fault, during, { on: "the shared cache", ms: performance.now() - start });
   return during;
 }
 
