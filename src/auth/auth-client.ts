@@ -2,25 +2,27 @@ import type { AuthClientStatus } from "./client-status.js";
 import type { AuthClientEvents } from "./events.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
 
-/** How one question is to be asked. */
+/** How one question is asked. */
 export interface CallOptions {
-  /** Ends this caller's wait, with the signal's reason; others who wait for the same answer go on. */
+  /** Ends this call, with the signal's reason; other calls that wait for the same answer go on. */
   signal?: AbortSignal;
   /** Ask the service now, skip the caches. */
   fresh?: boolean;
 }
 
-/** Asks the auth service who somebody is, and remembers the answer. Every method rejects with an `AuthError`. */
+/**
+ * Asks the auth service about tokens, users and organizations, and caches its answers. Every method rejects with an `AuthError`, or with
+ * the reason of the signal that ended it.
+ */
 export interface AuthClient {
   /**
-   * Whose token it is.
+   * Verifies a token: resolves to its user, and to the locals that the user may act on.
    *
-   * Rejects with `invalid_token`, `inactive_user`, `invalid_request` (no token by `tokenSyntax`, or longer than
-   * `maxTokenBytes`), `auth_unavailable` or
-   * `overloaded`.
+   * Rejects with `invalid_token`, `inactive_user`, `invalid_request` (no token by `tokenSyntax`, or longer than `maxTokenBytes`),
+   * `auth_unavailable` or `overloaded`.
    */
   verifyToken(token: string, call?: CallOptions): Promise<VerifiedToken>;
-  /** What this process remembers of the token, without waiting; `undefined` says nothing about it. */
+  /** The answer about the token that this process has cached, at once; `undefined` says nothing about the token. */
   peekToken(token: string): VerifiedToken | undefined;
   /**
    * Resolves when an upstream can be connected to, and the shared cache has been tried once; tries until then, or until the signal
@@ -29,34 +31,37 @@ export interface AuthClient {
   ready(signal?: AbortSignal): Promise<void>;
   /**
    * The user's permissions. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. An empty organization is none; one that
-   * does not fit a header is asked with over gRPC, and is `lookup_refused` where there is REST alone.
+   * does not fit a header is asked for over gRPC, and is `lookup_refused` where there is REST alone.
    */
   getUserPermissions(user: UserRef, call?: CallOptions): Promise<readonly string[]>;
-  /** The ids of the locals that the user may act on, asked for in the same way. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
+  /**
+   * The ids of the locals that the user may act on, asked for in the same way. Rejects with `lookup_refused`, `auth_unavailable` or
+   * `overloaded`.
+   */
   getUserLocals(user: UserRef, call?: CallOptions): Promise<readonly string[]>;
-  /** Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
+  /** An organization's own data. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
   getOrganization(organizationId: string, call?: CallOptions): Promise<Organization>;
   /**
    * Forgets the token here and in the shared cache; the next request asks the service. A JWT is forgotten here in every spelling of its
-   * signature, too. Other processes may remember it for `cache.processTtlMs` more. Rejects with `auth_unavailable` when the shared cache could not be told; this process has forgotten
-   * all the same. Rejects with `invalid_request` what is no token.
+   * signature, too. Other processes may remember it for `cache.processTtlMs` more. Rejects with `auth_unavailable` when the shared cache
+   * could not be told: this process has forgotten the token all the same. Rejects with `invalid_request` where the text is no token.
    */
   invalidateToken(token: string): Promise<void>;
   /**
    * Forgets every token, the locals and the permissions of a user, as {@link invalidateToken} does for one token. Rejects with
-   * `lookup_refused` what names no user.
+   * `lookup_refused` where the reference names no user.
    */
   invalidateUser(user: UserRef): Promise<void>;
   /**
-   * Forgets what is known of an organization, which is what `requireModule` reads, as {@link invalidateToken} does for a token; the
-   * tokens of its users stay. Rejects with `lookup_refused` what is no id.
+   * Forgets an organization's own data, which `requireModule` reads, as {@link invalidateToken} does a token; the tokens of its users
+   * stay. Rejects with `lookup_refused` where the text is no id.
    */
   invalidateOrganization(organizationId: string): Promise<void>;
-  /** The state of everything, as plain data. */
+  /** The state of upstreams, caches and calls, as plain data. */
   status(): AuthClientStatus;
   /** Calls the listener on every such event, until the returned function is called. */
   on<E extends keyof AuthClientEvents>(event: E, listener: (details: AuthClientEvents[E]) => void): () => void;
-  /** Ends what is under way and closes every connection. Afterwards every call rejects. */
+  /** Ends every call under way and closes every connection. Afterwards every call rejects. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

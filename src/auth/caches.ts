@@ -21,12 +21,12 @@ import type { StringLists } from "./string-lists.js";
 
 type CacheOf<S> = S extends CacheSpec<infer Q, infer V, infer P, infer R> ? TieredCache<Q, V, P, R> : never;
 
-/** A cache for each question, on the same tiers. */
+/** A cache for each question, all of them on the same process cache and shared cache. */
 export type Caches = { readonly [S in keyof CacheSpecs]: CacheOf<CacheSpecs[S]> } & {
   invalidateUser(user: UserRef): Promise<void>;
   invalidateOrganization(organizationId: string): Promise<void>;
   status(): AuthClientStatus["cache"];
-  /** Settles when the store's first attempt to connect has ended, either way. */
+  /** Resolves when the store's first attempt to connect has ended, either way. */
   ready(): Promise<void>;
   /** Questions under way. */
   inFlight(): number;

@@ -2,7 +2,7 @@
 export interface Challenge {
   readonly realm: string;
   readonly error?: "invalid_request" | "invalid_token" | "insufficient_scope" | undefined;
-  /** Those that can be written as scope tokens are. */
+  /** Permissions that would be needed; one that is no scope token (RFC 6749 §3.3) is left out. */
   readonly scope?: readonly string[] | undefined;
   /** Where the metadata of the protected resource is found (RFC 9728 §5.1). */
   readonly resourceMetadata?: string | undefined;
@@ -23,7 +23,7 @@ function isScopeToken(scope: string): boolean {
   return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope);
 }
 
-/** A quoted-string (RFC 9110 §5.6.4) of what can be printed; everything else becomes a question mark. */
+/** A quoted-string (RFC 9110 §5.6.4); a character that cannot be printed becomes a question mark. */
 function quote(text: string): string {
   return `"${text.replace(/[^\x20-\x7e]/gu, "?").replace(/["\\]/g, "\\$&")}"`;
 }

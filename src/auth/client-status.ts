@@ -31,13 +31,18 @@ export interface AuthClientStatus {
      * Redis, missing rights). Absent without one.
      */
     readonly sharedWrites?: "ok" | "failing";
+    /** Answered by this process's cache. */
     readonly hits: number;
+    /** Answered by the shared cache. */
     readonly sharedHits: number;
+    /** Answered by a remembered refusal. */
     readonly refusals: number;
+    /** Asked of the service. */
     readonly misses: number;
+    /** Answered by an expired entry, with `cache.staleIfErrorMs`. */
     readonly stale: number;
   };
-  /** Questions that somebody waits for. */
+  /** Questions under way, in the shared cache or at the service: one for all calls that wait for the same answer. */
   readonly inFlight: number;
   /** Calls under way upstream, and those that wait for a place. */
   readonly upstream: { readonly active: number; readonly queued: number };

@@ -14,13 +14,13 @@ export interface ClientTraits {
   readonly invalidations: number;
 }
 
-/** Of clients that were not made here: those for tests, and the application's own. */
+/** The traits of clients that were not made here: those for tests, and the application's own. */
 const DEFAULT: ClientTraits = { isToken, logger: console, clock: systemClock, deadlineMs: 3000, invalidations: 0 };
 
-/** Both module formats of this package find it. */
+/** The same in both module formats of this package. */
 const KEY: unique symbol = Symbol.for("portero.traits") as never;
 
-/** On one of the client's functions: a copy of the client, `{ ...client, close }`, has them too, and none that is logged shows them. */
+/** Sets them on one of the client's functions: a copy of the client, `{ ...client, close }`, has them too, and a log of it shows none. */
 export function setTraits(client: AuthClient, traits: ClientTraits): void {
   Object.defineProperty(client.status, KEY, { value: traits });
 }

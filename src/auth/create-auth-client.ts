@@ -29,7 +29,7 @@ export function createAuthClient(options: AuthClientOptions): AuthClient {
   return assembleAuthClient(options, networkUpstreams);
 }
 
-/** {@link createAuthClient} with upstreams of one's own making. */
+/** {@link createAuthClient} with other upstreams than the network's, as simulations and tests have them. */
 export function assembleAuthClient(options: AuthClientOptions, upstreams: UpstreamFactories): AuthClient {
   const read = readConfig(options);
   const config = { ...read, logger: tolerant(read.logger) };

@@ -27,7 +27,7 @@ const MESSAGE: Readonly<Record<AuthErrorCode, string>> = {
   overloaded: "Too many verifications are waiting.",
 };
 
-/** What the challenge says for a code; codes that are not here have none (RFC 6750 §3.1). */
+/** The `error` of the challenge for a code; other codes have none (RFC 6750 §3.1). */
 const CHALLENGE_ERROR: Partial<Record<AuthErrorCode, Challenge["error"]>> = {
   invalid_request: "invalid_request",
   invalid_token: "invalid_token",
@@ -39,13 +39,13 @@ const DEFAULT_REALM = "api";
 /** The same in the ESM and in the CommonJS copy of this package, and across their versions. */
 const BRAND: unique symbol = Symbol.for("portero.AuthError") as never;
 
-/** Stable: switch on it. */
+/** The codes are stable: switch on them. */
 export type AuthErrorCode = keyof typeof STATUS;
 
 export interface AuthErrorOptions {
-  /** What led to it. Never holds a token, nor anything that an upstream wrote. */
+  /** The error that led to it. Never holds a token, nor anything that an upstream wrote. */
   cause?: unknown;
-  /** Replaces the default message. It is sent to the client: nothing of an upstream may stand in it. */
+  /** Replaces the default message. It is sent to the client: it may hold nothing that an upstream wrote. */
   message?: string;
   /** The protection space of the challenge; default `"api"`. */
   realm?: string;
@@ -115,13 +115,13 @@ export class AuthError<C extends AuthErrorCode = AuthErrorCode> extends Error {
   }
 }
 
-/** JavaScript does not look at types, and an error without a status cannot be answered. What came is left out: it may be any text. */
+/** JavaScript does not look at types, and an error without a status cannot be answered. The given value is left out: it may be any text. */
 export function assertCode(code: unknown): asserts code is AuthErrorCode {
   if (typeof code === "string" && Object.hasOwn(STATUS, code)) return;
   throw new TypeError(`an AuthError has one of the codes ${Object.keys(STATUS).join(", ")}`);
 }
 
-// Apart from the class: one that speaks of itself is called otherwise once it is bundled.
+// Apart from the class: bundlers rename a class that refers to itself.
 
 /** Also true for an error of the other module format's copy of this package; not for a class that extends `AuthError`. */
 function isInstance(this: unknown, value: unknown): boolean {

@@ -5,14 +5,14 @@ import type { Logger } from "../runtime/logger.js";
 import type { Fallback } from "../transport/failover.js";
 import type { Upstream } from "../transport/outcome.js";
 
-/** What a client tells its listeners. Nothing here holds a token. */
+/** The events of a client, and their details. None holds a token. */
 export interface AuthClientEvents {
   /** The breaker of an upstream moved. */
   breaker: { readonly upstream: Upstream; readonly from: BreakerState; readonly to: BreakerState };
   /** A question went to REST, because gRPC could not tell. */
   fallback: Fallback;
   /**
-   * An upstream began to refuse everybody, or accepted somebody again: five users in a row, within 60 s and without an answer between, were
+   * An upstream began to refuse every user, or accepted one again: five users in a row, within 60 s and without an answer between, were
    * refused with what it had accepted before.
    */
   refusals: { readonly upstream: Upstream; readonly refusing: boolean };
@@ -20,7 +20,7 @@ export interface AuthClientEvents {
   cache: { readonly tier: "shared"; readonly available: boolean };
 }
 
-/** Tells listeners. One that throws disturbs nobody else. */
+/** Calls the listeners. One that throws disturbs no other. */
 export class Events {
   readonly #emitter = new EventEmitter();
   readonly #logger: Logger;

@@ -47,8 +47,8 @@ function assert(isPossible: boolean): void {
 }
 
 /**
- * Whether an id can be asked for: it stands in a path, where `.` and `..` mean something else, must survive its encoding, and must
- * not look like the end of a header to whatever reads it on the way.
+ * Whether an id can be asked for: it is part of a path, where `.` and `..` mean something else, must survive its encoding, and must
+ * not look like the end of a header to a proxy on the way.
  */
 function isInPath(id: unknown): id is string {
   return isInMessage(id) && id !== "" && !hasControls(id);

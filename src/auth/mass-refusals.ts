@@ -10,10 +10,10 @@ const USERS = 5;
 /** … within so many milliseconds, and no answer between, are not the users' doing. */
 const WITHIN_MS = 60_000;
 
-/** What is refused: a gateway that does not know the way of look-ups may still pass tokens on. */
+/** Counted apart: a gateway that does not know the paths of look-ups may still pass tokens on. */
 type Topic = "tokens" | "look-ups";
 
-/** What one upstream says on one topic. */
+/** The refusals of one upstream, on one topic. */
 class RefusalRun {
   readonly #clock: Clock;
   readonly #onChange: (refusing: boolean) => void;
@@ -53,7 +53,7 @@ class RefusalRun {
 }
 
 /**
- * Sees that an upstream refuses everybody: it lost its keys, our own credential expired, a gateway stands in front of it. That is no
+ * Sees that an upstream refuses every user: it lost its keys, our own credential expired, a gateway is in front of it. That is no
  * evidence about one user.
  */
 export class MassRefusals {

@@ -6,11 +6,11 @@ export interface User {
   readonly id: string;
   readonly organizationId: string;
   readonly email: string;
-  /** What the user may do, as the service names it: `"products:write"`. */
+  /** The user's permissions, as the service names them: `"products:write"`. */
   readonly permissions: readonly string[];
 }
 
-/** What the service says of a token. Deeply frozen: it is shared between requests. */
+/** The service's answer about a token. Deeply frozen: it is shared between requests. */
 export interface VerifiedToken {
   readonly user: User;
   /** The ids of the locals (shop branches) that the user may act on. */

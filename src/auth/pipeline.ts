@@ -49,7 +49,7 @@ export interface UpstreamFactories {
 export const networkUpstreams: UpstreamFactories = { grpc: createGrpcUpstream, rest: createRestUpstream };
 
 /**
- * The whole order of the stages, said once; each is called like its file. `credentials` is there where the option `headers` is set.
+ * The whole order of the stages, each named like its file. `credentials` is there where the option `headers` is set.
  *
  * limit → credentials → retry → failover, and behind it, for each upstream,
  * breaker → credential-watch → failure-watch → timeout → again → grpc | rest

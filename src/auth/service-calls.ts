@@ -7,7 +7,7 @@ import { UpstreamError } from "../transport/outcome.js";
 import type { Organization, User, UserRef } from "./model.js";
 import type { StringLists } from "./string-lists.js";
 
-/** What the service says of a token, but for what the token says of itself. */
+/** The service's answer about a token, without what the token says of itself. */
 export interface TokenAnswer {
   readonly user: User;
   readonly locals: readonly string[];
@@ -18,7 +18,7 @@ export type LookupRefusal = "lookup_refused";
 
 type Ask<Q, V, R> = (question: Q, options: AskOptions) => Promise<Verdict<V, R>>;
 
-/** The four questions, asked of the service itself. They reject when it could not tell. */
+/** The four questions, asked of the service itself. They reject when the service could not tell. */
 export interface RemoteAuthService {
   readonly verifyToken: Ask<string, TokenAnswer, TokenRefusal>;
   readonly getUserLocals: Ask<UserRef, readonly string[], LookupRefusal>;
@@ -35,7 +35,7 @@ export interface RemoteAuthServiceOptions {
   lists: StringLists;
 }
 
-/** Asks through the generated client, and makes the model of its messages: frozen, and with what can be shared shared. */
+/** Asks through the generated client, and makes the model of its messages: frozen, with strings and lists that are shared. */
 export function createRemoteAuthService(transport: Transport, options: RemoteAuthServiceOptions): RemoteAuthService {
   const client = createClient(AuthService, transport);
   const { deadlineMs, signal, lists } = options;
@@ -92,7 +92,7 @@ export function createRemoteAuthService(transport: Transport, options: RemoteAut
   }
 }
 
-/** A verdict before it is known who spoke it. */
+/** A verdict without its source. */
 type Judgement<V, R> =
   | { readonly kind: "answer"; readonly value: V }
   | { readonly kind: "refusal"; readonly reason: R };

@@ -2,7 +2,7 @@ import type { AuthClient } from "./auth-client.js";
 import { optionsFromEnv } from "./config/environment.js";
 import { createAuthClient } from "./create-auth-client.js";
 
-/** Across both module formats of this package. */
+/** The same in both module formats of this package. */
 const SHARED: unique symbol = Symbol.for("portero.client") as never;
 const shared = globalThis as { [SHARED]?: AuthClient };
 

@@ -1,11 +1,11 @@
 import { createBoundedMap } from "../runtime/bounded-map.js";
 
-/** Distinct strings that are kept to be shared, up to twice as many while the old ones are let go; and distinct lists. */
+/** Distinct strings that are kept to be shared, up to twice as many while the old ones are dropped; and distinct lists. */
 const MAX_STRINGS = 10_000;
 const MAX_LISTS = 2_000;
-/** However few: an answer may be long. Roughly. */
+/** However few they are: an answer may be long. Roughly. */
 const MAX_BYTES = 2 ** 24;
-/** Up to here a scan is as fast as a look-up in a set. */
+/** Up to here a scan is as fast as a set. */
 const SCAN_LENGTH = 16;
 
 /**
@@ -15,7 +15,7 @@ const SCAN_LENGTH = 16;
 export class StringLists {
   #young = new Map<string, string>();
   #youngBytes = 0;
-  /** The generation before: what is still in use moves on, the rest is let go with it. */
+  /** The generation before: strings that are still in use move on, the others are dropped with it. */
   #old: ReadonlyMap<string, string> = new Map();
   /** By fingerprint. Of lists with the same one, the last is shared. */
   readonly #lists = createBoundedMap<readonly string[]>({ maxEntries: MAX_LISTS, maxBytes: MAX_BYTES });
@@ -33,7 +33,7 @@ export class StringLists {
   /** The list that {@link packed} made this of; `undefined` for anything else. */
   unpack(stored: unknown): readonly string[] | undefined {
     if (typeof stored !== "string") return isStrings(stored) ? this.of(stored) : undefined;
-    if (stored.length > MAX_PACKED) return undefined; // nobody packs that
+    if (stored.length > MAX_PACKED) return undefined; // longer than any packed list
     const known = this.#unpacked.get(stored);
     if (known) return known;
     const list = this.of(ownTexts(stored.split(SEPARATOR)));
@@ -61,7 +61,7 @@ export class StringLists {
   }
 }
 
-/** A pointer and a string header for each, and the characters. Strings that are shared are counted again: rather too much. */
+/** A pointer and a string header for each, and the characters. Shared strings are counted again: rather too many bytes than too few. */
 export function bytesOfTexts(texts: readonly string[]): number {
   return texts.reduce((bytes, text) => bytes + text.length + 24, 16);
 }
@@ -93,7 +93,7 @@ function ownTexts(pieces: readonly string[]): readonly string[] {
 }
 
 /**
- * A list's form in the shared cache: one text, so that whoever has seen the list before need not make its strings again. The names of
+ * A list's form in the shared cache: one text, so that a process that has read the list before need not make its strings again. The names of
  * permissions and modules hold no spaces; a list where one does, or a very long one, stays as it is.
  */
 export function packed(list: readonly string[]): string | readonly string[] {

@@ -43,9 +43,9 @@ export function tokenId(text: string): string {
 /** Longest token that is looked at by default, in bytes. A JWT with 30 permissions and 20 locals has about 1.5 KB. */
 export const MAX_TOKEN_BYTES = 8192;
 
-/** One character and no repetition: nothing to go back over. */
+/** One character and no repetition: the search never backtracks. */
 const NOT_TOKEN68 = /[^A-Za-z0-9\-._~+/]/;
-/** Blanks, controls, what is not ASCII, and the comma, by which repeated headers are joined. */
+/** Blanks, controls, all but ASCII, and the comma, by which repeated headers are joined. */
 const NEVER_IN_A_TOKEN = /[^\x21-\x2b\x2d-\x7e]/;
 const EQUALS = 0x3d;
 
@@ -72,12 +72,12 @@ function isToken68(text: string, maxBytes: number): boolean {
 }
 
 /**
- * What counts as a token for one client: a `token68`, or what a pattern matches from its first character to its last. No pattern lets in
- * what could be two tokens, or end a header.
+ * The token syntax of one client: a `token68`, or a text that a pattern matches from its first character to its last. No pattern lets in
+ * a text that could be two tokens, or end a header.
  */
 export function createTokenSyntax(pattern: RegExp | undefined, maxBytes: number): TokenSyntax {
   if (!pattern) return maxBytes === MAX_TOKEN_BYTES ? isToken : (text) => isToken(text, maxBytes);
-  // Its own copy: `g` and `y` would remember where the last token ended, `m` would be content with one line.
+  // Its own copy: `g` and `y` would remember where the last token ended, `m` would match one line.
   const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gmy]/g, ""));
   return (text) => text !== "" && text.length <= maxBytes && !NEVER_IN_A_TOKEN.test(text) && whole.test(text);
 }

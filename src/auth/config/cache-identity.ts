@@ -2,7 +2,7 @@ import type { CredentialHeaders } from "../../transport/credentials.js";
 import { DEFAULT_REST_PATHS, type RestPaths } from "../../transport/rest-request.js";
 import type { GrpcConfig, RestConfig } from "./upstreams.js";
 
-/** The settings that an auth service's answers depend on. */
+/** The settings that the answers depend on. */
 export interface AnswerSources {
   readonly grpc: GrpcConfig | undefined;
   readonly rest: RestConfig | undefined;
@@ -10,8 +10,8 @@ export interface AnswerSources {
 }
 
 /**
- * The auth service that answers in a shared cache are of, where no namespace says so: the URLs of its upstreams, and `rest.paths` where
- * they differ from the defaults. With default paths it is that of version 0.1.0, whose invalidations hold through an upgrade.
+ * Identifies the auth service in the keys of a shared cache, where no namespace does: by the URLs of its upstreams, and `rest.paths`
+ * where they differ from the defaults. With default paths it is as in version 0.1.0, so that invalidations hold through an upgrade.
  */
 export function identityOf({ grpc, rest }: AnswerSources): string {
   const paths = Object.entries(rest?.paths ?? {}).filter(
@@ -22,8 +22,8 @@ export function identityOf({ grpc, rest }: AnswerSources): string {
 }
 
 /**
- * The settings besides that can change the answers, in words. They cannot be a part of the identity: credentials could be guessed from the
- * names of keys, and two functions cannot be compared.
+ * Other settings that can change the answers, as an error names them. They cannot be a part of the identity: credentials could be guessed
+ * from the names of keys, and two functions cannot be compared.
  */
 export function shapersOf({ grpc, rest, headers }: AnswerSources): string[] {
   const hasHeaders = typeof headers === "function" || Object.keys(headers ?? {}).length > 0;

@@ -17,11 +17,11 @@ export interface CacheConfig {
   readonly refusalTtlMs: number;
   readonly processTtlMs: number;
   readonly staleIfErrorMs: number;
-  /** Of `redis`, in whichever form it was given. */
+  /** From `redis` or `redisUrl`. */
   readonly redisUrl: string | undefined;
   readonly redis: RedisAddress | undefined;
   readonly store: SharedStore | undefined;
-  /** Whose answers these are. */
+  /** The auth service whose answers are cached: a part of every key in a shared cache. */
   readonly identity: string;
   readonly secrets: readonly string[];
 }
@@ -112,7 +112,7 @@ function readRedis(read: SettingReader, options: CacheOptions): RedisAddress | u
   return url === undefined ? undefined : { url, tls, pingIntervalMs };
 }
 
-/** What the Redis client would refuse, but only when it is made, which is later. */
+/** Whether the Redis client takes it: that would refuse another only when it is made, which is later. */
 function isRedisUrl(url: string): boolean {
   const { username, password, pathname } = new URL(url);
   try {

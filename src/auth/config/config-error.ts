@@ -4,18 +4,18 @@ import { showUrl } from "./shown-url.js";
 export interface ConfigProblem {
   /** The option's path (`grpc.timeoutMs`) or the variable's name (`AUTH_GRPC_TIMEOUT`). */
   readonly name: string;
-  /** What was found there; never a secret. */
+  /** The value that was found there, as it can be shown; never a secret. */
   readonly value: string;
-  /** What should stand there. */
+  /** What is expected there. */
   readonly expected: string;
-  /** What is said of it, where that is not `expected …, got …`. */
+  /** The text about it, where that is not `expected …, got …`. */
   readonly message?: string;
 }
 
 /** The same in the ESM and in the CommonJS copy of this package. */
 const BRAND: unique symbol = Symbol.for("portero.ConfigError") as never;
 
-/** Settings that cannot be used. Thrown when a client, a middleware or a guard is made, and names everything that is wrong at once. */
+/** Settings that cannot be used. Thrown when a client, a middleware or a guard is made; names all of them at once. */
 export class ConfigError extends Error {
   declare readonly name: "ConfigError";
   /** One entry for each setting. Not enumerable: the message says it already, and Node and loggers print both. */

@@ -33,7 +33,7 @@ export interface Config {
 /**
  * Validates the options and fills in the defaults.
  *
- * @throws ConfigError that names everything that is wrong
+ * @throws ConfigError that names every option that cannot be used
  */
 export function readConfig(given: AuthClientOptions): Config {
   const { origins, problems, spare } = environmentOf(given);
@@ -121,7 +121,7 @@ function readHeaders(read: SettingReader, headers: AuthClientOptions["headers"])
   return { ...headers };
 }
 
-/** A plain object: of what iterates, as a Map and Fetch's `Headers` do, a copy would hold no header. */
+/** A plain object: a copy of a Map, or of Fetch's `Headers`, would hold no header. */
 function isHeaders(headers: object): boolean {
   if (typeof headers !== "object" || headers === null || Symbol.iterator in headers) return false;
   try {

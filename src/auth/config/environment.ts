@@ -17,7 +17,7 @@ const SECRET_VARIABLE = SETTINGS.cache.secret.variable;
 const ANY_UPSTREAM = "AUTH_GRPC_URL or AUTH_REST_URL";
 const HOST_ALONE = "a host name or an IP address alone: a port goes into AUTH_GRPC_PORT, a URL into AUTH_GRPC_URL";
 
-/** What is known of options that were read from an environment. */
+/** How options were read from an environment. */
 interface Environment {
   readonly origins: Origins;
   readonly problems: readonly ConfigProblem[];
@@ -103,13 +103,13 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
   return Object.assign(options, { [ENVIRONMENT]: { origins, problems, spare } });
 }
 
-/** What stands in variables, where an upstream may have a timeout and no URL. */
+/** The options that variables set. There, an upstream may have a timeout and no URL. */
 type EnvironmentOptions = Omit<AuthClientOptions, "grpc" | "rest"> & {
   readonly grpc: GrpcOptions;
   readonly rest: Partial<RestOptions>;
 };
 
-/** The option that a variable's text stands for. What cannot be read becomes `NaN`, or stays: it is named when the client is made. */
+/** The option that a variable's text means. One that cannot be read becomes `NaN`, or stays: it is named when the client is made. */
 function optionOf(setting: SettingWithVariable, text: string): unknown {
   if (setting.kind === "value") return setting.parse ? setting.parse(text) : text;
   const number = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
@@ -126,7 +126,7 @@ function grpcUrl(host: string, port: string, problems: ConfigProblem[]): string 
   return hostOk && portOk ? `http://${authority}:${port}` : undefined;
 }
 
-/** Host and port say nothing beside the URL. */
+/** Host and port have no effect beside the URL. */
 function isNeedless(name: string, textOf: (name: string) => string | undefined): boolean {
   return (name === GRPC_ADDRESS.host || name === GRPC_ADDRESS.port) && textOf(GRPC_URL_VARIABLE) !== undefined;
 }

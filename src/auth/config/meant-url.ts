@@ -1,6 +1,6 @@
 import { takeApart } from "./shown-url.js";
 
-/** Schemes of neighbours, and what stands for them here. */
+/** Schemes of other protocols, and the one that is meant here. */
 const MEANT: Readonly<Record<"http:" | "redis:", Readonly<Record<string, string>>>> = {
   "http:": { grpc: "http", grpcs: "https", h2c: "http", h2: "https", tcp: "http", ws: "http", wss: "https" },
   "redis:": {

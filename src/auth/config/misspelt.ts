@@ -2,10 +2,10 @@ import type { ConfigProblem } from "./config-error.js";
 import { nearest } from "./nearest.js";
 
 const OURS = /^(AUTH|CIRCUIT_BREAKER|REDIS)_/i;
-/** Near to one of ours, and common: an application has it for itself. */
+/** Near to one of ours, and common: the application's own. */
 const OTHERS = ["REDIS_URI"];
 
-/** Variables that are nearly called as one that could be set, and is not: a misspelt secret would leave the cache open. */
+/** Variables with nearly the name of one that is not set: a misspelt secret would leave the cache open. */
 export function misspelt(
   env: Readonly<Record<string, string | undefined>>,
   known: readonly string[],

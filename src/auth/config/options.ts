@@ -36,7 +36,7 @@ export interface RestOptions {
    * Makes the connections, in the place of our own: for a proxy, or a unix socket (Node's `http.Agent` with a `socketPath`).
    * An agent of Node for the scheme of `url`, or one made like it; TLS settings are then its own, so not beside `tls`. It stays yours:
    * `close()` leaves it alone, only its idle connections to `url` may be dropped. `ready()` does not wait for it. With a shared cache
-   * it needs `cache.namespace`: it decides who answers.
+   * it needs `cache.namespace`: it decides which service answers.
    */
   agent?: Agent;
   /** Where each operation is answered, below `url`. */
@@ -53,7 +53,7 @@ export interface BreakerOptions {
   recoveryMs?: number;
 }
 
-/** When neither upstream answered and one was out of reach. */
+/** A question is asked again when neither upstream answered and one was out of reach. */
 export interface RetryOptions {
   /** Tries in all, 1 to 10; 1 = no retry. Default 3. */
   attempts?: number;
@@ -63,29 +63,29 @@ export interface RetryOptions {
   maxDelayMs?: number;
 }
 
-/** How much is asked of the auth service at once. Cached users are never queued. */
+/** How much is asked of the auth service at once. Cached answers are never queued. */
 export interface LimitOptions {
   /** Verifications and look-ups under way. Default 256, at least 1. */
   maxConcurrent?: number;
-  /** More may wait, no longer than their deadline; beyond that the answer is `overloaded`. Default 1024; 0 = nobody waits. */
+  /** More may wait, no longer than their deadline; beyond that the answer is `overloaded`. Default 1024; 0 = no queue. */
   maxQueue?: number;
 }
 
-/** The Redis of the shared tier. */
+/** The Redis of the shared cache. */
 export interface RedisOptions {
   /** `redis://user:password@host:port/number` or `rediss://…`, user and password encoded. */
   url: string;
   /** Certificates in PEM, for `rediss:` URLs. */
   tls?: TlsOptions;
   /**
-   * When nothing was heard from Redis for so long, it is asked whether it is there, in milliseconds. Default 10,000, at least 1. What
-   * is gone is noticed as soon as an operation is made, whatever this says.
+   * After so many milliseconds without a word from Redis it is pinged. Default 10,000, at least 1. An operation notices at once that it
+   * is gone, whatever this says.
    */
   pingIntervalMs?: number;
 }
 
 /**
- * What is remembered, where and how long. Each TTL is up to 10 % shorter at random; 0 = not cached. In a shared tier, an entry lives for
+ * What is cached, where and how long. Each TTL is up to 10 % shorter at random; 0 = not cached. In a shared cache, an entry lives for
  * 24 h after it was asked for at most, whatever its TTL and `staleIfErrorMs`.
  */
 export interface CacheOptions {
@@ -108,28 +108,28 @@ export interface CacheOptions {
   organizationTtlMs?: number;
   /** A refused token, in milliseconds, in this process only. Default 10,000. */
   refusalTtlMs?: number;
-  /** Longest stay in the process when there is a shared tier, in milliseconds. Default 30,000. */
+  /** Longest stay in the process when there is a shared cache, in milliseconds. Default 30,000. */
   processTtlMs?: number;
   /**
-   * How long an expired entry may stand in while the service is unavailable, or while there is no place to ask it (`overloaded`), in
+   * How long an expired entry is still served while the service is unavailable, or while there is no place to ask it (`overloaded`), in
    * milliseconds; never past `exp`, never after a refusal. Default 0 = never.
    */
   staleIfErrorMs?: number;
-  /** `redis://` or `rediss://`: a shared tier on Redis. The short form of `redis: { url }`. */
+  /** `redis://` or `rediss://`: a shared cache on Redis. The short form of `redis: { url }`. */
   redisUrl?: string;
-  /** A shared tier on Redis, with more to say about it. Either this or `redisUrl`. */
+  /** A shared cache on Redis, with TLS and pings. Either this or `redisUrl`. */
   redis?: RedisOptions;
-  /** Any Keyv, or anything with its `get`, `set` and `delete`, as the shared tier instead. */
+  /** Any Keyv, or anything with its `get`, `set` and `delete`, as the shared cache instead. */
   store?: SharedStore;
   /**
    * Keeps entries of different auth services, and environments, apart in one store. Default: the URLs of the upstreams, and
-   * `rest.paths` where they are not the default ones. Needed beside a shared tier where something else shapes answers: user-info in a
+   * `rest.paths` where they are not the default ones. Needed with a shared cache where something else shapes answers: user-info in a
    * URL, a query in `rest.paths`, `headers`, `grpc.interceptors`, `grpc.transport`, `rest.agent`.
    */
   namespace?: string;
   /**
-   * At least 32 bytes, 8 of them different. With it the shared tier's keys are HMACs and its entries are sealed (AES-256-GCM), so that
-   * whoever can write to the store cannot make a user. A list for rotation: the first one writes, all of them read.
+   * At least 32 bytes, 8 of them different. With it the shared cache's keys are HMACs and its entries are sealed (AES-256-GCM), so that
+   * an attacker who can write to the store cannot make a user. A list for rotation: the first one writes, all of them read.
    */
   secret?: string | readonly string[];
 }
@@ -144,7 +144,7 @@ export interface AuthClientOptions {
   cache?: CacheOptions;
   /** The service's own credentials on every call to both upstreams: headers that are not empty, or a function that fetches them. */
   headers?: CredentialHeaders;
-  /** A larger answer is no answer, in bytes. Default 1,048,576 (1 MiB), at least 1. */
+  /** The largest answer, in bytes; a larger one counts as none. Default 1,048,576 (1 MiB), at least 1. */
   maxAnswerBytes?: number;
   /**
    * Time for one question to the auth service: queue, tries, waits. Default: the sum of the upstreams' timeouts; at most 300,000. A
@@ -161,7 +161,8 @@ export interface AuthClientOptions {
   /**
    * What counts as a token, in place of a `token68` (RFC 7235 §2.1): it must match the whole token. Blanks, commas, controls and what is
    * not ASCII are refused whatever it says. Its `g`, `m` and `y` are ignored. Holds for all that is done with this client; what does not
-   * match is `invalid_request`, and nobody is asked. It sees what strangers send: one that backtracks costs them nothing.
+   * match is `invalid_request`, and the service is not asked. It reads whatever clients send: with a pattern that backtracks, a short text
+   * can cost a long time.
    */
   tokenSyntax?: RegExp;
   /**

@@ -14,7 +14,7 @@ export interface SettingOrigin {
 
 export type Origins = Readonly<Record<string, SettingOrigin>>;
 
-/** Reads settings one by one and collects what is wrong with them, so that it can be said all at once. */
+/** Reads settings one by one and collects their problems, so that all are named at once. */
 export class SettingReader {
   readonly #problems: ConfigProblem[];
   readonly #origins: Origins;
@@ -29,12 +29,12 @@ export class SettingReader {
     this.#problems.push({ name: origin?.name ?? path, value: show(origin?.value ?? value), expected });
   }
 
-  /** For values that must not be shown; what is shown in their place. */
+  /** A problem of a value that must not be shown; `value` is shown in its place. */
   secretProblem(path: string, expected: string, value = "something else (not shown)"): void {
     this.#problems.push({ name: this.#origins[path]?.name ?? path, value, expected });
   }
 
-  /** For what should be a URL: of one, no more is shown than can be no secret; of what is none, nothing. */
+  /** A problem of a setting that should be a URL: of a URL, the parts that are no secret are shown; of another text, nothing. */
   urlProblem(path: string, value: unknown, expected: string): void {
     this.secretProblem(path, expected, typeof value === "string" ? showUrl(value) : show(value));
   }
@@ -93,7 +93,7 @@ export class SettingReader {
   /**
    * A URL with one of these protocols (`"http:"`), or `undefined` where it is missing or wrong.
    *
-   * @param hint what else must be said of such a URL
+   * @param hint added to the error
    */
   url(
     path: string,
@@ -102,7 +102,7 @@ export class SettingReader {
     { hint = "", defaultPort }: { hint?: string; defaultPort?: string } = {},
   ): string | undefined {
     if (value === undefined) return undefined;
-    // The URL class drops or mends what nobody writes on purpose: spaces, controls, backslashes.
+    // The URL class drops or mends characters that are there by mistake: spaces, controls, backslashes.
     const clean = typeof value === "string" && /^[^\s\p{Cc}\\]+$/u.test(value) && URL.canParse(value);
     const url = clean ? new URL(value) : undefined;
     if (url && protocols.includes(url.protocol) && url.hostname !== "" && !value?.includes("#")) return value;
@@ -112,14 +112,14 @@ export class SettingReader {
     return undefined;
   }
 
-  /** What the predicate accepts. */
+  /** A value that the predicate accepts. */
   optional<T>(path: string, value: T | undefined, accepts: (value: T) => boolean, expected: string): T | undefined {
     if (value === undefined || accepts(value)) return value;
     this.problem(path, value, expected);
     return undefined;
   }
 
-  /** The same for what can hold a secret where it is wrong: a whole URL in the place of a path, or of a store. */
+  /** The same for a setting that can hold a secret where it is wrong: a whole URL in the place of a path, or of a store. */
   hidden<T>(path: string, value: T | undefined, accepts: (value: T) => boolean, expected: string): T | undefined {
     if (value === undefined || accepts(value)) return value;
     this.secretProblem(path, expected, typeof value === "string" ? "a string (not shown)" : show(value));

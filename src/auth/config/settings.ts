@@ -14,7 +14,7 @@ export interface NumberSetting<F extends number | undefined = number | undefined
   readonly variable?: string;
 }
 
-/** A setting that is no number. What it may be is said where it is read. */
+/** A setting that is no number. Its values are checked where it is read. */
 export interface ValueSetting {
   readonly kind: "value";
   readonly variable?: string;
@@ -40,10 +40,10 @@ type OwnBounds = Partial<Pick<NumberSetting, "min" | "max" | "variable">>;
 
 /** The longest that a timer of Node takes, in milliseconds. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
-/** No call is waited for longer; what is longer was meant in another unit. */
+/** A longer timeout was meant in another unit. */
 const MAX_TIMEOUT_MS = 300_000;
 /** A longer limit was meant in another unit: no server takes a megabyte of headers. */
-const MAX_MAX_TOKEN_BYTES = 1_048_576;
+const LONGEST_TOKEN_BYTES = 1_048_576;
 
 /** `AUTH_GRPC_URL` in two parts. */
 export const GRPC_ADDRESS = { host: "AUTH_GRPC_HOST", port: "AUTH_GRPC_PORT", defaultPort: "50051" } as const;
@@ -107,7 +107,7 @@ export const SETTINGS = placed("", {
   maxAnswerBytes: integer(1_048_576, { min: 1, max: 2 ** 31 - 1 }),
   deadlineMs: duration(undefined, { ...TIMEOUT, variable: "AUTH_DEADLINE" }),
   tokenSyntax: inCode,
-  maxTokenBytes: integer(MAX_TOKEN_BYTES, { min: 1, max: MAX_MAX_TOKEN_BYTES }),
+  maxTokenBytes: integer(MAX_TOKEN_BYTES, { min: 1, max: LONGEST_TOKEN_BYTES }),
   logger: inCode,
   clock: inCode,
   random: inCode,

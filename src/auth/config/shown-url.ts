@@ -1,4 +1,4 @@
-/** The parts of a URL that may be shown: no password stands in them. */
+/** The parts of a URL that may be shown: they hold no password. */
 export interface ShownUrl {
   /** With its colon. */
   readonly protocol: string;
@@ -16,8 +16,8 @@ const PLAIN_PATH = /^[\w.~/-]*$/;
 const REDIS_PATH = /^\/?\d*$/;
 
 /**
- * Takes a URL apart; `undefined` for what is none, and for one whose host cannot be told for certain: behind an `@` past the authority,
- * or a `#` behind user-info, stands a password that was not encoded.
+ * Takes a URL apart; `undefined` for a text that is none, and where the host cannot be told for certain: an `@` past the authority, or a
+ * `#` behind user-info, belongs to a password that was not encoded.
  */
 export function takeApart(value: unknown): ShownUrl | undefined {
   const [, authority = "", rest = ""] = (typeof value === "string" && PARTS.exec(value)) || [];
@@ -36,7 +36,7 @@ export function shownUrl(url: string | undefined): string | undefined {
   return parts && `${parts.protocol}//${parts.host}${parts.path}`;
 }
 
-/** The same for the value of a setting that should be a URL; of what is none, nothing. */
+/** The same for the value of a setting that should be a URL; of another text, nothing. */
 export function showUrl(value: unknown): string {
   const parts = takeApart(value);
   if (!parts) return value === "" ? '""' : "something that is no URL (not shown)";

@@ -81,7 +81,7 @@ function readBase(
 ): string | undefined {
   const url = read.url(path, given, HTTP, { ...(defaultPort !== undefined && { defaultPort }) });
   if (url?.includes("?")) read.urlProblem(path, url, "a URL without a query");
-  // What some HTTP clients take for a unix socket is to all others a host of that name.
+  // Some HTTP clients take this for a unix socket, all others for a host of that name.
   if (url && /^\w+:\/\/([^@/]*@)?unix:(?!\d)/i.test(url)) {
     const instead = path === "rest.url" ? "rest.agent with a socketPath" : "grpc.transport";
     read.urlProblem(path, url, `a URL with a host; for a unix socket, ${instead}`);
@@ -98,7 +98,7 @@ function readAgent(read: SettingReader, { agent, tls }: RestOptions, url: string
   return read.hidden("rest.agent", agent, (given) => isAgentFor(scheme, given), expected);
 }
 
-/** By shape, as Node looks at it. One of Node's own serves its own scheme alone; what is made like it often serves both. */
+/** By shape, as Node looks at it. One of Node's own serves its own scheme alone; one made like it often serves both. */
 function isAgentFor(scheme: "http" | "https", agent: Agent): boolean {
   if (typeof (agent as { addRequest?: unknown } | null)?.addRequest !== "function") return false;
   const protocol: unknown = Object.getOwnPropertyDescriptor(agent, "protocol")?.value;
@@ -159,7 +159,7 @@ function isUsable(options: SecureContextOptions): boolean {
   }
 }
 
-/** Node takes what is no certificate for none, and stops at the first that it cannot read: then nobody is trusted. */
+/** Node takes a text that is no certificate for none, and stops at the first that it cannot read: then it trusts no server. */
 function isAuthority(text: unknown): boolean {
   if (!isText(text)) return false;
   const certificates = String(text).match(/-----BEGIN [^-]*CERTIFICATE-----[^-]+-----END [^-]*CERTIFICATE-----/g) ?? [];
