@@ -30,6 +30,7 @@ export function createCacheSpecs(service: RemoteAuthService, config: CacheConfig
       id: tokenId,
       hasDigestIds: true,
       hasManyPerSubject: true,
+      isKnownByEntry: true,
       ask: service.verifyToken,
       present: ({ user, locals }, source, hardExpiry) =>
         Object.freeze(

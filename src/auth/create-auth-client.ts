@@ -13,6 +13,7 @@ import { AuthError, type AuthErrorCode } from "./errors.js";
 import { Events } from "./events.js";
 import { organizationToAsk, organizationToForget, userToAsk, userToForget } from "./lookup-id.js";
 import { MassRefusals } from "./mass-refusals.js";
+import { withAsker } from "./on-behalf.js";
 import { createPipeline, networkUpstreams, type UpstreamFactories } from "./pipeline.js";
 import { becomeReady } from "./readiness.js";
 import { createRemoteAuthService } from "./service-calls.js";
@@ -112,13 +113,13 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
       }
     },
     getUserPermissions(user, call) {
-      return ask((options) => caches.permissions.get(userToAsk(user, restOnly), options), call);
+      return ask((options) => caches.permissions.get(userToAsk(user, restOnly), withAsker(options)), call);
     },
     getUserLocals(user, call) {
-      return ask((options) => caches.locals.get(userToAsk(user, restOnly), options), call);
+      return ask((options) => caches.locals.get(userToAsk(user, restOnly), withAsker(options)), call);
     },
     getOrganization(organizationId, call) {
-      return ask((options) => caches.organization.get(organizationToAsk(organizationId), options), call);
+      return ask((options) => caches.organization.get(organizationToAsk(organizationId), withAsker(options)), call);
     },
     invalidateToken(token) {
       return forget(() => {

@@ -44,9 +44,9 @@ export function createRemoteAuthService(transport: Transport, options: RemoteAut
     call: (options: { signal: AbortSignal; contextValues: ContextValues }) => Promise<M>,
     judge: (message: M) => Judgement<V, R>,
     refusal: R,
-    { onTry, fresh, since }: AskOptions,
+    { since, ...how }: AskOptions,
   ): Promise<Verdict<V, R>> {
-    const contextValues = createCallContext(since + deadlineMs, onTry, fresh);
+    const contextValues = createCallContext(since + deadlineMs, how);
     try {
       const judgement = judge(await call({ signal, contextValues }));
       const source = answeredBy(contextValues) ?? "grpc";

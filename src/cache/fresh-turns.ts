@@ -1,4 +1,5 @@
 import type { Clock } from "../runtime/clock.js";
+import { Standing } from "../runtime/standing.js";
 
 /** Usual answer times that a caller waits for a turn, at most. */
 const PATIENCE = 2;
@@ -11,8 +12,16 @@ const WEIGHT = 1 / 8;
 interface Turn<T> {
   readonly landed: Promise<T>;
   readonly begunAt: number;
-  next: Promise<T> | undefined;
+  next: NextTurn<T> | undefined;
 }
+
+interface NextTurn<T> {
+  readonly standing: Standing;
+  readonly landed: Promise<T>;
+}
+
+/** Begins a load; `since` is when the first of its callers came, monotonic in milliseconds. */
+type Begin<T> = (since: number, standing: Standing) => Promise<T>;
 
 /**
  * Fresh loads, by turns: of one id one is under way, and one waits for it. A caller must not get what was asked before it came, so that it
@@ -38,14 +47,20 @@ export class FreshTurns<T> {
   /**
    * A load that has not begun yet, or begins now.
    *
-   * @param begin is given when the first of its callers came, monotonic in milliseconds
+   * @param user that the caller asks for, if it is known; a stranger's turn moves up
    */
-  take(id: string, begin: (since: number) => Promise<T>): Promise<T> {
+  take(id: string, begin: Begin<T>, user?: string): Promise<T> {
     const since = this.#clock.monotonic();
     const turn = this.#turns.get(id);
-    if (!turn) return this.#begin(id, () => begin(since));
-    turn.next ??= this.#after(turn, id).then(() => this.#begin(id, () => begin(since)));
-    return turn.next;
+    if (!turn) return this.#begin(id, () => begin(since, new Standing(user)));
+    turn.next ??= this.#next(turn, id, (standing) => begin(since, standing));
+    if (user !== undefined) turn.next.standing.moveUp(user);
+    return turn.next.landed;
+  }
+
+  #next(turn: Turn<T>, id: string, begin: (standing: Standing) => Promise<T>): NextTurn<T> {
+    const standing = new Standing();
+    return { standing, landed: this.#after(turn, id).then(() => this.#begin(id, () => begin(standing))) };
   }
 
   #begin(id: string, begin: () => Promise<T>): Promise<T> {

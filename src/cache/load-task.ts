@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers"; // in jsdom there is no global one
+import type { Standing } from "../runtime/standing.js";
 import type { Entry } from "./spec.js";
 
 /** What a load is content with. */
@@ -22,13 +23,16 @@ interface Reading<Q> {
 export class LoadTask<Q> {
   readonly question: Q;
   readonly mode: LoadMode;
+  /** Whether a known user asks. */
+  readonly standing: Standing;
   readonly #reading: Reading<Q>;
   #hardExpiry: number | undefined;
   #meaning: { readonly is: string | undefined } | undefined;
 
-  constructor(question: Q, mode: LoadMode, reading: Reading<Q>) {
+  constructor(question: Q, mode: LoadMode, standing: Standing, reading: Reading<Q>) {
     this.question = question;
     this.mode = mode;
+    this.standing = standing;
     this.#reading = reading;
   }
 

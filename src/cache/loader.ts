@@ -1,3 +1,4 @@
+import { Standing } from "../runtime/standing.js";
 import { FreshTurns } from "./fresh-turns.js";
 import { isNewer } from "./invalidation.js";
 import { LoadResults, type ResultOptions, type ResultTiers } from "./load-results.js";
@@ -48,6 +49,9 @@ export interface RefusalWatch {
   isRefusing(source: AnswerSource): boolean;
 }
 
+/** On behalf of which user a question is asked: the key of the subject, where the caller knows it. */
+export type Asker = () => string | undefined;
+
 type LoadOf<Q, P, R> = Load<LoadTask<Q>, Landing<P, R>>;
 type Refusal<R> = Extract<Verdict<unknown, R>, { kind: "refusal" }>;
 
@@ -87,15 +91,21 @@ export class Loader<Q, V, P, R> {
   }
 
   /** A load that looks into the shared cache, and asks the service where that has no answer. */
-  miss(id: string, question: Q): Promise<Landing<P, R>> {
+  miss(id: string, question: Q, asker?: Asker): Promise<Landing<P, R>> {
     // With a shared cache, a miss looks there first: it waits for a fresh load or a refresh only where it found nothing.
     const suits = ({ task }: LoadOf<Q, P, R>) => !this.#tiers.shared || task.mode.kind === "miss";
-    return (this.#flights.joinable(id, suits) ?? this.#begin(id, question, MISS)).landed;
+    const user = this.#knownUser(id, asker);
+    const load = this.#join(this.#flights.joinable(id, suits), user);
+    return (load ?? this.#begin(id, question, MISS, new Standing(user))).landed;
   }
 
   /** A load that asks the service, whatever is held, and has not asked it yet. */
-  fresh(id: string, question: Q): Promise<Landing<P, R>> {
-    return this.#turns.take(id, (since) => this.#begin(id, question, { kind: "fresh", since }).landed);
+  fresh(id: string, question: Q, asker?: Asker): Promise<Landing<P, R>> {
+    return this.#turns.take(
+      id,
+      (since, standing) => this.#begin(id, question, { kind: "fresh", since }, standing).landed,
+      this.#knownUser(id, asker),
+    );
   }
 
   /**
@@ -104,9 +114,11 @@ export class Loader<Q, V, P, R> {
    * @param except the load that brought the entry itself
    */
   refresh(id: string, question: Q, entry: ProcessEntry<V, P>, except?: LoadOf<Q, P, R>): void {
+    const { subject } = entry;
+    const other = this.#flights.joinable(id, (joinable) => joinable !== except);
     const load =
-      this.#flights.joinable(id, (other) => other !== except) ??
-      this.#begin(id, question, { kind: "refresh", newerThan: entry });
+      this.#join(other, subject) ??
+      this.#begin(id, question, { kind: "refresh", newerThan: entry }, new Standing(subject));
     entry.refreshAt = Number.POSITIVE_INFINITY; // once
     const again = () => {
       // The entry still holds. Try again half-way to its end, and so on.
@@ -129,8 +141,18 @@ export class Loader<Q, V, P, R> {
     return { kind: "refusal", reason };
   }
 
-  #begin(id: string, question: Q, mode: LoadMode): LoadOf<Q, P, R> {
-    return this.#flights.begin(id, new LoadTask(question, mode, this.#spec), (load) => this.#run(load));
+  /** The user that a question is asked for, if it is known: see `standing.ts`. */
+  #knownUser(id: string, asker: Asker | undefined): string | undefined {
+    return asker?.() ?? (this.#spec.isKnownByEntry ? this.#tiers.process.peek(id)?.subject : undefined);
+  }
+
+  #join(load: LoadOf<Q, P, R> | undefined, user: string | undefined): LoadOf<Q, P, R> | undefined {
+    if (user !== undefined) load?.task.standing.moveUp(user);
+    return load;
+  }
+
+  #begin(id: string, question: Q, mode: LoadMode, standing: Standing): LoadOf<Q, P, R> {
+    return this.#flights.begin(id, new LoadTask(question, mode, standing, this.#spec), (load) => this.#run(load));
   }
 
   async #run(load: LoadOf<Q, P, R>): Promise<Landing<P, R>> {
@@ -138,12 +160,13 @@ export class Loader<Q, V, P, R> {
     const looking = mode.kind === "fresh" ? undefined : this.#tiers.shared?.find(question, load);
     load.task.prepare();
     const lookup = await looking;
+    if (lookup?.entry && this.#spec.isKnownByEntry) load.task.standing.moveUp(lookup.entry.subject);
     const entry = this.#accepted(load, lookup?.entry);
     const shared = entry && this.#isWanted(entry, load.task) ? entry : undefined;
     if (lookup && mode.kind === "miss") {
       const answered = this.#answeredMeanwhile(load.id, shared);
       if (answered) return answered;
-      const beside = shared ? undefined : this.#besideMiss(load.id);
+      const beside = shared ? undefined : this.#join(this.#besideMiss(load.id), load.task.standing.user);
       if (beside) return this.#landBeside(load, await beside.landed, { lookup, entry });
     }
     return shared ? this.#landShared(load, shared) : this.#ask(load, { lookup, entry });
@@ -201,10 +224,11 @@ export class Loader<Q, V, P, R> {
       tried = timeline.contradicts();
       this.#flights.tries(load, tried.order);
     };
-    const { mode } = task;
+    const { mode, standing } = task;
     const fresh = mode.kind === "fresh";
+    const since = fresh ? mode.since : asked.monotonic;
     try {
-      verdict = await this.#spec.ask(task.question, { onTry, fresh, since: fresh ? mode.since : asked.monotonic });
+      verdict = await this.#spec.ask(task.question, { onTry, fresh, since, standing });
     } catch (error) {
       return this.#unavailable(load, error, looked);
     }

@@ -1,3 +1,5 @@
+import type { Standing } from "../runtime/standing.js";
+
 /** Where an answer came from. `stale`: an expired entry, served because the service was unavailable. */
 export type AnswerSource = "process" | "shared" | "stale" | "grpc" | "rest";
 
@@ -45,6 +47,8 @@ export interface AskOptions {
   readonly fresh: boolean;
   /** When the first of its callers began to wait for the service: its deadline counts from here. Monotonic, in milliseconds. */
   readonly since: number;
+  /** Whether a known user asks: it can move up while it is under way. */
+  readonly standing: Standing;
 }
 
 /** One kind of question, and all that the cache must know of it. */
@@ -60,6 +64,8 @@ export interface CacheSpec<Q, V, P, R> {
   readonly hasDigestIds?: boolean;
   /** One subject may have any number of entries: they share the room of one, see `maxPerSubject`. */
   readonly hasManyPerSubject?: boolean;
+  /** An entry for a question makes it known, void or expired though it is: see `standing.ts`. */
+  readonly isKnownByEntry?: boolean;
   /** Asks the service. Rejects when it could not tell. */
   ask(question: Q, options: AskOptions): Promise<Verdict<V, R>>;
   /** Makes what callers get, `hardExpiry` being the question's own or infinite. Frozen: it is shared between them. */

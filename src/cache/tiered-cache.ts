@@ -1,7 +1,7 @@
 import { raceAbort } from "../runtime/abort.js";
 import type { GuardedStore } from "./guarded-store.js";
 import { Invalidation, type SubjectInvalidations } from "./invalidation.js";
-import { type LoadCounts, Loader, type LoaderOptions } from "./loader.js";
+import { type Asker, type LoadCounts, Loader, type LoaderOptions } from "./loader.js";
 import { NegativeCache } from "./negative-cache.js";
 import type { ProcessCache, ProcessView } from "./process-cache.js";
 import { SharedCache } from "./shared-cache.js";
@@ -75,11 +75,12 @@ export class TieredCache<Q, V, P, R> {
    *
    * @param call.fresh ask the service, skip the tiers
    * @param call.signal aborts this caller's wait; the load goes on for the others
+   * @param call.asker names the subject of a user, who is known then: a guard let it in
    * @param id the question's own, where the caller has it already
    */
   async get(
     question: Q,
-    call: { fresh?: boolean; signal?: AbortSignal } = {},
+    call: { fresh?: boolean; signal?: AbortSignal; asker?: Asker } = {},
     id = this.#spec.id(question),
   ): Promise<Outcome<P, R>> {
     const fresh = call.fresh ?? false;
@@ -90,7 +91,7 @@ export class TieredCache<Q, V, P, R> {
       const refusal = this.#loader.refusal(id);
       if (refusal) return refusal;
     }
-    const landed = fresh ? this.#loader.fresh(id, question) : this.#loader.miss(id, question);
+    const landed = fresh ? this.#loader.fresh(id, question, call.asker) : this.#loader.miss(id, question, call.asker);
     const landing = await raceAbort(landed, call.signal);
     if (landing.kind !== "unavailable") return landing;
     if (fresh || landing.stale === undefined) throw landing.error;

@@ -3,6 +3,7 @@ import { ConfigError, show } from "../auth/config/config-error.js";
 import { SettingReader } from "../auth/config/setting-reader.js";
 import { AuthError } from "../auth/errors.js";
 import type { Organization, User, VerifiedToken } from "../auth/model.js";
+import { onBehalfOf } from "../auth/on-behalf.js";
 import { listHas } from "../auth/string-lists.js";
 import { isPromise } from "../runtime/is-promise.js";
 import { createSourceReader, type GuardSource, type RequestAccess } from "./guard-source.js";
@@ -81,7 +82,7 @@ export function localGuard<R>(source: GuardSource<R>, access: RequestAccess<R>, 
     if (!fresh) return assertAllowed(areAmong(named, auth.locals));
     const user = { userId: auth.user.id, organizationId: auth.user.organizationId };
     return client
-      .getUserLocals(user, { fresh: true })
+      .getUserLocals(user, onBehalfOf(auth.user, { fresh: true }))
       .catch(refusalMeansNo)
       .then((locals) => assertAllowed(areAmong(named, locals)));
   };
@@ -106,7 +107,7 @@ export function moduleGuard<R>(given: ModuleGuardArguments): Guard<R> {
   settings.throwIfAny();
   return ({ auth, client }) =>
     client
-      .getOrganization(auth.user.organizationId, fresh ? { fresh } : undefined)
+      .getOrganization(auth.user.organizationId, onBehalfOf(auth.user, fresh ? { fresh } : undefined))
       .catch(refusalMeansNo)
       .then((organization: Organization) =>
         assertAllowed(organization.isActive && modules.every((module) => listHas(organization.modules, module))),

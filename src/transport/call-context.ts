@@ -1,5 +1,6 @@
 import { type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
 import type { Clock } from "../runtime/clock.js";
+import { Standing } from "../runtime/standing.js";
 import type { Upstream } from "./outcome.js";
 
 /** No try starts with less than this left, in milliseconds: a call and its answer take as long through a busy event loop. */
@@ -16,17 +17,40 @@ export function hadItsTime(givenMs: number | undefined, timeoutMs: number): bool
 const deadlineKey = createContextKey(Number.POSITIVE_INFINITY, { description: "deadline, monotonic milliseconds" });
 const onTryKey = createContextKey<(() => void) | undefined>(undefined, { description: "told of each try" });
 const freshKey = createContextKey(false, { description: "wants no cached answer" });
+const standingKey = createContextKey<Standing | undefined>(undefined, { description: "known, or a stranger's" });
 const answeredByKey = createContextKey<Upstream | undefined>(undefined, { description: "the upstream that answered" });
 
+export interface CallContextOptions {
+  /** Called before each try: an answer is as old as the try that brought it, which can be long after the call. */
+  onTry?: () => void;
+  /** Whether no cache on the way may answer. Default `false`. */
+  fresh?: boolean;
+  /** Default: a stranger's. */
+  standing?: Standing;
+}
+
 /**
- * What travels with one call through the stages: its absolute deadline down, the upstream that answered up.
+ * What travels with one call through the stages: its absolute deadline and its standing down, the upstream that answered up.
  *
- * @param onTry called before each try: an answer is as old as the try that brought it, which can be long after the call
- * @param fresh whether no cache on the way may answer
+ * @param deadline monotonic, in milliseconds
  */
-export function createCallContext(deadline: number, onTry?: () => void, fresh = false): ContextValues {
+export function createCallContext(
+  deadline: number,
+  { onTry, fresh = false, standing }: CallContextOptions = {},
+): ContextValues {
   const context = createContextValues().set(deadlineKey, deadline).set(onTryKey, onTry);
+  if (standing) context.set(standingKey, standing);
   return fresh ? context.set(freshKey, true) : context;
+}
+
+/** Whether the call is a known user's, and of which: it can still move up. */
+export function standingOf(context: ContextValues | undefined): Standing {
+  return context?.get(standingKey) ?? new Standing();
+}
+
+/** Whether the call is a known user's by now. */
+export function isKnown(context: ContextValues | undefined): boolean {
+  return context?.get(standingKey)?.known ?? false;
 }
 
 export function isFresh(context: ContextValues | undefined): boolean {

@@ -62,7 +62,7 @@ describe("what was certainly not processed", () => {
     const { clock, upstream, again } = create();
     upstream.script.push(UNPROCESSED);
     let tries = 0;
-    const context = createCallContext(Number.POSITIVE_INFINITY, () => tries++);
+    const context = createCallContext(Number.POSITIVE_INFINITY, { onTry: () => tries++ });
     await ask(
       unaryTransport((call) => forward(again, { ...call, context })),
       { clock },

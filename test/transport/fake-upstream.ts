@@ -53,7 +53,8 @@ export class FakeUpstream {
   });
 
   #response<I extends DescMessage, O extends DescMessage>({ method }: UnaryCall<I, O>): UnaryResponse<I, O> {
-    const message = create(method.output, { userId: this.userId, isActive: true } as unknown as MessageInitShape<O>);
+    const answer = { userId: this.userId, organizationId: "org-1", id: "org-1", isActive: true }; // each message takes what it has
+    const message = create(method.output, answer as unknown as MessageInitShape<O>);
     return { stream: false, service: method.parent, method, header: new Headers(), message, trailer: new Headers() };
   }
 }
