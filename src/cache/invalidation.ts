@@ -4,7 +4,7 @@ import type { GuardedStore, StoredEntry } from "./guarded-store.js";
 import type { EntryName } from "./keyring.js";
 import type { Entry, Subject } from "./spec.js";
 import type { Timeline } from "./timeline.js";
-import { type Tombstone, Tombstones } from "./tombstones.js";
+import { MAX_TOMBSTONES, type Tombstone, Tombstones } from "./tombstones.js";
 
 /*
  * Every fact carries when it was asked for. What was asked for later wins. An answer is void if it was asked for before one of these:
@@ -60,16 +60,26 @@ function boundedKey(id: string): string {
   return id.length <= MAX_KEY_LENGTH ? id : `#${hash("sha256", id, "base64url")}`;
 }
 
+export interface SubjectInvalidationsOptions {
+  store: GuardedStore | undefined;
+  timeline: Timeline;
+  maxTombstones?: number | undefined;
+}
+
 /** Invalidated users and organizations, for all caches of a client. */
 export class SubjectInvalidations {
-  readonly #tombstones = new Tombstones();
+  /** Of each kind that the caches remember, so many one by one. */
+  readonly maxTombstones: number;
+  readonly #tombstones: Tombstones;
   readonly #store: GuardedStore | undefined;
   readonly #timeline: Timeline;
   /** What the store's tombstone of a subject said last, and when that was heard, monotonic: the same again is no news. */
   #seen: BoundedMap<{ readonly at: number; readonly heardAt: number }> | undefined;
   #latest = 0;
 
-  constructor({ store, timeline }: { store: GuardedStore | undefined; timeline: Timeline }) {
+  constructor({ store, timeline, maxTombstones = MAX_TOMBSTONES }: SubjectInvalidationsOptions) {
+    this.maxTombstones = maxTombstones;
+    this.#tombstones = new Tombstones(maxTombstones);
     this.#store = store;
     this.#timeline = timeline;
   }
@@ -171,19 +181,25 @@ export interface Asking {
 export class Invalidation {
   readonly #subjects: SubjectInvalidations;
   readonly #hasDigestIds: boolean;
-  readonly #meanings = new Tombstones();
+  readonly #meanings: Tombstones;
   /** Ids that were invalidated: the store may have lost the deletion. */
-  readonly #deleted = new Tombstones();
+  readonly #deleted: Tombstones;
   /** Ids that the store could not be told to delete. */
-  readonly #undeleted = new Tombstones();
-  readonly #refused = new Tombstones();
+  readonly #undeleted: Tombstones;
+  readonly #refused: Tombstones;
   /** Ids that were refused while everybody was. */
-  readonly #doubted = new Tombstones();
+  readonly #doubted: Tombstones;
   #written: BoundedMap<true> | undefined;
 
   constructor(subjects: SubjectInvalidations, hasDigestIds: boolean) {
     this.#subjects = subjects;
     this.#hasDigestIds = hasDigestIds;
+    const { maxTombstones } = subjects;
+    this.#meanings = new Tombstones(maxTombstones);
+    this.#deleted = new Tombstones(maxTombstones);
+    this.#undeleted = new Tombstones(maxTombstones);
+    this.#refused = new Tombstones(maxTombstones);
+    this.#doubted = new Tombstones(maxTombstones);
   }
 
   isVoid({ order, subject, meaning }: Pick<Entry<unknown>, "order" | "subject" | "meaning">): boolean {
@@ -214,12 +230,11 @@ export class Invalidation {
 
   /** Whether a new caller may be given the answer to a question under way. */
   mayBeJoined(asking: Asking): boolean {
-    if (asking.order < this.#subjects.latest || this.isDiscarded(asking)) return false;
-    return this.#meanings.isEmpty || asking.meaning === undefined || !this.#meanings.void(asking.meaning, asking.order);
+    return asking.order > this.#subjects.latest && !this.isDiscarded(asking);
   }
 
-  /** @param isKnown the process holds or wrote it: no stranger's */
-  invalidated(id: string, meaning: string | undefined, at: Tombstone, isKnown: boolean): void {
+  /** @param isKnown the process holds, or wrote, an id of that meaning: no stranger's */
+  invalidated(id: string, at: Tombstone, meaning: string | undefined, isKnown: boolean): void {
     if (meaning !== undefined) this.#meanings.record(meaning, at, isKnown);
     this.#deleted.record(this.#keyOf(id), at, false);
   }
@@ -243,14 +258,16 @@ export class Invalidation {
     this.#undeleted.record(this.#keyOf(id), at, isKnown);
   }
 
-  /** The id was written to the store. */
-  written(id: string): void {
-    this.#written ??= createBoundedMap<true>({ maxEntries: MAX_REMEMBERED });
+  /** The id, of that meaning, was written to the store. */
+  written(id: string, meaning: string | undefined): void {
+    this.#written ??= createBoundedMap<true>({ maxEntries: 2 * MAX_REMEMBERED });
     this.#written.set(this.#keyOf(id), true);
+    if (meaning !== undefined) this.#written.set(this.#keyOf(meaning), true);
   }
 
-  isWritten(id: string): boolean {
-    return this.#written?.peek(this.#keyOf(id)) !== undefined;
+  /** Whether the id was written, or any of that meaning. */
+  isWritten(idOrMeaning: string): boolean {
+    return this.#written?.peek(this.#keyOf(idOrMeaning)) !== undefined;
   }
 
   #keyOf(id: string): string {

@@ -128,9 +128,9 @@ export class Loader<Q, V, P, R> {
     load.landed.then(({ kind }) => kind !== "answer" && again(), again);
   }
 
-  /** The id was invalidated: what is under way for it is neither stored nor joined. */
-  invalidated(id: string, order: number): void {
-    this.#flights.invalidated(id, order);
+  /** The id was invalidated, and all that has its meaning: what is under way for them is neither stored nor joined. */
+  invalidated(id: string, meaning: string | undefined, order: number): void {
+    this.#flights.invalidated(id, meaning, order);
   }
 
   /** The remembered refusal, if there is one. */

@@ -53,6 +53,7 @@ export class ProcessCache {
   readonly #options: ProcessCacheOptions;
   readonly #map: BoundedMap<ProcessEntry<unknown, unknown>>;
   readonly #shares: SubjectShares;
+  readonly #meanings = new Map<string, number>();
 
   constructor(options: ProcessCacheOptions) {
     this.#options = options;
@@ -66,7 +67,10 @@ export class ProcessCache {
     this.#map = createBoundedMap({
       maxEntries,
       maxBytes,
-      onRemove: ({ subject, bytes }, key) => this.#shares.remove(subject, key, bytes),
+      onRemove: ({ subject, meaning, bytes }, key) => {
+        this.#shares.remove(subject, key, bytes);
+        if (meaning !== undefined) count(this.#meanings, meaning, -1);
+      },
     });
   }
 
@@ -79,7 +83,12 @@ export class ProcessCache {
   }
 
   view<Q, V, P>(spec: CacheSpec<Q, V, P, unknown>, invalidation: Invalidation): ProcessView<Q, V, P> {
-    return new ProcessView(spec, invalidation, { map: this.#map, shares: this.#shares, ...this.#options });
+    return new ProcessView(spec, invalidation, {
+      map: this.#map,
+      shares: this.#shares,
+      meanings: this.#meanings,
+      ...this.#options,
+    });
   }
 }
 
@@ -94,6 +103,8 @@ export interface Stay {
 interface ViewOptions extends ProcessCacheOptions {
   readonly map: BoundedMap<ProcessEntry<unknown, unknown>>;
   readonly shares: SubjectShares;
+  /** How many entries there are of each meaning: usually one. */
+  readonly meanings: Map<string, number>;
 }
 
 /** The entries of one spec in the process cache. */
@@ -139,9 +150,14 @@ export class ProcessView<Q, V, P> {
     return this.#map.peek(this.#keyOf(id));
   }
 
+  /** Whether there is an entry of that meaning, in any spelling. */
+  holdsMeaning(meaning: string): boolean {
+    return this.#options.meanings.has(meaning);
+  }
+
   /** Keeps an answer for as long as it may; `undefined` where that is over already. */
   keep(id: string, entry: Entry<V>, { tierEnd, hardExpiry }: Stay): ProcessEntry<V, P> | undefined {
-    const { shares, staleIfErrorMs, random } = this.#options;
+    const { shares, meanings, staleIfErrorMs, random } = this.#options;
     const { value, order, askedAt, expiresAt, endsAt, subject, meaning } = entry;
     const [now, wall] = [this.#clock.monotonic(), this.#clock.now()];
     const endsHard = now + (hardExpiry - wall);
@@ -168,8 +184,9 @@ export class ProcessView<Q, V, P> {
       bytes: this.#spec.bytesOf(value) + bytesOf(key) + bytesOf(subject) + ENTRY_BYTES,
     };
     this.#map.set(key, kept, { size: kept.bytes });
-    // Not where it is larger than all the room.
-    if (this.#spec.hasManyPerSubject && this.#map.peek(key) === kept) shares.add(subject, key);
+    if (this.#map.peek(key) !== kept) return kept; // it is larger than all the room
+    if (meaning !== undefined) count(meanings, meaning, 1);
+    if (this.#spec.hasManyPerSubject) shares.add(subject, key);
     return kept;
   }
 
@@ -182,6 +199,12 @@ export class ProcessView<Q, V, P> {
   #keyOf(id: string): string {
     return this.#prefix === "" ? id : this.#prefix + id;
   }
+}
+
+function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
+  const sum = (counts.get(key) ?? 0) + change;
+  if (sum === 0) counts.delete(key);
+  else counts.set(key, sum);
 }
 
 function bytesOf({ length }: string): number {

@@ -96,12 +96,12 @@ export class SharedCache<Q, V> {
   }
 
   /** Writes behind. */
-  put(id: string, { value, askedAt, expiresAt, endsAt }: Entry<V>, hardExpiry: number): void {
+  put(id: string, { value, askedAt, expiresAt, endsAt, meaning }: Entry<V>, hardExpiry: number): void {
     const now = this.#clock.now();
     const leftMs = Math.min(expiresAt - now, endsAt - this.#clock.monotonic());
     const keptMs = Math.min(leftMs + this.#staleIfErrorMs, askedAt + SHARED_LIFE_MS - now, hardExpiry - now);
     if (leftMs <= 0 || keptMs <= 0) return;
-    this.#invalidation.written(id);
+    this.#invalidation.written(id, meaning);
     this.#store.write(this.#nameOf(id), { askedAt, expiresAt, value: this.#spec.encode(value) }, keptMs);
   }
 

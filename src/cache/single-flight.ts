@@ -6,9 +6,9 @@ import type { Timeline } from "./timeline.js";
  *
  * - *begun*: the service has not been asked. `order` and `triedAs` say when it began: whatever the service will say, it says later.
  * - *asking*: since `order`; `triedAs` moves on with every try, and `order` stays: the answer may be to the first of them.
- * - *discarded*: `history` says that its id was invalidated, or that a question asked later was answered. Its callers get the answer;
+ * - *discarded*: `history` says that its id or its meaning was invalidated, or that a question asked later was answered. Its callers get the answer;
  *   it is not stored and not joined. One that has only begun stops being discarded when it asks.
- *   Of subjects and meanings `history` knows nothing: `isVoid` and `mayBeJoined` do.
+ *   Of subjects `history` knows nothing: `isVoid` and `mayBeJoined` do.
  * - *landed*: with a value, also where the service could not tell; then it is forgotten.
  *
  * A second one for an id begins only where the first must not be joined.
@@ -93,10 +93,13 @@ export class SingleFlight<K extends Task, T> {
     load.triedAs = order;
   }
 
-  /** The id was invalidated: what was asked before is discarded. */
-  invalidated(id: string, order: number): void {
-    const group = this.#groups.get(id);
-    if (group) group.history.invalidatedAs = order;
+  /** The id was invalidated, and all that has its meaning: what was asked before is discarded. */
+  invalidated(id: string, meaning: string | undefined, order: number): void {
+    for (const { loads, history } of this.#groups.values()) {
+      for (const load of loads) {
+        if (load.id === id || (meaning !== undefined && load.meaning === meaning)) history.invalidatedAs = order;
+      }
+    }
   }
 
   /** The load has its answer: those that asked before it are discarded, unless they ask again. */

@@ -102,17 +102,18 @@ export class TieredCache<Q, V, P, R> {
   /** Forgets one answer in both tiers, and keeps loads that are under way from bringing it back. Rejects when the store could not be told. */
   async invalidate(question: Q): Promise<void> {
     const id = this.#spec.id(question);
+    const meaning = this.#spec.meaningOf?.(question);
     const at = this.#timeline.contradicts();
-    const wasHeld = this.#process.forget(id);
-    this.#loader.invalidated(id, at.order);
+    this.#invalidation.invalidated(id, at, meaning, meaning !== undefined && this.#knows(meaning));
+    this.#loader.invalidated(id, meaning, at.order);
+    this.#process.forget(id);
     this.#negative.forget(id);
-    this.#invalidation.invalidated(
-      id,
-      this.#spec.meaningOf?.(question),
-      at,
-      wasHeld || this.#invalidation.isWritten(id),
-    );
     await this.#shared?.delete(id, at);
+  }
+
+  /** Whether an id of that meaning is held, or was written: in whatever spelling. */
+  #knows(meaning: string): boolean {
+    return this.#process.holdsMeaning(meaning) || this.#invalidation.isWritten(meaning);
   }
 
   get inFlight(): number {

@@ -1,7 +1,7 @@
 import { type BoundedMap, createBoundedMap } from "../runtime/bounded-map.js";
 
-/** So many are remembered one by one. */
-const MAX_TOMBSTONES = 10_000;
+/** So many are remembered one by one, of either kind. */
+export const MAX_TOMBSTONES = 10_000;
 
 /** Until when what was asked for is void. */
 export interface Tombstone {
@@ -23,6 +23,11 @@ export class Tombstones {
   #floor = NONE;
   #known: BoundedMap<Tombstone> | undefined;
   #strangers: BoundedMap<Tombstone> | undefined;
+  readonly #maxEntries: number;
+
+  constructor(maxEntries = MAX_TOMBSTONES) {
+    this.#maxEntries = maxEntries;
+  }
 
   /** @param isKnown else a stranger can make many such: it goes to the room without a floor */
   record(key: string, tombstone: Tombstone, isKnown = true): void {
@@ -59,7 +64,7 @@ export class Tombstones {
   /** Made when it is needed: it reserves its room at once. */
   #roomOfKnown(): BoundedMap<Tombstone> {
     this.#known ??= createBoundedMap<Tombstone>({
-      maxEntries: MAX_TOMBSTONES,
+      maxEntries: this.#maxEntries,
       onEvict: (evicted) => {
         this.#floor = laterOf(this.#floor, evicted);
       },
@@ -68,7 +73,7 @@ export class Tombstones {
   }
 
   #roomOfStrangers(): BoundedMap<Tombstone> {
-    this.#strangers ??= createBoundedMap<Tombstone>({ maxEntries: MAX_TOMBSTONES });
+    this.#strangers ??= createBoundedMap<Tombstone>({ maxEntries: this.#maxEntries });
     return this.#strangers;
   }
 }

@@ -5,6 +5,7 @@ import { AuthService } from "../../src/proto.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { fail, MemoryStore } from "../support/memory-store.js";
 import { openBareClient, openClient, startService } from "../support/open-client.js";
+import { unsignedJwt } from "../support/unsigned-jwt.js";
 
 /** A service in memory: `ana~1` is a token of Ana's, one without a `~` is refused. */
 function serviceInMemory() {
@@ -147,6 +148,73 @@ describe("What strangers can make many of", () => {
     await clock.advance(11_000); // the refusal itself is forgotten
     expect(store.keys("token")).toHaveLength(1);
     await expect(client.verifyToken("ana~1")).rejects.toMatchObject({ code: "invalid_token" });
+  }, 60_000);
+});
+
+describe("Thousands of JWTs that nobody held, signed out one by one,", () => {
+  const signed = (claims: object, signature: string) =>
+    `${unsignedJwt({ ...claims })
+      .split(".")
+      .slice(0, 2)
+      .join(".")}.${Buffer.from(signature).toString("base64url")}`;
+  const [one, other] = ["one of its signatures", "another of them"].map((signature) =>
+    signed({ sub: "ana" }, signature),
+  );
+  const signOutMany = async (client: AuthClient) => {
+    for (let n = 0; n < 10_100; n++) await client.invalidateToken(signed({ n }, "of a stranger"));
+  };
+
+  function openForJwts(cache: CacheOptions = {}, before?: Promise<void>) {
+    const service = createRouterTransport(({ service }) =>
+      service(AuthService, {
+        verifyToken: async ({ token }) => {
+          await before;
+          return { userId: token, organizationId: "org-1", isActive: true };
+        },
+      }),
+    );
+    return openBareClient({ grpc: { transport: service }, cache: { namespace: "shop", ...cache } });
+  }
+
+  test("do not hide that a token was signed out by another form of its signature than the one held here", async () => {
+    const client = openForJwts();
+    await client.verifyToken(one as string);
+    await client.invalidateToken(other as string);
+    await signOutMany(client);
+    expect(client.peekToken(one as string)).toBeUndefined();
+  }, 60_000);
+
+  test("… or written to the shared cache from here", async () => {
+    const clock = new ManualClock();
+    const client = openForJwts({ store: new MemoryStore(clock), processTtlMs: 0 });
+    await client.verifyToken(one as string);
+    await settle();
+    expect((await client.verifyToken(one as string)).source).toBe("shared");
+    await client.invalidateToken(other as string);
+    await signOutMany(client);
+    expect((await client.verifyToken(one as string)).source).toBe("grpc");
+  }, 60_000);
+
+  test("… or being asked about here", async () => {
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const client = openForJwts({}, answered);
+    const early = client.verifyToken(one as string);
+    await settle();
+    await client.invalidateToken(other as string);
+    await signOutMany(client);
+    answer();
+    await early;
+    expect(client.peekToken(one as string)).toBeUndefined();
+  }, 60_000);
+
+  test("cost no other token its entry", async () => {
+    const client = openForJwts();
+    await client.verifyToken(one as string);
+    await signOutMany(client);
+    expect(client.peekToken(one as string)).toBeDefined();
   }, 60_000);
 });
 
