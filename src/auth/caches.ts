@@ -38,15 +38,20 @@ export interface CachesOptions {
   readonly events: Events;
   readonly lists: StringLists;
   readonly refusals: MassRefusals;
+  /** See tombstones.ts; fewer than usual in simulations, which cannot make ten thousand. */
+  readonly maxTombstones?: number | undefined;
 }
 
-export function createCaches(service: RemoteAuthService, { config, events, lists, refusals }: CachesOptions): Caches {
+export function createCaches(
+  service: RemoteAuthService,
+  { config, events, lists, refusals, maxTombstones }: CachesOptions,
+): Caches {
   const { clock, random } = config;
   const { staleIfErrorMs, maxTokensPerUser: maxPerSubject } = config.cache;
   const process = new ProcessCache({ ...config.cache, maxPerSubject, clock, random });
   const { store, redis } = connectStore(config, events);
   const timeline = new Timeline(clock);
-  const subjects = new SubjectInvalidations({ store, timeline });
+  const subjects = new SubjectInvalidations({ store, timeline, maxTombstones });
   const tiers = { process, store, subjects, timeline };
   const options = {
     clock,

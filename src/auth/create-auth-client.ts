@@ -30,8 +30,16 @@ export function createAuthClient(options: AuthClientOptions): AuthClient {
   return assembleAuthClient(options, networkUpstreams);
 }
 
-/** {@link createAuthClient} with other upstreams than the network's, as simulations and tests have them. */
-export function assembleAuthClient(options: AuthClientOptions, upstreams: UpstreamFactories): AuthClient {
+/**
+ * {@link createAuthClient} with other upstreams than the network's, as simulations and tests have them.
+ *
+ * @param maxTombstones see tombstones.ts; fewer than usual where a simulation is to run out of them
+ */
+export function assembleAuthClient(
+  options: AuthClientOptions,
+  upstreams: UpstreamFactories,
+  maxTombstones?: number,
+): AuthClient {
   const read = readConfig(options);
   const config = { ...read, logger: tolerant(read.logger) };
   const { clock, deadlineMs } = config;
@@ -45,7 +53,7 @@ export function assembleAuthClient(options: AuthClientOptions, upstreams: Upstre
   const pipeline = createPipeline(config, events, upstreams);
   const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, signal: closing.signal });
   const refusals = new MassRefusals({ clock, logger: config.logger, events });
-  const caches = createCaches(service, { config, events, lists, refusals });
+  const caches = createCaches(service, { config, events, lists, refusals, maxTombstones });
 
   /** Asks one question. What goes wrong becomes an `AuthError`, but for the reason of the caller's own abort. */
   async function ask<P>(

@@ -1,5 +1,6 @@
 import { markOf } from "./archive.js";
 import { ttlOf } from "./flight-rules.js";
+import { mayHaveForgotten } from "./floor-rules.js";
 import { INVALIDATION_MS, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
 import { couldNotTell } from "./outage-rules.js";
 import { type Answer, hasMeaningOf, isSameUser, subjectOf } from "./records.js";
@@ -12,7 +13,7 @@ export function whyNot(answer: Answer, use: Use): string | undefined {
   const { closed } = by.journal;
   if (closed && closed.order < request.began.order) return "the client was closed";
   return (
-    forgotten(answer, use) ??
+    (cameBack(answer, by) ? undefined : forgotten(answer, use)) ??
     (isDirect(answer, use) ? whyNotDirect(answer, use) : whyNotKept(answer, use)) ??
     elsewhere(answer, by, use, source)
   );
@@ -62,7 +63,15 @@ function whyNotKept(answer: Answer, use: Use): string | undefined {
       return `the process has kept it since ${arrived}`;
     }
   }
-  return refusedSince(answer, use) ?? refusedElsewhere(answer, use);
+  return (cameBack(answer, by) ? undefined : refusedSince(answer, use)) ?? refusedElsewhere(answer, use);
+}
+
+/** Whether the store brought it to a process that may have forgotten what contradicts it. */
+function cameBack(answer: Answer, by: Witness): boolean {
+  const { journal, settings } = by;
+  return (
+    (settings.secrets.length > 0 || journal.brought.get(answer.question)?.has(answer) === true) && mayHaveForgotten(by)
+  );
 }
 
 /** When it came into the process; `undefined` where that cannot be seen. */

@@ -22,6 +22,8 @@ interface Surroundings {
   readonly archive: Archive;
   /** Of all processes. */
   readonly everyJournal: () => readonly Journal[];
+  /** Why a question need not have been asked, if so. */
+  readonly whyNeedless: (ask: Ask) => string | undefined;
 }
 
 /** Holds every call that leaves a client against the specification: when it may be made, in which order, and with how much time. */
@@ -35,6 +37,7 @@ export class CallWatch implements CallObserver {
   readonly #breakers: BreakerWatch;
   readonly #flights: FlightRules;
   readonly #retries: RetryRules;
+  readonly #whyNeedless: Surroundings["whyNeedless"];
   readonly #asks = new WeakMap<ContextValues, Ask>();
   /** Probes of gRPC that began in this turn, while REST could be asked. */
   readonly #probes = new Map<Try, Round>();
@@ -51,6 +54,7 @@ export class CallWatch implements CallObserver {
     this.#budgets = budgets(settings);
     this.#chronicle = chronicle;
     this.#archive = around.archive;
+    this.#whyNeedless = around.whyNeedless;
     this.#journal = journal;
     this.#breakers = breakers;
     const violate = (rule: string) => chronicle.violate(name, rule);
@@ -82,6 +86,8 @@ export class CallWatch implements CallObserver {
     } else {
       if (context) this.#asks.set(context, ask);
       this.#flights.departed(ask);
+      const needless = this.#whyNeedless(ask);
+      if (needless) this.#violate(`${labelOf(ask)}: ${needless}`);
       this.#journal.addAsk(ask);
     }
     const round = this.#roundOf(attempt);

@@ -1,10 +1,11 @@
+import { mayHaveFloor } from "./floor-rules.js";
 import { type Journal, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
 import { type Ask, type Question, subjectOf, triesOf } from "./records.js";
 import { budgets, type Settings } from "./settings.js";
 
 /** TTLs are up to a tenth shorter at random, and an entry is refreshed after three fifths of its own at the earliest. */
 const LEAST_TTL_SHARE = 0.9;
-const REFRESH_SHARE = 0.6;
+export const REFRESH_SHARE = 0.6;
 const MANY_ENTRIES = 1000;
 const MANY_BYTES = 1_000_000;
 
@@ -52,6 +53,7 @@ export class FlightRules {
   #checkSingleFlight({ question }: Ask, other: Ask): void {
     if (this.#journal.hasExcuse(question, other.began.at - this.#hiddenMs)) return;
     if (isOvertaken(other, this.#journal.asksOf(question))) return;
+    if (this.#mayHaveFloor()) return;
     this.#violate(`the same was asked twice at once: it was being asked since ${other.began.at}`);
   }
 
@@ -80,7 +82,12 @@ export class FlightRules {
     const { result } = last.verdict!;
     const user = result.kind === "answer" ? subjectOf(result.answer) : undefined;
     if (user && this.#everyJournal().some((journal) => journal.hasInvalidated(user))) return;
+    if (this.#mayHaveFloor()) return;
     this.#violate(`the same was asked again, though it was answered at ${last.verdict!.ended.at}`);
+  }
+
+  #mayHaveFloor(): boolean {
+    return mayHaveFloor({ settings: this.#settings, journal: this.#journal, everyJournal: this.#everyJournal() });
   }
 
   /** When the token ends by its own word, in the simulation's time. */

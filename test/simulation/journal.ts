@@ -1,5 +1,6 @@
 import type { UserRef } from "../../src/auth/model.js";
 import {
+  type Answer,
   type Ask,
   hasMeaningOf,
   type Invalidation,
@@ -8,6 +9,7 @@ import {
   type Question,
   type Request,
   type Try,
+  triesOf,
 } from "./records.js";
 
 /** No look into the shared tier takes longer: two operations one after the other, 50 ms each. */
@@ -26,6 +28,8 @@ export class Journal {
   readonly credentialFaults: { began: number; ended: number }[] = [];
   /** When an answer, by its mark, last came into the process. */
   readonly arrivals = new Map<string, number>();
+  /** When the shared store last brought an answer, by question. */
+  readonly brought = new Map<Question, Map<Answer, number>>();
   closed: Moment | undefined;
   /** How far its wall clock is ahead, in milliseconds, and when it was set last. */
   aheadMs = 0;
@@ -74,6 +78,26 @@ export class Journal {
     return this.invalidations.some(
       ({ called, question: about }) => called.at >= since && (about === undefined || hasMeaningOf(about, question)),
     );
+  }
+
+  /** Whether it ever had an answer to it, in any spelling. */
+  knows(question: Question): boolean {
+    const isAnswered = (ask: Ask) => triesOf(ask).some(({ result }) => result?.kind === "answer");
+    const asked = [...this.asks].filter(([, asks]) => asks.some(isAnswered)).map(([about]) => about);
+    return [...this.brought.keys(), ...asked].some((about) => hasMeaningOf(about, question));
+  }
+
+  /** What was invalidated here, or refused. */
+  get contradicted(): readonly Question[] {
+    const isRefused = (ask: Ask) => triesOf(ask).some(({ result }) => result?.kind === "refused");
+    const refused = [...this.asks].filter(([, asks]) => asks.some(isRefused)).map(([question]) => question);
+    const invalidated = this.invalidations.flatMap(({ question }) => question ?? []);
+    return [...new Set([...refused, ...invalidated])];
+  }
+
+  bring(answer: Answer, at: number): void {
+    const brought = this.brought.get(answer.question) ?? new Map<Answer, number>();
+    this.brought.set(answer.question, brought.set(answer, at));
   }
 
   hasInvalidated(user: UserRef): boolean {

@@ -20,7 +20,11 @@ export interface Stage {
   readonly token: string;
 }
 
-type Plot = "rumour" | "race" | "age" | "changeOfMind" | "afterlife" | "lie" | "lostDeletion";
+type Plot = "rumour" | "race" | "age" | "changeOfMind" | "afterlife" | "lie" | "lostDeletion" | "strangers";
+
+/** A store that was dead is tried again after a second. */
+const STORE_RECOVERY_MS = 1100;
+const MOST_STRANGERS = 20;
 
 /** What chance alone brings together too rarely: several things that must happen one after the other to the same token. */
 export function drawPlot(stage: Stage): Scene[] {
@@ -29,6 +33,7 @@ export function drawPlot(stage: Stage): Scene[] {
     race: 2,
     age: 1,
     changeOfMind: 1,
+    ...(stage.world.settings.maxTombstones <= MOST_STRANGERS && { strangers: 2 }),
     ...(stage.world.store && { afterlife: 0.5, lostDeletion: 0.5 }),
     ...(stage.world.settings.store === "lying" && { lie: 2 }),
   });
@@ -43,6 +48,7 @@ const PLOTS: Readonly<Record<Plot, (stage: Stage) => Scene[]>> = {
   afterlife,
   lie,
   lostDeletion,
+  strangers,
 };
 
 /** A user is invalidated in one process, and another one hears of it through a store that is not well. */
@@ -170,6 +176,34 @@ function lostDeletion({ world, visits, random, process, token }: Stage): Scene[]
     { afterMs: 0, act: () => visits.visit(process, "fresh", token) },
     { afterMs: random.ms(60, 100), act: () => storeIs(world, "calm") },
     { afterMs: refusalTtlMs + random.ms(0, 50), act: () => visits.visit(process, "me", token) },
+  ];
+}
+
+/** A crowd comes with tokens that were never good, or signs out with them, while the store cannot be told; then somebody known comes. */
+function strangers({ world, visits, random, process, token }: Stage): Scene[] {
+  const { maxTombstones, cache } = world.settings;
+  const earlier = random.pick(world.processes.filter(({ service }) => service === process.service));
+  const size = maxTombstones + 1 + random.int(MOST_STRANGERS);
+  const isSigningOut = random.chance(0.3);
+  const crowd = () => {
+    for (let index = 0; index < size; index++) {
+      const garbage = world.drawGarbage(visits.count);
+      const question = world.question(process.service, { operation: "VerifyToken", token: garbage });
+      if (isSigningOut) visits.invalidate(process, { question });
+      else visits.visit(process, "me", garbage);
+    }
+  };
+  return [
+    { afterMs: 0, act: () => weatherIs({ world, process }, "calm") },
+    { afterMs: 0, act: () => storeIs(world, "calm") },
+    { afterMs: STORE_RECOVERY_MS, act: () => visits.visit(earlier, "me", token) },
+    { afterMs: random.ms(10, 200), act: () => storeIs(world, random.pick(["down", "flaky", "silent", "calm"])) },
+    { afterMs: 0, act: crowd },
+    { afterMs: random.ms(100, 300), act: () => storeIs(world, "calm") },
+    {
+      afterMs: STORE_RECOVERY_MS + random.pick([0, cache.processTtlMs]),
+      act: () => visits.visit(process, "me", token),
+    },
   ];
 }
 

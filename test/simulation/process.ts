@@ -10,7 +10,9 @@ import { BreakerWatch } from "./breaker-watch.js";
 import { CallWatch, OWN_CREDENTIAL } from "./call-watch.js";
 import { Journal } from "./journal.js";
 import type { Random } from "./random.js";
+import type { Ask } from "./records.js";
 import { drawAhead, ownSettings, type Settings } from "./settings.js";
+import { whyStoreWasEnough } from "./store-rules.js";
 import { simulatedUpstream } from "./upstream.js";
 import type { Witness } from "./use.js";
 import { OwnedClock } from "./virtual-clock.js";
@@ -57,9 +59,14 @@ export class SimulatedProcess implements Witness {
     this.journal.aheadMs = this.clock.aheadMs;
     this.breakers = new BreakerWatch(name, settings, chronicle, clock);
     const everyJournal = () => world.everyProcess.map(({ journal }) => journal);
-    const around = { settings, chronicle, archive: world.archive, everyJournal };
+    const whyNeedless = (ask: Ask) => whyStoreWasEnough(ask, this, clock.time);
+    const around = { settings, chronicle, archive: world.archive, everyJournal, whyNeedless };
     this.calls = new CallWatch(name, around, this.journal, this.breakers);
-    const store = world.store?.connect((mark) => this.journal.arrivals.set(mark, clock.time));
+    const store = world.store?.connect((mark) => {
+      this.journal.arrivals.set(mark, clock.time);
+      const answer = world.archive.find(mark);
+      if (answer) this.journal.bring(answer, clock.time);
+    });
     const upstream = (which: "grpc" | "rest") =>
       simulatedUpstream({
         upstream: which,
@@ -76,6 +83,7 @@ export class SimulatedProcess implements Witness {
         grpc: () => ({ transport: upstream("grpc"), connect: async () => true, renew: () => undefined, close() {} }),
         rest: () => ({ transport: upstream("rest"), anew: upstream("rest"), renew() {}, warm() {}, close() {} }),
       },
+      settings.maxTombstones,
     );
     this.breakers.listen(this.client);
     const seen: Handler = (request, _response, next) => {
@@ -133,6 +141,10 @@ export class SimulatedProcess implements Witness {
 
   get wasStoreTroubled(): boolean {
     return this.#world.store?.wasTroubled ?? false;
+  }
+
+  get storeCalmSince(): number {
+    return this.#world.store?.calmSince ?? Number.NEGATIVE_INFINITY;
   }
 
   storedAs(mark: string): { text: string; writtenAt: number } | undefined {

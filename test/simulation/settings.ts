@@ -1,3 +1,4 @@
+import { MAX_TOMBSTONES } from "../../src/cache/tombstones.js";
 import { Random } from "./random.js";
 
 /** How the simulated store may behave. `honest`: fails, but what it says is true. `lying`: nothing it says need be true. */
@@ -34,6 +35,8 @@ export interface Settings {
     readonly staleIfErrorMs: number;
   };
   readonly store: StoreMode;
+  /** So many invalidated or refused ids, of each kind, a process remembers one by one. */
+  readonly maxTombstones: number;
   readonly secrets: readonly string[];
   readonly headers: "none" | "fixed" | "function";
   /** The services accept a token so long after its `exp`. */
@@ -65,6 +68,7 @@ export function drawSettings(random: Random): Settings {
     deadlineMs: byDefault ? undefined : drawDeadline(random, shortest, grpcMs, restMs),
     headers,
     store,
+    maxTombstones: store === "lying" || byDefault ? MAX_TOMBSTONES : random.pick([1, 2, 8, 8, 8, MAX_TOMBSTONES]),
     secrets: store === "none" ? [] : drawSecrets(random),
     ...(byDefault ? DEFAULTS : drawTuning(random, theme, store)),
     leewayMs: random.pick([0, 0, 3000, 60_000]),

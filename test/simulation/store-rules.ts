@@ -1,8 +1,10 @@
 import { markOf } from "./archive.js";
-import { ttlOf } from "./flight-rules.js";
+import { REFRESH_SHARE, ttlOf } from "./flight-rules.js";
+import { mayHaveFloor } from "./floor-rules.js";
 import { INVALIDATION_MS, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
-import { type Answer, hasMeaningOf, isSameUser, subjectOf } from "./records.js";
-import type { Use } from "./use.js";
+import { type Answer, type Ask, hasMeaningOf, isSameUser, type Question, subjectOf } from "./records.js";
+import { budgets } from "./settings.js";
+import type { Use, Witness } from "./use.js";
 
 /** What lies close to its end, or has just been written, may be there or not. */
 const MARGIN_MS = SHARED_LOOKUP_MS + INVALIDATION_MS + ROUNDING_MS;
@@ -11,7 +13,7 @@ const MARGIN_MS = SHARED_LOOKUP_MS + INVALIDATION_MS + ROUNDING_MS;
 export function whyStoreSufficed(answers: readonly Answer[], use: Use): string | undefined {
   const { by, request } = use;
   if (by.settings.store !== "honest" || by.wasStoreTroubled || request.fresh || by.journal.closed) return undefined;
-  const suits = answers.find((answer) => isStored(answer, use) && !isContradicted(answer, use));
+  const suits = answers.find((answer) => isStored(answer, use) && !isContradicted(answer, request.question, by));
   return suits && `though the store has held ${markOf(suits)} since ${by.storedAs(markOf(suits) ?? "")?.writtenAt}`;
 }
 
@@ -27,14 +29,51 @@ function isStored(answer: Answer, { by, request }: Use): boolean {
 }
 
 /** Whether any process has invalidated it, or this one was told something else. That may be too much: the rest is enough. */
-function isContradicted(answer: Answer, { by, request }: Use): boolean {
+function isContradicted(answer: Answer, asked: Question, by: Witness): boolean {
   const subject = subjectOf(answer);
-  const isInvalidated = [by, ...by.peers].some(({ journal }) =>
-    journal.invalidations.some(
+  const everyJournal = [by, ...by.peers].map(({ journal }) => journal);
+  const isInvalidated = everyJournal.some(({ invalidations }) =>
+    invalidations.some(
       ({ question, user }) =>
         (question && hasMeaningOf(question, answer.question)) || (user && subject && isSameUser(user, subject)),
     ),
   );
-  const others = by.journal.asksOf(request.question).filter((ask) => ask !== answer.attempt.ask);
-  return isInvalidated || others.length > 0;
+  const others = by.journal.asksOf(asked).filter((ask) => ask !== answer.attempt.ask);
+  return isInvalidated || others.length > 0 || mayHaveFloor({ ...by, everyJournal });
+}
+
+/** What went on before the store was well may take so long to come to an end. */
+const SETTLED_MS = 300;
+/** No longer than this does a question take from the store to the service, where nothing holds it up. */
+const AT_ONCE_MS = 10;
+/** With more places than these nobody waits for one. */
+const MANY_PLACES = 16;
+
+/** Why the service need not have been asked: an honest store had just brought a good answer, which nothing contradicts. */
+export function whyStoreWasEnough({ question, began }: Ask, by: Witness, now: number): string | undefined {
+  const { settings, journal } = by;
+  const { store, headers, limit } = settings;
+  if (store !== "honest" || headers === "function" || limit.maxConcurrent <= MANY_PLACES) return undefined;
+  const [first, another] = journal.brought.get(question) ?? [];
+  if (!first || another) return undefined; // of several, who would say which counts?
+  const [answer, at] = first;
+  if (at < now - AT_ONCE_MS || by.storeCalmSince > at - SETTLED_MS) return undefined;
+  const { ask } = answer.attempt;
+  if (journal.clockSetAt >= ask.began.at) return undefined; // set forward, it ends what is kept
+  if (journal.hasExcuse(question, began.at - SETTLED_MS - budgets(settings).deadlineMs)) return undefined;
+  const stored = by.storedAs(markOf(answer) ?? "");
+  if (!stored || !isYoung(stored.text, question, by) || isContradicted(answer, question, by)) return undefined;
+  return `the store had brought ${markOf(answer)} at ${at}`;
+}
+
+/** Whether it will hold for a while, and is not to be refreshed. */
+function isYoung(text: string, question: Question, { settings, wall }: Witness): boolean {
+  const { askedAt, expiresAt } = JSON.parse(text) as { askedAt: number; expiresAt: number };
+  const { authority, token } = question;
+  const livesMs = Math.min(expiresAt - askedAt, ttlOf(question, settings));
+  const ends = Math.min(
+    askedAt + livesMs * REFRESH_SHARE,
+    token === undefined ? Number.POSITIVE_INFINITY : authority.expOf(token),
+  );
+  return wall + MARGIN_MS < ends;
 }

@@ -58,6 +58,7 @@ export interface SimulatedStoreOptions {
 export class SimulatedStore {
   #weather: StoreWeather = "calm";
   #wasTroubled = false;
+  #calmSince = Number.NEGATIVE_INFINITY;
   /** When an answer, by its mark, was last written. Known only where entries are not sealed. */
   readonly written = new Map<string, number>();
   readonly #entries = new Map<string, Entry>();
@@ -73,8 +74,14 @@ export class SimulatedStore {
   }
 
   set weather(weather: StoreWeather) {
+    if (weather === "calm" && this.#weather !== "calm") this.#calmSince = this.#options.clock.time;
     this.#weather = weather;
     this.#wasTroubled ||= weather !== "calm";
+  }
+
+  /** Since when it has been well; infinite where it is not. */
+  get calmSince(): number {
+    return this.#weather === "calm" ? this.#calmSince : Number.POSITIVE_INFINITY;
   }
 
   /** Whether it has ever been anything but well. */

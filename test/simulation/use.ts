@@ -20,6 +20,8 @@ export interface Witness {
   readonly peers: readonly Witness[];
   /** Whether the shared store has ever been anything but well. */
   readonly wasStoreTroubled: boolean;
+  /** Since when it has been well; infinite where it is not. */
+  readonly storeCalmSince: number;
   /** What the shared store holds under an answer's mark, and when that was written, where it can be seen. */
   storedAs(mark: string): { readonly text: string; readonly writtenAt: number } | undefined;
   /** When an answer was last written to the shared store, where that can be seen. */

@@ -63,6 +63,13 @@ export class World {
     return text;
   }
 
+  /** A token that is good nowhere, and never was. */
+  drawGarbage(index: number): string {
+    if (this.random.chance(0.5)) return `stranger-${index}`;
+    const payload = Buffer.from(JSON.stringify({ iss: "https://elsewhere.example", n: index })).toString("base64url");
+    return `${JWT_HEAD}.${payload}.${SIGNATURES[0]}`;
+  }
+
   weatherOf(service: number, upstream: Upstream): Weather {
     return this.#weather.get(`${service} ${upstream}`) ?? "calm";
   }

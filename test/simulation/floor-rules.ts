@@ -1,0 +1,28 @@
+import type { Journal } from "./journal.js";
+import type { Settings } from "./settings.js";
+
+/** A process, and all that share its service and its store. */
+export interface Neighbourhood {
+  readonly settings: Settings;
+  readonly journal: Journal;
+  readonly everyJournal: readonly Journal[];
+}
+
+/**
+ * Whether a process may hold void what nothing contradicts: it had more to remember than it remembers one by one. What strangers have
+ * made is no reason, however much it is.
+ */
+export function mayHaveFloor({ settings: { maxTombstones }, journal, everyJournal }: Neighbourhood): boolean {
+  const users = everyJournal.flatMap(({ invalidations }) => invalidations.flatMap(({ user }) => user ?? []));
+  if (new Set(users.map(({ organizationId, userId }) => JSON.stringify([organizationId, userId]))).size > maxTombstones)
+    return true;
+  return journal.contradicted.filter((question) => journal.knows(question)).length > maxTombstones;
+}
+
+/** Whether a process may have forgotten that a token of no entry of its own was invalidated, or refused: it had more than it remembers. */
+export function mayHaveForgotten({
+  settings: { maxTombstones },
+  journal,
+}: Omit<Neighbourhood, "everyJournal">): boolean {
+  return journal.contradicted.length > maxTombstones;
+}
