@@ -1,13 +1,19 @@
 import jest from "./jest.config.js";
 import { SCOPE } from "./scripts/mutation-scope.js";
 
+/** Of `npm run mutate -- --mutate src/cache/timeline.ts,…`: then no other suites are run than those that hold these files. */
+const chosen = process.argv[process.argv.indexOf("--mutate") + 1]?.split(",") ?? [];
+const scope = SCOPE.filter(
+  ({ sources }) => !process.argv.includes("--mutate") || sources.some((path) => chosen.includes(path)),
+);
+
 /**
  * Mutation testing (`npm run mutate`): would the tests notice if a line meant something else?
  *
  * @type {import("@stryker-mutator/api/core").PartialStrykerOptions}
  */
 export default {
-  mutate: SCOPE.flatMap(({ sources }) => sources),
+  mutate: scope.flatMap(({ sources }) => sources),
   testRunner: "jest",
   testRunnerNodeArgs: ["--experimental-vm-modules", "--no-warnings"],
   jest: {
@@ -16,7 +22,7 @@ export default {
       ...jest,
       testEnvironment: "./scripts/mutation-environment.js", // Stryker wraps it, and knows no <rootDir>
       runner: "<rootDir>/scripts/mutation-runner.js",
-      testMatch: [...new Set(SCOPE.flatMap(({ suites }) => suites))].map((path) => `<rootDir>/${path}`),
+      testMatch: [...new Set(scope.flatMap(({ suites }) => suites))].map((path) => `<rootDir>/${path}`),
     },
   },
   coverageAnalysis: "perTest",

@@ -4,9 +4,12 @@ const CACHE_SUITES = [
   "clocks",
   "corrupt-entries",
   "fresh",
+  "fresh-turns",
   "frozen",
   "invalidation",
   "keyring",
+  "mass-refusals",
+  "misplaced-replies",
   "organizations",
   "pending-writes",
   "refresh-ahead",
@@ -90,8 +93,27 @@ export const SCOPE = [
     suites: [...suites("properties", "jwt-expiry"), ...suites("cache", "token-expiry")],
   },
   {
-    sources: ["src/cache/redis.ts"],
-    suites: suites("cache", "store-contract", "redis"),
+    sources: ["src/cache/redis.ts", "src/cache/redis-connection.ts", "src/cache/redis-dialer.ts"],
+    suites: suites(
+      "cache",
+      "redis-dialer",
+      "store-contract",
+      "redis",
+      "redis-rights",
+      "redis-tls",
+      "misplaced-replies",
+    ),
+  },
+  {
+    sources: ["src/cache/reply-guard.ts"],
+    suites: suites("cache", "reply-guard", "redis"),
+  },
+  {
+    sources: ["src/cache/store-error.ts"],
+    suites: [
+      ...suites("cache", "redis-dialer", "redis", "redis-rights", "store-failures"),
+      ...suites("auth", "client-events"),
+    ],
   },
   {
     sources: ["src/cache/keyring.ts"],
@@ -106,6 +128,10 @@ export const SCOPE = [
     suites: cacheSuites("single-flight", "fresh", "invalidation"),
   },
   {
+    sources: ["src/cache/fresh-turns.ts"],
+    suites: suites("cache", "fresh-turns", "fresh"),
+  },
+  {
     sources: ["src/cache/negative-cache.ts"],
     suites: cacheSuites("refusals", "bounds"),
   },
@@ -114,9 +140,14 @@ export const SCOPE = [
     suites: cacheSuites("shared-invalidation", "corrupt-entries", "stale-if-error", "ttl", "refusals"),
   },
   {
-    sources: ["src/cache/pending-writes.ts", "src/cache/guarded-store.ts", "src/cache/store-gate.ts"],
+    sources: [
+      "src/cache/pending-writes.ts",
+      "src/cache/write-health.ts",
+      "src/cache/guarded-store.ts",
+      "src/cache/store-gate.ts",
+    ],
     suites: [
-      ...cacheSuites("store-failures", "corrupt-entries", "keyring", "shared-invalidation"),
+      ...cacheSuites("pending-writes", "store-failures", "misplaced-replies", "corrupt-entries", "keyring"),
       ...suites("auth", "client-close"),
     ],
   },
