@@ -1,6 +1,6 @@
 /** `portero/client`: everything but the frameworks. */
 
-export type { AuthClient, CallOptions } from "./auth/auth-client.js";
+export type { AuthClient, CallOptions, VerifyOptions } from "./auth/auth-client.js";
 export type { AuthClientStatus, UpstreamStatus } from "./auth/client-status.js";
 export { ConfigError, type ConfigProblem } from "./auth/config/config-error.js";
 export { optionsFromEnv } from "./auth/config/environment.js";
@@ -17,8 +17,9 @@ export type {
 export { createAuthClient } from "./auth/create-auth-client.js";
 export { type AnyAuthError, AuthError, type AuthErrorCode, type AuthErrorOptions } from "./auth/errors.js";
 export type { AuthClientEvents } from "./auth/events.js";
-export type { Organization, User, UserRef, VerifiedToken } from "./auth/model.js";
+export type { Organization, TokenFacts, User, UserRef, VerifiedToken } from "./auth/model.js";
 export { getAuthClient } from "./auth/shared-client.js";
+export type { OnUnknownToken, UnknownTokenVerdict } from "./auth/unknown-token.js";
 export type { SharedStore } from "./cache/shared-store.js";
 export type { AttachOptions, AuthenticateOptions, OptionalAuthOptions } from "./http/auth-options.js";
 export { authenticate } from "./http/authenticate.js";

@@ -1,6 +1,7 @@
 import type { AuthClientStatus } from "./client-status.js";
 import type { AuthClientEvents } from "./events.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
+import type { OnUnknownToken } from "./unknown-token.js";
 
 /** How one question is asked. */
 export interface CallOptions {
@@ -8,6 +9,17 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** Ask the service now, skip the caches. */
   fresh?: boolean;
+}
+
+/** How a token is verified. */
+export interface VerifyOptions extends CallOptions {
+  /**
+   * Called before the service is asked about a token that is not known: no entry for it in this process nor, without `fresh`, in the shared
+   * cache, no remembered refusal of it and no question about it under way. May turn the token away, as `overloaded` or `invalid_token`: that
+   * is not remembered, and holds for this caller alone. All else that it throws, returns or rejects with is `auth_unavailable`; so is a
+   * promise that takes longer than `deadlineMs`, from which its time is taken.
+   */
+  onUnknown?: OnUnknownToken;
 }
 
 /**
@@ -21,7 +33,7 @@ export interface AuthClient {
    * Rejects with `invalid_token`, `inactive_user`, `invalid_request` (no token by `tokenSyntax`, or longer than `maxTokenBytes`),
    * `auth_unavailable` or `overloaded`.
    */
-  verifyToken(token: string, call?: CallOptions): Promise<VerifiedToken>;
+  verifyToken(token: string, call?: VerifyOptions): Promise<VerifiedToken>;
   /** The answer about the token that this process has cached, at once; `undefined` says nothing about the token. */
   peekToken(token: string): VerifiedToken | undefined;
   /**

@@ -3,7 +3,7 @@ import type { Outcome } from "../cache/spec.js";
 import { errorName } from "../runtime/error-name.js";
 import { tolerant } from "../runtime/logger.js";
 import { OverloadedError, UnavailableError } from "../transport/outcome.js";
-import type { AuthClient, CallOptions } from "./auth-client.js";
+import type { AuthClient, CallOptions, VerifyOptions } from "./auth-client.js";
 import { createCaches } from "./caches.js";
 import { upstreamStatus } from "./client-status.js";
 import { setTraits } from "./client-traits.js";
@@ -20,6 +20,7 @@ import { createRemoteAuthService } from "./service-calls.js";
 import { StringLists } from "./string-lists.js";
 import { createTokenSyntax, Token } from "./token.js";
 import { withTextApi } from "./token-api.js";
+import { unknownTokenGate } from "./unknown-token.js";
 
 /**
  * Makes a client. It connects when it is first needed; close it when it is no longer.
@@ -54,6 +55,8 @@ export function assembleAuthClient(
   const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, signal: closing.signal });
   const refusals = new MassRefusals({ clock, logger: config.logger, events });
   const caches = createCaches(service, { config, events, lists, refusals, maxTombstones });
+
+  const gateOptions = { clock, deadlineMs, logger: config.logger, signal: closing.signal };
 
   /** Asks one question. What goes wrong becomes an `AuthError`, but for the reason of the caller's own abort. */
   async function ask<P>(
@@ -109,7 +112,9 @@ export function assembleAuthClient(
           // What the cache holds was checked when it came: only another text need be.
           const isKnown = !options.fresh && typeof token.text === "string" && caches.token.holds(token.id);
           if (!isKnown) assertToken(token);
-          return caches.token.get(token.text, options, token.id);
+          const { onUnknown } = options as VerifyOptions;
+          const gate = onUnknown && unknownTokenGate(token.text, onUnknown, gateOptions);
+          return caches.token.get(token.text, { ...options, ...(gate && { gate }) }, token.id);
         }, call),
     }),
     async ready(signal) {

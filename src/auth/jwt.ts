@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type { TokenFacts } from "./model.js";
 
 /** What base64url of `{` begins with, and of the blanks that JSON allows before it. */
 const MAY_BE_JOSE: ReadonlySet<string> = new Set([..."eICD"]);
@@ -73,6 +74,34 @@ function isCanonical(part: string): boolean {
     default:
       return true;
   }
+}
+
+/** What a JWT says of itself, verified by nobody: only what has the type that RFC 7515 and RFC 7519 give it. */
+export function claimsOf(token: string): TokenFacts {
+  const parts = jwtParts(token);
+  if (!parts) return {};
+  const [header, payload] = [objectIn(parts[0]), parts.length === 3 ? objectIn(parts[1]) : {}]; // of a JWE the payload is encrypted
+  const { kid } = header;
+  const { iss, aud, exp } = payload;
+  return Object.freeze({
+    ...(typeof iss === "string" && { iss }),
+    ...((typeof aud === "string" || isTexts(aud)) && { aud }),
+    ...(typeof exp === "number" && { exp }),
+    ...(typeof kid === "string" && { kid }),
+  });
+}
+
+function objectIn(part = ""): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(decoded(part).toString("utf8"));
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 /** Of a digest in base64url: 72 bits. Two that collide make one of them be asked about once more. */

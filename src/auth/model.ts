@@ -24,6 +24,21 @@ export interface VerifiedToken {
   readonly source: "process" | "shared" | "stale" | "grpc" | "rest";
 }
 
+/**
+ * What a token that is not known says of itself, where it is a JWT; an opaque token says nothing. **Unverified**: a client can
+ * write anything there, line breaks too. Good for turning a request away, and for nothing else.
+ */
+export interface TokenFacts {
+  /** Issuer (RFC 7519 §4.1.1). */
+  readonly iss?: string;
+  /** Audience (RFC 7519 §4.1.3). */
+  readonly aud?: string | readonly string[];
+  /** Expiration time (RFC 7519 §4.1.4): seconds since the epoch, as it stands there. */
+  readonly exp?: number;
+  /** Key id, from the header (RFC 7515 §4.1.4). */
+  readonly kid?: string;
+}
+
 /** An organization of the service. */
 export interface Organization {
   readonly id: string;

@@ -1,11 +1,11 @@
-import type { AuthClient, CallOptions } from "./auth-client.js";
+import type { AuthClient, VerifyOptions } from "./auth-client.js";
 import type { VerifiedToken } from "./model.js";
 import { Token } from "./token.js";
 
 /** What a client does with a {@link Token}: nothing is checked or hashed twice. */
 export interface TokenApi {
   peek(token: Token): VerifiedToken | undefined;
-  verify(token: Token, call: CallOptions): Promise<VerifiedToken>;
+  verify(token: Token, call: VerifyOptions): Promise<VerifiedToken>;
 }
 
 /** Keyed by the function, not by the client: an application that wraps `verifyToken` must have its own function called. */
@@ -28,7 +28,7 @@ export function peek(client: AuthClient, token: Token): VerifiedToken | undefine
 }
 
 /** `client.verifyToken(token.text, call)`. */
-export function verify(client: AuthClient, token: Token, call: CallOptions): Promise<VerifiedToken> {
+export function verify(client: AuthClient, token: Token, call: VerifyOptions): Promise<VerifiedToken> {
   const verifyOwn = verifies.get(client.verifyToken);
   return verifyOwn ? verifyOwn(token, call) : client.verifyToken(token.text, call);
 }

@@ -2,6 +2,9 @@ import { setImmediate } from "node:timers"; // in jsdom there is no global one
 import type { Standing } from "../runtime/standing.js";
 import type { Entry } from "./spec.js";
 
+/** Passed before the service is asked about what is not known; rejects where it is not to be asked. */
+export type Gate = () => Promise<void>;
+
 /** What a load is content with. */
 export type LoadMode =
   /** What the shared cache holds, else the service. */
@@ -25,14 +28,17 @@ export class LoadTask<Q> {
   readonly mode: LoadMode;
   /** Whether a known user asks. */
   readonly standing: Standing;
+  /** Of the caller that it was begun for. */
+  readonly gate: Gate | undefined;
   readonly #reading: Reading<Q>;
   #hardExpiry: number | undefined;
   #meaning: { readonly is: string | undefined } | undefined;
 
-  constructor(question: Q, mode: LoadMode, standing: Standing, reading: Reading<Q>) {
+  constructor(question: Q, mode: LoadMode, standing: Standing, reading: Reading<Q>, gate?: Gate) {
     this.question = question;
     this.mode = mode;
     this.standing = standing;
+    this.gate = gate;
     this.#reading = reading;
   }
 

@@ -2,7 +2,7 @@ import { Standing } from "../runtime/standing.js";
 import { FreshTurns } from "./fresh-turns.js";
 import { isNewer } from "./invalidation.js";
 import { LoadResults, type ResultOptions, type ResultTiers } from "./load-results.js";
-import { type LoadMode, LoadTask, MISS } from "./load-task.js";
+import { type Gate, type LoadMode, LoadTask, MISS } from "./load-task.js";
 import type { ProcessEntry } from "./process-cache.js";
 import { type Load, SingleFlight } from "./single-flight.js";
 import type { AnswerSource, CacheSpec, Entry, Outcome, Verdict } from "./spec.js";
@@ -13,7 +13,9 @@ import type { Tombstone } from "./tombstones.js";
 /** How a load lands: the service answered, or refused, or could not tell; then an expired entry may be served. */
 export type Landing<P, R> =
   | Outcome<P, R>
-  | { readonly kind: "unavailable"; readonly error: unknown; readonly stale: P | undefined };
+  | { readonly kind: "unavailable"; readonly error: unknown; readonly stale: P | undefined }
+  /** The service was not asked. That goes for the caller alone whose gate it was. */
+  | { readonly kind: "turned away"; readonly gate: Gate; readonly error: unknown };
 
 /** Where a load looks, and what it leaves its answer in. */
 export interface LoaderTiers<Q, V, P, R> extends ResultTiers<Q, V, P, R> {
@@ -51,6 +53,12 @@ export interface RefusalWatch {
 
 /** On behalf of which user a question is asked: the key of the subject, where the caller knows it. */
 export type Asker = () => string | undefined;
+
+/** Of the caller that a load is begun for. */
+export interface Caller {
+  readonly asker?: Asker;
+  readonly gate?: Gate;
+}
 
 type LoadOf<Q, P, R> = Load<LoadTask<Q>, Landing<P, R>>;
 type Refusal<R> = Extract<Verdict<unknown, R>, { kind: "refusal" }>;
@@ -91,19 +99,19 @@ export class Loader<Q, V, P, R> {
   }
 
   /** A load that looks into the shared cache, and asks the service where that has no answer. */
-  miss(id: string, question: Q, asker?: Asker): Promise<Landing<P, R>> {
+  miss(id: string, question: Q, { asker, gate }: Caller = {}): Promise<Landing<P, R>> {
     // With a shared cache, a miss looks there first: it waits for a fresh load or a refresh only where it found nothing.
     const suits = ({ task }: LoadOf<Q, P, R>) => !this.#tiers.shared || task.mode.kind === "miss";
     const user = this.#knownUser(id, asker);
     const load = this.#join(this.#flights.joinable(id, suits), user);
-    return (load ?? this.#begin(id, question, MISS, new Standing(user))).landed;
+    return (load ?? this.#begin(id, question, MISS, new Standing(user), gate)).landed;
   }
 
   /** A load that asks the service, whatever is held, and has not asked it yet. */
-  fresh(id: string, question: Q, asker?: Asker): Promise<Landing<P, R>> {
+  fresh(id: string, question: Q, { asker, gate }: Caller = {}): Promise<Landing<P, R>> {
     return this.#turns.take(
       id,
-      (since, standing) => this.#begin(id, question, { kind: "fresh", since }, standing).landed,
+      (since, standing) => this.#begin(id, question, { kind: "fresh", since }, standing, gate).landed,
       this.#knownUser(id, asker),
     );
   }
@@ -151,8 +159,8 @@ export class Loader<Q, V, P, R> {
     return load;
   }
 
-  #begin(id: string, question: Q, mode: LoadMode, standing: Standing): LoadOf<Q, P, R> {
-    return this.#flights.begin(id, new LoadTask(question, mode, standing, this.#spec), (load) => this.#run(load));
+  #begin(id: string, question: Q, mode: LoadMode, standing: Standing, gate?: Gate): LoadOf<Q, P, R> {
+    return this.#flights.begin(id, new LoadTask(question, mode, standing, this.#spec, gate), (load) => this.#run(load));
   }
 
   async #run(load: LoadOf<Q, P, R>): Promise<Landing<P, R>> {
@@ -167,9 +175,10 @@ export class Loader<Q, V, P, R> {
       const answered = this.#answeredMeanwhile(load.id, shared);
       if (answered) return answered;
       const beside = shared ? undefined : this.#join(this.#besideMiss(load.id), load.task.standing.user);
-      if (beside) return this.#landBeside(load, await beside.landed, { lookup, entry });
+      const landing = await beside?.landed;
+      if (landing && landing.kind !== "turned away") return this.#landBeside(load, landing, { lookup, entry });
     }
-    return shared ? this.#landShared(load, shared) : this.#ask(load, { lookup, entry });
+    return shared ? this.#landShared(load, shared) : this.#pass(load, { lookup, entry });
   }
 
   /** The entry of the shared cache, unless something contradicts it. It may be expired. */
@@ -211,7 +220,21 @@ export class Loader<Q, V, P, R> {
     return { kind: "answer", answer: this.#spec.present(shared.value, "shared", hardExpiry) };
   }
 
-  async #ask(load: LoadOf<Q, P, R>, looked: Looked<V>): Promise<Landing<P, R>> {
+  /** Asks the service, where the gate lets it. */
+  async #pass(load: LoadOf<Q, P, R>, looked: Looked<V>): Promise<Landing<P, R>> {
+    const { gate, standing } = load.task;
+    if (!gate || standing.known) return this.#ask(load, looked);
+    const since = this.#tiers.timeline.monotonic;
+    try {
+      await gate();
+    } catch (error) {
+      return { kind: "turned away", gate, error };
+    }
+    return this.#ask(load, looked, since);
+  }
+
+  /** @param waitsSince when it began to wait for that; default: now */
+  async #ask(load: LoadOf<Q, P, R>, looked: Looked<V>, waitsSince?: number): Promise<Landing<P, R>> {
     const { invalidation, timeline } = this.#tiers;
     const { id, task } = load;
     this.#counts.misses++;
@@ -226,7 +249,7 @@ export class Loader<Q, V, P, R> {
     };
     const { mode, standing } = task;
     const fresh = mode.kind === "fresh";
-    const since = fresh ? mode.since : asked.monotonic;
+    const since = fresh ? mode.since : (waitsSince ?? asked.monotonic);
     try {
       verdict = await this.#spec.ask(task.question, { onTry, fresh, since, standing });
     } catch (error) {

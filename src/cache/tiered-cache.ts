@@ -1,7 +1,7 @@
 import { raceAbort } from "../runtime/abort.js";
 import type { GuardedStore } from "./guarded-store.js";
 import { Invalidation, type SubjectInvalidations } from "./invalidation.js";
-import { type Asker, type LoadCounts, Loader, type LoaderOptions } from "./loader.js";
+import { type Caller, type LoadCounts, Loader, type LoaderOptions } from "./loader.js";
 import { NegativeCache } from "./negative-cache.js";
 import type { ProcessCache, ProcessView } from "./process-cache.js";
 import { SharedCache } from "./shared-cache.js";
@@ -52,6 +52,7 @@ export class TieredCache<Q, V, P, R> {
   /**
    * The answer that the process holds, without waiting. Starts a refresh in the background when the entry is getting old.
    *
+   * @param call.gate passed before the service is asked about what is not known
    * @param id the question's own, where the caller has it already
    */
   peek(question: Q, id = this.#spec.id(question)): P | undefined {
@@ -80,7 +81,7 @@ export class TieredCache<Q, V, P, R> {
    */
   async get(
     question: Q,
-    call: { fresh?: boolean; signal?: AbortSignal; asker?: Asker } = {},
+    call: { fresh?: boolean; signal?: AbortSignal } & Caller = {},
     id = this.#spec.id(question),
   ): Promise<Outcome<P, R>> {
     const fresh = call.fresh ?? false;
@@ -91,8 +92,12 @@ export class TieredCache<Q, V, P, R> {
       const refusal = this.#loader.refusal(id);
       if (refusal) return refusal;
     }
-    const landed = fresh ? this.#loader.fresh(id, question, call.asker) : this.#loader.miss(id, question, call.asker);
+    const landed = fresh ? this.#loader.fresh(id, question, call) : this.#loader.miss(id, question, call);
     const landing = await raceAbort(landed, call.signal);
+    if (landing.kind === "turned away") {
+      if (landing.gate !== call.gate) return this.get(question, call, id); // it joined another caller, whose gate is not its own
+      throw landing.error;
+    }
     if (landing.kind !== "unavailable") return landing;
     if (fresh || landing.stale === undefined) throw landing.error;
     this.counts.stale++;

@@ -1,6 +1,8 @@
 import type { AuthClient } from "../auth/auth-client.js";
 import { ConfigError } from "../auth/config/config-error.js";
 import { SettingReader } from "../auth/config/setting-reader.js";
+import type { TokenFacts } from "../auth/model.js";
+import type { UnknownTokenVerdict } from "../auth/unknown-token.js";
 
 /** How requests are authenticated, whatever the framework. `R` is what the framework's handlers get: the request, or Koa's context. */
 export interface AuthenticateOptions<R> {
@@ -21,6 +23,14 @@ export interface AuthenticateOptions<R> {
   resourceMetadata?: string;
   /** Ask the service for every request, skip the caches. Default `false`. */
   fresh?: boolean;
+  /**
+   * Called before the service is asked about a token that is not known, with what the token says of itself, **unverified**, and the request:
+   * for a limit per address, or an issuer that is not yours. Returns `"overloaded"`, `"invalid_token"` or an `AuthError` of one of these
+   * codes to turn the request away, nothing to ask; at once or as a promise. Throwing such an error turns away too; what else goes wrong
+   * in it is `auth_unavailable`, and so is a promise that takes longer than the client's `deadlineMs`. Not called for what is cached, here or in the
+   * shared cache, for a refusal that is remembered, or where the same token is being asked about. Default: every token is asked about.
+   */
+  onUnknown?: (facts: TokenFacts, request: R) => UnknownTokenVerdict | Promise<UnknownTokenVerdict>;
 }
 
 /** Options of `optionalAuth` alone. */
@@ -48,7 +58,7 @@ export type GivenOptions<R> = AuthenticateOptions<R> & OptionalAuthOptions & Att
 /** The functions that authenticate requests. */
 export type Maker = "requireAuth" | "optionalAuth" | "authenticate";
 
-const COMMON = ["client", "token", "realm", "resourceMetadata", "fresh", "onError"] as const;
+const COMMON = ["client", "token", "realm", "resourceMetadata", "fresh", "onUnknown", "onError"] as const;
 const OWN = { requireAuth: [], optionalAuth: ["invalidToken"], authenticate: ["attach"] } as const;
 
 /** @throws ConfigError that names every option that cannot be used */
@@ -70,6 +80,7 @@ export function readAuthOptions<R>(maker: Maker, options: GivenOptions<R>): Give
   const metadata = "a URL in ASCII that begins with https:// or http://";
   read.optional("resourceMetadata", given.resourceMetadata, isMetadataUrl, metadata);
   read.optional("fresh", given.fresh, isBoolean, "true or false");
+  read.optional("onUnknown", given.onUnknown, isFunction, "a function");
   read.optional("onError", given.onError, isFunction, "a function");
   if (maker === "optionalAuth")
     read.optional("invalidToken", given.invalidToken, isInvalidToken, '"reject" or "anonymous"');

@@ -22,7 +22,7 @@ export async function authenticate<R extends MaybeHeaded>(
   };
   try {
     const token = tokenOf(request, request, node);
-    const verified = verify(token, request, node);
+    const verified = verify(token, request, request, node);
     const auth = await verified;
     attach(new AttachedAuth(settings, auth, token, isPromise(verified)));
     return auth;

@@ -25,7 +25,7 @@ export interface Authenticator<R> {
    */
   tokenOf(request: R, headed: MaybeHeaded, node: object): Token;
   /** The user of the token: at once when this process knows it. Throws, or rejects with, an `AuthError`. */
-  verify(token: Token, headed: MaybeHeaded, node: object): VerifiedToken | Promise<VerifiedToken>;
+  verify(token: Token, request: R, headed: MaybeHeaded, node: object): VerifiedToken | Promise<VerifiedToken>;
   /** Whether a request that failed with this error goes on as anonymous. */
   isAnonymous(error: unknown, headed: MaybeHeaded): boolean;
 }
@@ -33,7 +33,8 @@ export interface Authenticator<R> {
 /** @throws ConfigError that names every option that cannot be used */
 export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): Authenticator<R> {
   const given = readAuthOptions(maker, options);
-  const { client = getAuthClient(), token: ownSource, realm = "api", fresh = false, invalidToken, onError } = given;
+  const { client = getAuthClient(), token: ownSource, realm = "api", fresh = false } = given;
+  const { onUnknown, invalidToken, onError } = given;
   const traits = traitsOf(client);
   const { isToken: syntax } = traits;
   const optional = maker === "optionalAuth";
@@ -46,7 +47,7 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
       warnOfSecondSource(maker, client, node);
       throw new AuthError("missing_token");
     },
-    verify(token, headed, node) {
+    verify(token, request, headed, node) {
       const earlier = fresh ? undefined : attachedAuthOf(node);
       // Another version of this package may have attached it, without `answerOf`.
       const answer = earlier?.answerOf?.(client, token);
@@ -58,7 +59,7 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
       }
       dropConnectionToken(headed);
       if (!token.fits(syntax)) throw new AuthError("invalid_request");
-      return verify(client, token, { fresh });
+      return verify(client, token, onUnknown ? { fresh, onUnknown: (facts) => onUnknown(facts, request) } : { fresh });
     },
     isAnonymous(error, headed) {
       if (!optional || !(error instanceof AuthError)) return false;

@@ -61,7 +61,7 @@ export function authStep<R>(maker: "requireAuth" | "optionalAuth", options: Give
       let auth: VerifiedToken | Promise<VerifiedToken>;
       try {
         token = tokenOf(request, node, node);
-        auth = verify(token, node, node);
+        auth = verify(token, request, node, node);
       } catch (error) {
         return withoutUser(error, node, place);
       }

@@ -1,8 +1,13 @@
 import type { AuthClient, CallOptions } from "../auth/auth-client.js";
 import { AuthError, type AuthErrorCode, assertCode } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
+import { unknownTokenGate } from "../auth/unknown-token.js";
+import { systemClock } from "../runtime/clock.js";
 import { Directory } from "./directory.js";
 import type { DirectoryOptions, TestOrganization, TestUser } from "./directory-options.js";
+
+/** As a client has it by default. */
+const GATE = { clock: systemClock, deadlineMs: 3000, logger: console, signal: new AbortController().signal };
 
 /** An `AuthClient` without a network, told what to answer. */
 export interface StubAuthClient extends AuthClient {
@@ -22,7 +27,8 @@ export interface StubAuthClient extends AuthClient {
 }
 
 /**
- * A client for tests that want no server: good tokens are good, all others are refused, nothing is cached.
+ * A client for tests that want no server: good tokens are good, all others are refused, nothing is cached. `onUnknown` is called for
+ * tokens that were not good before.
  *
  * @example
  * const client = stubAuthClient({ users: { "token-ana": { id: "ana", locals: ["madrid"] } } });
@@ -31,6 +37,8 @@ export interface StubAuthClient extends AuthClient {
  */
 export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
   const directory = new Directory(options);
+  /** Tokens that were good once. */
+  const known = new Set<string>();
   let failure: AuthErrorCode | undefined;
 
   /** Resolves as the real client does: later, and never when the caller has given up. */
@@ -68,7 +76,12 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     recover() {
       failure = undefined;
     },
-    verifyToken: (token, call) => answer(() => verified(token), call),
+    async verifyToken(token, call) {
+      if (call?.onUnknown && !known.has(token)) await unknownTokenGate(token, call.onUnknown, GATE)();
+      const answered = await answer(() => verified(token), call);
+      known.add(token);
+      return answered;
+    },
     peekToken: () => undefined,
     ready: (signal) => answer(() => undefined, { signal }),
     getUserPermissions: ({ userId, organizationId }, call) =>

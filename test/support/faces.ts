@@ -24,6 +24,7 @@ export interface FaceOptions {
   realm?: string;
   resourceMetadata?: string;
   fresh?: boolean;
+  onUnknown?: (facts: forExpress.TokenFacts, request: RequestLike) => forExpress.UnknownTokenVerdict;
 }
 
 /** The names that `portero` and `portero/koa` both have. */
