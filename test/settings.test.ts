@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { readConfig } from "../src/auth/config/config.js";
+import { MAX_TIMER_MS } from "../src/auth/config/declaration.js";
 import { optionsFromEnv } from "../src/auth/config/environment.js";
-import { MAX_TIMER_MS, VARIABLES } from "../src/auth/config/settings.js";
+import { VARIABLES } from "../src/auth/config/settings.js";
 import { type Maker, readAuthOptions } from "../src/http/auth-options.js";
 import { type Documented, linesOf, readInterfaces } from "./support/doc-comments.js";
 import {

@@ -28,11 +28,6 @@ export class Token {
     }
     return this.#fits;
   }
-
-  /** Whether it can be a token by the default syntax. */
-  get isWellFormed(): boolean {
-    return this.fits(isToken);
-  }
 }
 
 /** A token's id in the process cache: SHA-256 of all of it, since every JWT of one issuer begins alike. */

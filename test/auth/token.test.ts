@@ -16,9 +16,9 @@ describe("A token", () => {
     ["two tokens", false],
     [undefined, false],
     [["token-ana"], false],
-  ])("is checked before it is believed to be one: %j", (text, isWellFormed) => {
+  ])("is checked before it is believed to be one: %j", (text, fits) => {
     const token = new Token(text as string);
-    expect([token.isWellFormed, token.isWellFormed]).toEqual([isWellFormed, isWellFormed]);
+    expect([token.fits(isToken), token.fits(isToken)]).toEqual([fits, fits]);
   });
 });
 

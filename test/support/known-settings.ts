@@ -1,5 +1,6 @@
 import { readConfig } from "../../src/auth/config/config.js";
-import { keysOf, type NumberSetting, SETTINGS, settingsIn } from "../../src/auth/config/settings.js";
+import { keysOf, type NumberSetting, settingsIn } from "../../src/auth/config/declaration.js";
+import { SETTINGS } from "../../src/auth/config/settings.js";
 import { type AuthClientOptions, ConfigError } from "../../src/client.js";
 
 /** What a configuration needs to have everything. */

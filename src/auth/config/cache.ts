@@ -1,10 +1,11 @@
 import type { RedisAddress } from "../../cache/redis.js";
 import type { SharedStore } from "../../cache/shared-store.js";
 import { type AnswerSources, identityOf, shapersOf } from "./cache-identity.js";
+import { keysOf } from "./declaration.js";
 import type { CacheOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
-import { keysOf, SECRET, SETTINGS, tokensPerUserOf } from "./settings.js";
-import { readTls } from "./upstreams.js";
+import { SECRET, SETTINGS, tokensPerUserOf } from "./settings.js";
+import { readTls } from "./tls.js";
 
 export interface CacheConfig {
   readonly maxEntries: number;

@@ -3,11 +3,12 @@ import { type Clock, systemClock } from "../../runtime/clock.js";
 import { type Logger, silentLogger } from "../../runtime/logger.js";
 import type { CredentialHeaders } from "../../transport/credentials.js";
 import { type CacheConfig, readCache, redisSettingOf } from "./cache.js";
+import { keysOf } from "./declaration.js";
 import { environmentOf } from "./environment.js";
 import type { AuthClientOptions } from "./options.js";
 import { readRisks } from "./risks.js";
 import { SettingReader } from "./setting-reader.js";
-import { keysOf, SETTINGS } from "./settings.js";
+import { SETTINGS } from "./settings.js";
 import { type GrpcConfig, type RestConfig, readDeadline, readGrpc, readRest } from "./upstreams.js";
 
 /** The settings of a client: validated, complete, frozen. */

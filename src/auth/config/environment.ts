@@ -1,15 +1,9 @@
 import { type ConfigProblem, show } from "./config-error.js";
+import type { SettingWithVariable } from "./declaration.js";
 import { misspelt } from "./misspelt.js";
 import type { AuthClientOptions, GrpcOptions, RestOptions } from "./options.js";
 import type { Origins, SettingOrigin } from "./setting-reader.js";
-import {
-  GRPC_ADDRESS,
-  SECRET,
-  SETTINGS,
-  type SettingWithVariable,
-  settingsWithVariable,
-  VARIABLES,
-} from "./settings.js";
+import { GRPC_ADDRESS, SECRET, SETTINGS, settingsWithVariable, VARIABLES } from "./settings.js";
 import { showUrl } from "./shown-url.js";
 
 const GRPC_URL_VARIABLE = SETTINGS.grpc.url.variable;

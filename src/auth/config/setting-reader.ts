@@ -1,7 +1,7 @@
 import { ConfigError, type ConfigProblem, show } from "./config-error.js";
+import { MAX_TIMER_MS, type NumberSetting } from "./declaration.js";
 import { meantUrl } from "./meant-url.js";
 import { nearest } from "./nearest.js";
-import { MAX_TIMER_MS, type NumberSetting } from "./settings.js";
 import { showUrl } from "./shown-url.js";
 
 /** The variable that a setting was read from, so that a mistake is named as its author knows it. */
