@@ -79,7 +79,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     const network =
       url === undefined
         ? givenUpstream(grpc.transport as Transport)
-        : make.grpc({ url, timeoutMs, tls, interceptors, maxAnswerBytes });
+        : make.grpc({ url, timeoutMs, tls, interceptors, maxAnswerBytes, clock, random });
     const { connect, close } = network;
     return { ...routeTo("grpc", grpc, network), url, connect, close };
   }

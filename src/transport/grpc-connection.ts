@@ -1,6 +1,8 @@
 import * as http2 from "node:http2";
 import * as net from "node:net";
 import * as tls from "node:tls";
+import type { Clock } from "../runtime/clock.js";
+import { setPatientTimeout } from "../runtime/patient-timeout.js";
 import type { TlsOptions } from "../runtime/tls-options.js";
 
 /**
@@ -17,13 +19,22 @@ export function fateOf(error: object): Fate | undefined {
   return fates.get(error);
 }
 
-/** A connection without a call for so long is closed, in milliseconds. */
-const IDLE_MS = 900_000;
+/** A connection without a call for so long may be gone, though it looks alive, in milliseconds: balancers and NAT forget such ones. */
+const IDLE_MS = 10_000;
 /** The time a peer has to end its side after our GOAWAY, in milliseconds: one that never does would keep the socket. */
 const GOODBYE_MS = 5000;
 const { NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM, NGHTTP2_STREAM_STATE_IDLE } = http2.constants;
 
+export interface ConnectionOptions {
+  readonly tls: TlsOptions | undefined;
+  readonly clock: Clock;
+  /** The time for the answer to a PING, in milliseconds. */
+  readonly pingMs: number;
+}
+
 export interface ConnectionListener {
+  /** It is made. */
+  onMade(): void;
   /** An answer begins. */
   onAnswer(): void;
   /** Nothing is left of the connection. */
@@ -43,22 +54,26 @@ export class GrpcConnection {
   readonly #authority: string;
   readonly #onAnswer: () => void;
   readonly #made: Promise<void>;
+  readonly #greeted: Promise<void>;
   #failToMake: (reason: Error) => void = () => undefined;
   #isMade = false;
   #accepts = true;
-  readonly #idle: NodeJS.Timeout;
+  readonly #options: ConnectionOptions;
+  /** When the last call on it ended, or it was heard of without one: monotonic and wall time, in milliseconds. */
+  readonly #heard = { at: Number.POSITIVE_INFINITY, wall: Number.POSITIVE_INFINITY };
+  #asking: Promise<boolean> | undefined;
   #goodbye: NodeJS.Timeout | undefined;
 
-  constructor(url: URL, options: TlsOptions | undefined, { onAnswer, onEnd }: ConnectionListener) {
+  constructor(url: URL, options: ConnectionOptions, { onMade, onAnswer, onEnd }: ConnectionListener) {
+    this.#options = options;
     this.#onAnswer = onAnswer;
     // Not left to Node, which forgets the brackets of an IPv6 address: RFC 9113 §8.3.1, RFC 3986 §3.2.2.
     this.#authority = url.host;
-    this.#socket = dial(url, options).unref(); // only calls on it keep the process alive: those that wait for it have their timers
+    this.#socket = dial(url, options.tls).unref(); // only calls on it keep the process alive: those that wait for it have their timers
     // Before the session, which ends streams without a word when it sees the same.
     this.#socket.on("error", (error) => this.#lost(error));
     this.#socket.once("end", () => this.retire());
     this.#socket.once("close", () => {
-      clearTimeout(this.#idle);
       clearTimeout(this.#goodbye);
       this.#lost(failure("ECONNRESET", "the connection was closed"));
       onEnd();
@@ -72,16 +87,20 @@ export class GrpcConnection {
     this.#session.on("error", (error) => this.#lost(error));
     this.#session.on("stream", (pushed) => void pushed.on("error", () => undefined).close());
     this.#session.on("goaway", (_code, lastId) => this.#onGoaway(lastId));
-    // Not the session's own timer, which Node forgets to clear: it would keep each dead connection in memory for as long.
-    this.#idle = setTimeout(() => this.#onLongIdle(), IDLE_MS).unref();
     this.#made = new Promise((resolve, reject) => {
       this.#failToMake = reject;
       this.#session.once("connect", () => {
         this.#isMade = true;
+        this.#hear();
+        onMade();
         resolve();
       });
     });
-    this.#made.catch(() => undefined); // the calls that wait for it get the reason
+    this.#greeted = new Promise((resolve, reject) => {
+      this.#session.once("remoteSettings", () => resolve());
+      this.#socket.once("close", () => reject(failure("ECONNRESET", "the connection was closed")));
+    });
+    for (const each of [this.#made, this.#greeted]) each.catch(() => undefined); // the calls that wait for it get the reason
   }
 
   /** Whether new calls may be put on it. */
@@ -89,9 +108,32 @@ export class GrpcConnection {
     return this.#accepts && !this.#session.closed && !this.#session.destroyed;
   }
 
-  /** Resolves when it is made; rejects with what prevented that. */
-  async ready(): Promise<void> {
+  /** Whether a call can be put on it at once. */
+  get stands(): boolean {
+    return this.#isMade && this.accepts && !this.isIdle;
+  }
+
+  /** Without a call for 10 s, by either clock: a process that was frozen sees that on the wall clock alone. */
+  get isIdle(): boolean {
+    if (this.#streams.size > 0) return false;
+    const { clock } = this.#options;
+    return clock.monotonic() - this.#heard.at >= IDLE_MS || clock.now() - this.#heard.wall >= IDLE_MS;
+  }
+
+  /**
+   * Resolves when it is made, with whether a call can be put on it: one that was idle is asked whether it is still there, and dropped
+   * when it is silent. Calls that come meanwhile share the question. Rejects with what prevented making it.
+   */
+  async ready(): Promise<boolean> {
     if (!this.#isMade) await this.#made;
+    if (!this.isIdle) return true;
+    this.#asking ??= this.#ask();
+    return this.#asking;
+  }
+
+  /** Resolves when the server has spoken: behind a balancer that accepts every connection, there is one. */
+  greeted(): Promise<void> {
+    return this.#greeted;
   }
 
   /** @throws an error whose fate is `unprocessed`, when it is too late for a call on it */
@@ -129,7 +171,7 @@ export class GrpcConnection {
 
   /** Drops it at once, with every call on it. */
   cutOff(): void {
-    this.#lost(mark(failure("ECONNABORTED", "the connection was dropped"), "cut off"));
+    this.#lost(dropped());
     this.#session.destroy();
     if (this.#isMade) this.#leave();
     else this.#socket.destroy(); // there is no session yet to send a GOAWAY on
@@ -137,12 +179,34 @@ export class GrpcConnection {
 
   #onIdle(): void {
     this.#socket.unref();
-    if (this.#accepts) this.#idle.refresh();
-    else this.#leave();
+    this.#hear();
+    if (!this.#accepts) this.#leave();
   }
 
-  #onLongIdle(): void {
-    if (this.#streams.size === 0) this.retire();
+  #hear(): void {
+    const { clock } = this.#options;
+    this.#heard.at = clock.monotonic();
+    this.#heard.wall = clock.now();
+  }
+
+  /** Only for a call that waits: a server may take PINGs without calls for an attack (ENHANCE_YOUR_CALM, gRPC's `too_many_pings`). */
+  async #ask(): Promise<boolean> {
+    const isThere = await new Promise<boolean>((resolve) => {
+      const timer = setPatientTimeout(this.#options.clock, () => resolve(false), this.#options.pingMs);
+      const answered = (error: Error | null) => {
+        timer.clear();
+        resolve(error === null);
+      };
+      try {
+        if (!this.#session.ping(answered)) answered(new Error("not sent"));
+      } catch (error) {
+        answered(error as Error);
+      }
+    });
+    this.#asking = undefined;
+    if (isThere) this.#hear();
+    else this.cutOff();
+    return isThere;
   }
 
   /** What is above `lastId` the server will never look at, nor at what waits for room; all else it may still answer. */
@@ -186,6 +250,11 @@ function dial(url: URL, options: TlsOptions | undefined): net.Socket {
 function isUnsent(stream: http2.ClientHttp2Stream): boolean {
   if (stream.destroyed) return false;
   return stream.id === undefined || stream.state.state === NGHTTP2_STREAM_STATE_IDLE;
+}
+
+/** What a call gets whose connection we dropped. */
+export function dropped(): Error {
+  return mark(failure("ECONNABORTED", "the connection was dropped"), "cut off");
 }
 
 function unprocessed(): Error {

@@ -1,50 +1,84 @@
 import type * as http2 from "node:http2";
 import type { GrpcTransportOptions } from "@connectrpc/connect-node";
+import { raceTimeout } from "../runtime/abort.js";
+import type { Clock, Timer } from "../runtime/clock.js";
 import type { TlsOptions } from "../runtime/tls-options.js";
-import { GrpcConnection } from "./grpc-connection.js";
+import { dropped, GrpcConnection } from "./grpc-connection.js";
 
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
 
+/** A connection serves for so long, in milliseconds, more or less by up to a fifth: then DNS and balancers choose the backend anew. */
+const LIFE_MS = 600_000;
+/** It goes on for so long where no other one could be made, in milliseconds. */
+const EXTENSION_MS = 60_000;
+/** An idle connection has this part of a call's timeout to say that it is there, within bounds in milliseconds. */
+const [PING_SHARE, MIN_PING_MS, MAX_PING_MS] = [1 / 4, 50, 500];
+
+export interface SessionOptions {
+  url: string;
+  tls: TlsOptions | undefined;
+  /** Of one call, in milliseconds. */
+  timeoutMs: number;
+  clock: Clock;
+  /** From 0 (included) to 1 (excluded). */
+  random: () => number;
+}
+
 /**
  * The HTTP/2 connection of the gRPC transport: dialled when a call needs it, and followed by another one when the server says goodbye,
- * refuses a call or is gone. Calls that are under way stay on theirs.
+ * refuses a call or is gone, when it was idle and does not answer a PING, or when it is old. Calls that are under way stay on theirs.
  *
- * {@link replace} is the way out of a dead one: a server that was paused, or a network that swallows packets, leaves a connection that
- * looks alive for ever.
+ * {@link replace} is the way out of a dead one that is not idle: a server that was paused, or a network that swallows packets, leaves a
+ * connection that looks alive for ever.
  */
 export class ReplaceableSession implements SessionManager {
   readonly authority: string;
   readonly #url: URL;
-  readonly #tls: TlsOptions | undefined;
-  /** Of which something is left. */
-  readonly #connections = new Set<GrpcConnection>();
+  readonly #options: SessionOptions;
+  readonly #pingMs: number;
+  /** Of which something is left, with the end of their life once they are made. */
+  readonly #connections = new Map<GrpcConnection, Timer | undefined>();
   #current: GrpcConnection | undefined;
+  /** While it is being made, to take the place of the current one. */
+  #successor: GrpcConnection | undefined;
   #signsOfLife = 0;
+  #isClosed = false;
 
-  constructor(url: string, tls: TlsOptions | undefined) {
-    this.#url = new URL(url);
-    this.#tls = tls;
+  constructor(options: SessionOptions) {
+    this.#url = new URL(options.url);
+    this.#options = options;
+    this.#pingMs = Math.min(MAX_PING_MS, Math.max(MIN_PING_MS, options.timeoutMs * PING_SHARE));
     this.authority = this.#url.origin;
   }
 
-  /** Grows whenever the server sends something. */
+  /** Grows whenever the server sends something of an answer. */
   get signsOfLife(): number {
     return this.#signsOfLife;
   }
 
   /** Whether a connection stands, or could be made. */
   async connect(): Promise<boolean> {
-    return this.#connection()
-      .ready()
-      .then(
-        () => true,
-        () => false,
-      );
+    return this.ready().then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The connection for the next call, if that can be put on it at once. */
+  get standing(): GrpcConnection | undefined {
+    return this.#current?.stands ? this.#current : undefined;
+  }
+
+  /** The same, dialled if need be. Rejects with what prevented that. */
+  async ready(): Promise<GrpcConnection> {
+    for (;;) {
+      const connection = this.#connection();
+      if (await connection.ready()) return connection; // the next one is new, and not asked
+    }
   }
 
   async request(method: string, path: string, headers: http2.OutgoingHttpHeaders): Promise<http2.ClientHttp2Stream> {
-    const connection = this.#connection();
-    await connection.ready();
+    const connection = this.standing ?? (await this.ready());
     return connection.request(method, path, headers);
   }
 
@@ -64,17 +98,61 @@ export class ReplaceableSession implements SessionManager {
 
   /** Drops what is left of all of them. */
   close(): void {
-    for (const connection of this.#connections) connection.cutOff();
+    this.#isClosed = true;
+    for (const [connection, life] of this.#connections) {
+      life?.clear();
+      connection.cutOff();
+    }
   }
 
   #connection(): GrpcConnection {
     if (this.#current?.accepts) return this.#current;
-    const connection = new GrpcConnection(this.#url, this.#tls, {
+    if (this.#isClosed) throw dropped();
+    this.#current = this.#successor?.accepts ? this.#successor : this.#dial();
+    return this.#current;
+  }
+
+  #dial(): GrpcConnection {
+    const { tls, clock } = this.#options;
+    const options = { tls, clock, pingMs: this.#pingMs };
+    const connection: GrpcConnection = new GrpcConnection(this.#url, options, {
+      onMade: () => this.#live(connection, LIFE_MS),
       onAnswer: () => this.#signsOfLife++,
-      onEnd: () => this.#connections.delete(connection),
+      onEnd: () => {
+        this.#connections.get(connection)?.clear();
+        this.#connections.delete(connection);
+      },
     });
-    this.#connections.add(connection);
-    this.#current = connection;
+    this.#connections.set(connection, undefined);
     return connection;
+  }
+
+  #live(connection: GrpcConnection, ms: number): void {
+    const { clock, random } = this.#options;
+    const life = clock.setTimeout(() => this.#onOld(connection), ms * (0.8 + 0.4 * random()), { background: true });
+    this.#connections.set(connection, life);
+  }
+
+  /** One that is idle needs no successor before there is a call. */
+  #onOld(connection: GrpcConnection): void {
+    if (connection !== this.#current || !connection.accepts) return;
+    if (connection.isIdle) connection.retire();
+    else void this.#succeed(connection);
+  }
+
+  async #succeed(old: GrpcConnection): Promise<void> {
+    const { clock, timeoutMs } = this.#options;
+    const successor = this.#dial();
+    this.#successor = successor;
+    try {
+      await raceTimeout(successor.greeted(), clock, timeoutMs, () => new Error("no greeting"));
+      if (this.#current === old) this.#current = successor;
+      old.retire();
+    } catch {
+      if (old.accepts) this.#live(old, EXTENSION_MS);
+    } finally {
+      this.#successor = undefined;
+      if (this.#current !== successor) successor.cutOff(); // there is another one by now, or it was not made in time
+    }
   }
 }

@@ -1,6 +1,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor, Transport, UnaryResponse } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import type { Clock } from "../runtime/clock.js";
 import type { TlsOptions } from "../runtime/tls-options.js";
 import { hadItsTime } from "./call-context.js";
 import { believesGrpcStatus, isServiceWord, isTimeout, toUpstreamError } from "./grpc-outcome.js";
@@ -16,7 +17,10 @@ export interface GrpcUpstreamOptions {
   url: string;
   /** Of one call, in milliseconds. */
   timeoutMs: number;
-  tls?: TlsOptions;
+  tls?: TlsOptions | undefined;
+  clock: Clock;
+  /** From 0 (included) to 1 (excluded). */
+  random: () => number;
   interceptors?: readonly Interceptor[];
   /** A larger answer is no answer. */
   maxAnswerBytes: number;
@@ -33,7 +37,7 @@ export interface GrpcUpstream {
 
 /** The auth service over gRPC and HTTP/2. Its errors are {@link UpstreamError}s. */
 export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
-  const session = new ReplaceableSession(options.url, options.tls);
+  const session = new ReplaceableSession({ tls: undefined, ...options });
   const grpc = announcingTimeout(
     createGrpcTransport({
       baseUrl: options.url,

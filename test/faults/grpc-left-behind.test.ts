@@ -1,11 +1,11 @@
 import { describe, expect, jest, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
+import { startTcpProxy } from "../support/tcp-proxy.js";
 import { type Answer, type Caller, openCaller } from "./caller.js";
 import { readCertificates } from "./certificates.js";
 import { startGrpcServer } from "./grpc-server.js";
 import { opened } from "./opened.js";
 import { everybody } from "./people.js";
-import { startTcpProxy } from "./tcp-proxy.js";
 
 jest.setTimeout(30_000);
 

@@ -3,6 +3,7 @@ import { describe, expect, jest, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
 import { eventually } from "../support/eventually.js";
 import { listen } from "../support/listen.js";
+import { type NetworkFault, startTcpProxy, type TcpProxy } from "../support/tcp-proxy.js";
 import { type Answer, askAtOnce, openCaller } from "./caller.js";
 import { readCertificates } from "./certificates.js";
 import { endure } from "./endure.js";
@@ -11,7 +12,6 @@ import { startGrpcServer } from "./grpc-server.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";
 import { everybody } from "./people.js";
-import { type NetworkFault, startTcpProxy, type TcpProxy } from "./tcp-proxy.js";
 
 jest.setTimeout(30_000);
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, jest, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
+import { startTcpProxy } from "../support/tcp-proxy.js";
 import { type AuthProcess, startAuthProcess } from "./auth-process.js";
 import { openCaller } from "./caller.js";
 import { endure } from "./endure.js";
@@ -8,7 +9,6 @@ import { fillQueue } from "./fill-queue.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";
 import { everybody } from "./people.js";
-import { startTcpProxy } from "./tcp-proxy.js";
 
 jest.setTimeout(30_000);
 

@@ -1,6 +1,7 @@
 import { describe, expect, jest, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
 import { eventually } from "../support/eventually.js";
+import { startTcpProxy } from "../support/tcp-proxy.js";
 import { type Answer, askAtOnce, MARGIN_MS, openCaller } from "./caller.js";
 import { endure } from "./endure.js";
 import { expectBackWithFirstProbe, expectServedBy } from "./expectations.js";
@@ -8,7 +9,6 @@ import { startGrpcServer } from "./grpc-server.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";
 import { everybody } from "./people.js";
-import { startTcpProxy } from "./tcp-proxy.js";
 
 jest.setTimeout(30_000);
 

@@ -1,10 +1,10 @@
 import { describe, expect, jest, test } from "@jest/globals";
 import { eventually } from "../support/eventually.js";
+import { startTcpProxy } from "../support/tcp-proxy.js";
 import { askAtOnce, openCaller } from "./caller.js";
 import { startGrpcServer } from "./grpc-server.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";
-import { startTcpProxy } from "./tcp-proxy.js";
 
 jest.setTimeout(30_000);
 

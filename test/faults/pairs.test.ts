@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from "@
 import { startAuthService } from "../../src/testing.js";
 import { eventually } from "../support/eventually.js";
 import { describeWithRedis, startRedisServer } from "../support/redis-server.js";
+import { type NetworkFault, startTcpProxy } from "../support/tcp-proxy.js";
 import { type AuthProcess, startAuthProcess } from "./auth-process.js";
 import { openCaller } from "./caller.js";
 import { meetSomebody, recovery, wave } from "./endure.js";
@@ -12,7 +13,6 @@ import { opened } from "./opened.js";
 import { everybody } from "./people.js";
 import { BROKEN, BUSY, UNREACHABLE } from "./rest-faults.js";
 import { type RestFront, startRestFront } from "./rest-front.js";
-import { type NetworkFault, startTcpProxy } from "./tcp-proxy.js";
 
 jest.setTimeout(30_000);
 

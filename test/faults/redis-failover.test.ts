@@ -3,6 +3,7 @@ import { type FakeAuthService, startAuthService } from "../../src/testing.js";
 import { eventually } from "../support/eventually.js";
 import { startFakeRedis } from "../support/redis-fake.js";
 import { describeWithRedis, type RedisServer, startRedisServer } from "../support/redis-server.js";
+import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.js";
 import { type Caller, openCaller, somebodyNew } from "./caller.js";
 import { meetSomebody, wave } from "./endure.js";
 import { expectServedBy } from "./expectations.js";
@@ -10,7 +11,6 @@ import { record } from "./ledger.js";
 import { opened } from "./opened.js";
 import { everybody, tokenOf } from "./people.js";
 import { connectAdmin, type RedisAdmin } from "./redis-admin.js";
-import { startTcpProxy, type TcpProxy } from "./tcp-proxy.js";
 
 jest.setTimeout(30_000);
 

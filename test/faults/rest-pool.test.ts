@@ -1,12 +1,12 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, jest, test } from "@jest/globals";
 import { eventually } from "../support/eventually.js";
+import { startTcpProxy } from "../support/tcp-proxy.js";
 import { askAtOnce, type Caller, openCaller } from "./caller.js";
 import { recovery } from "./endure.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";
 import { startRestFront } from "./rest-front.js";
-import { startTcpProxy } from "./tcp-proxy.js";
 
 jest.setTimeout(30_000);
 

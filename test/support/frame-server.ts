@@ -80,12 +80,15 @@ export interface Script {
   hello?(socket: net.Socket): void;
   /** When a request is complete. */
   request(socket: net.Socket, stream: number): void;
+  /** When it is asked whether it is there. */
+  ping?(socket: net.Socket, data: Buffer): void;
 }
 
 /** It keeps to the protocol. */
 export const wellBehaved: Script = {
   hello: (socket) => socket.write(settings()),
   request: (socket, stream) => socket.write(answer(stream)),
+  ping: (socket, data) => socket.write(frame(FRAME.PING, ACK, 0, data)),
 };
 
 export interface FrameServer {
@@ -119,10 +122,12 @@ export async function startFrameServer(...scripts: readonly Script[]): Promise<F
         const end = HEADER_BYTES + unread.readUIntBE(0, 3);
         if (unread.length < end) return;
         const [type, flags, stream] = [unread[3], unread[4] ?? 0, unread.readUInt32BE(5)];
+        const payload = Buffer.from(unread.subarray(HEADER_BYTES, end));
         unread = unread.subarray(end);
         if (type === FRAME.GOAWAY) socket.end(); // like any server, on whose connection nothing will follow
         const isRequest = type === FRAME.DATA || type === FRAME.HEADERS;
         if (isRequest && flags & END_STREAM) script.request(socket, stream);
+        if (type === FRAME.PING && !(flags & ACK)) script.ping?.(socket, payload);
       }
     });
   });

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "@jest/globals";
+import { systemClock } from "../../src/runtime/clock.js";
 import { GrpcConnection } from "../../src/transport/grpc-connection.js";
 import { closedAfterEach } from "../support/after-each.js";
 import { goaway, type Script, startFrameServer, wellBehaved } from "../support/frame-server.js";
@@ -19,7 +20,9 @@ const SCRIPTS: readonly [name: string, script: Script][] = [
 /** Asks once, and tells when nothing is left of the connection. */
 async function askOn(url: string): Promise<WeakRef<GrpcConnection>> {
   let ended = false;
-  const connection = new GrpcConnection(new URL(url), undefined, {
+  const options = { tls: undefined, clock: systemClock, pingMs: 500 };
+  const connection = new GrpcConnection(new URL(url), options, {
+    onMade: () => undefined,
     onAnswer: () => undefined,
     onEnd: () => {
       ended = true;

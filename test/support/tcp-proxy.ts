@@ -1,5 +1,5 @@
 import * as net from "node:net";
-import { listen } from "../support/listen.js";
+import { listen } from "./listen.js";
 
 /** What the network does to connections, from the moment it is told. */
 export type NetworkFault =
