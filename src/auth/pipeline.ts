@@ -63,7 +63,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
   const upstreams = second ? [first, second] : [first];
 
   const over = failover(first, second, { clock, onFallback: (fallback) => events.emit("fallback", fallback) });
-  const canTry = () => upstreams.some(({ breaker }) => !breaker.refuses);
+  const canTry = (known: boolean) => upstreams.some(({ breaker }) => !breaker.turnsAway(known));
   const retried = withRetry(over, { ...config.retry, clock, random, canTry });
   const onFailure = (name: string) => config.logger.error(`portero: the function given as "headers" failed: ${name}`);
   const signed = headers ? withCredentials(retried, headers, { clock, onFailure }) : retried;

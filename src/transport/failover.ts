@@ -2,7 +2,7 @@ import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import type { ContextValues, Transport, UnaryResponse } from "@connectrpc/connect";
 import type { CircuitBreaker } from "../runtime/circuit-breaker.js";
 import type { Clock } from "../runtime/clock.js";
-import { beginTry, MIN_TRY_MS, setAnsweredBy, timeLeftMs } from "./call-context.js";
+import { beginTry, isKnown, MIN_TRY_MS, setAnsweredBy, timeLeftMs } from "./call-context.js";
 import { type Operation, operationOf } from "./operation.js";
 import { breakerOpen, type Failure, UnavailableError, type Upstream, UpstreamError } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
@@ -49,14 +49,15 @@ export function failover(
   return unaryTransport(async (call) => {
     if (!second) return attempt(first, call, first.timeoutMs).catch(giveUp);
 
-    const isOut = () => second.breaker.refuses || second.takes?.(call) === false;
+    const known = () => isKnown(call.context);
+    const isOut = () => second.breaker.turnsAway(known()) || second.takes?.(call) === false;
     const fallBack = (reason: Fallback["reason"]) => {
       if (!isOut() && timeFor(call, second.timeoutMs) >= MIN_TRY_MS)
         onFallback?.({ operation: operationOf(call.method), reason });
       return attempt(second, call, second.timeoutMs);
     };
     const secondIsOut = isOut();
-    if (first.breaker.refuses) {
+    if (first.breaker.turnsAway(known())) {
       const { retryAfterMs } = first.breaker;
       return orBoth(() => breakerOpen(first.upstream, retryAfterMs), fallBack("open"));
     }

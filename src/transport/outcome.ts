@@ -21,7 +21,7 @@ export interface UpstreamErrorOptions {
   ours?: boolean;
   /** The upstream asked to be left alone for this many milliseconds. */
   retryAfterMs?: number;
-  /** The upstream does not have the operation, but is well: counts as a success (UNIMPLEMENTED). */
+  /** The upstream does not have the operation, but is well: a sign of life, and no more (UNIMPLEMENTED). */
   healthy?: boolean;
   /** It was our own credential, not the user, that was refused. */
   credentialRefused?: boolean;

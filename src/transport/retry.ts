@@ -1,7 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import { sleep } from "../runtime/abort.js";
 import type { Clock } from "../runtime/clock.js";
-import { MIN_TRY_MS, timeLeftMs } from "./call-context.js";
+import { isKnown, MIN_TRY_MS, timeLeftMs } from "./call-context.js";
 import { UnavailableError } from "./outcome.js";
 import { forward, unaryTransport } from "./stage.js";
 
@@ -15,8 +15,8 @@ export interface RetryOptions {
   clock: Clock;
   /** From 0 (included) to 1 (excluded). */
   random: () => number;
-  /** Whether any upstream would let a call through now. */
-  canTry: () => boolean;
+  /** Whether any upstream would let a call through now, a known one or a stranger's. */
+  canTry: (known: boolean) => boolean;
 }
 
 /**
@@ -46,7 +46,7 @@ export function withRetry(inner: Transport, options: RetryOptions): Transport {
           throw error;
         }
         const reason = error.retryReason;
-        if (!reason || !canTry()) throw error;
+        if (!reason || !canTry(isKnown(call.context))) throw error;
         const ceiling = Math.min(options.maxDelayMs, options.initialDelayMs * 2 ** (attempt - 1));
         const delayMs = Math.max(random() * ceiling, error.requestedDelayMs);
         if (timeLeftMs(call.context, clock) - delayMs < MIN_TRY_MS) throw error;
@@ -54,7 +54,7 @@ export function withRetry(inner: Transport, options: RetryOptions): Transport {
         throttle?.failed(); // the last try's too: that asking again did not help is what the throttle is to learn
         if (attempt >= attempts || throttle?.allows === false) throw error;
         await sleep(clock, delayMs, call.signal);
-        if (!canTry()) throw error;
+        if (!canTry(isKnown(call.context))) throw error;
       }
     }
   });

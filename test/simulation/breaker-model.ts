@@ -12,6 +12,12 @@ export interface Ticket {
   readonly epoch: number;
   /** The failure that was counted last when it was given. */
   readonly lastCounted: object | undefined;
+  /** The probe that it is, if it is one. */
+  readonly probe: Probe | undefined;
+}
+
+interface Probe {
+  readonly known: boolean;
 }
 
 export interface Transition {
@@ -29,7 +35,8 @@ export class BreakerModel {
   readonly #rules: BreakerRules;
   #failedAt: number[] = [];
   #lastCounted: object | undefined;
-  #isProbeOut = false;
+  /** The one that decides. */
+  #probe: Probe | undefined;
 
   constructor(rules: BreakerRules) {
     this.#rules = rules;
@@ -56,25 +63,33 @@ export class BreakerModel {
     return this.#stored === "closed" ? this.#counted(now).length : 0;
   }
 
-  admits(now: number): boolean {
+  /** @param known a known user asks: its question takes the place of a stranger's probe */
+  admits(now: number, known = false): boolean {
     const state = this.state(now);
-    return state === "closed" || (state === "half-open" && !this.#isProbeOut);
+    return state === "closed" || (state === "half-open" && (!this.#probe || (known && !this.#probe.known)));
   }
 
-  admit(now: number): Ticket {
+  admit(now: number, known = false): Ticket {
     if (this.#stored === "open") this.#move("half-open", now);
-    if (this.#stored === "half-open") this.#isProbeOut = true;
-    return { epoch: this.transitions.length, lastCounted: this.#lastCounted };
+    if (this.#stored === "half-open") this.#probe = { known };
+    return { epoch: this.transitions.length, lastCounted: this.#lastCounted, probe: this.#probe };
   }
 
   succeed(ticket: Ticket, now: number): void {
-    if (ticket.epoch !== this.transitions.length) return;
+    if (this.#isLate(ticket)) return;
     if (this.#stored === "half-open") this.#move("closed", now);
     this.#failedAt = [];
   }
 
+  /** It is alive, and no more: on trial it stands one failure below the threshold. */
+  showsLife(ticket: Ticket, now: number): void {
+    if (this.#isLate(ticket) || this.#stored !== "half-open") return;
+    this.#move("closed", now);
+    this.#failedAt = new Array(this.#rules.failureThreshold - 1).fill(now);
+  }
+
   fail(ticket: Ticket, now: number): void {
-    if (ticket.epoch !== this.transitions.length) return;
+    if (this.#isLate(ticket)) return;
     this.#lastCounted = {};
     if (this.#stored === "half-open") return this.#move("open", now);
     this.#failedAt = [...this.#counted(now), now];
@@ -88,7 +103,7 @@ export class BreakerModel {
   }
 
   saysNothing(ticket: Ticket): void {
-    if (ticket.epoch === this.transitions.length) this.#isProbeOut = false;
+    if (!this.#isLate(ticket)) this.#probe = undefined;
   }
 
   /** Whether it was, at any time since then, anything but closed. */
@@ -98,6 +113,10 @@ export class BreakerModel {
     return before !== "closed" || this.transitions.length > index + 1;
   }
 
+  #isLate({ epoch, probe }: Ticket): boolean {
+    return epoch !== this.transitions.length || probe !== this.#probe;
+  }
+
   #counted(now: number): number[] {
     return this.#failedAt.filter((at) => now - at < this.#rules.windowMs);
   }
@@ -105,6 +124,6 @@ export class BreakerModel {
   #move(to: BreakerState, at: number): void {
     this.transitions.push({ at, from: this.#stored, to });
     this.#failedAt = [];
-    this.#isProbeOut = false;
+    this.#probe = undefined;
   }
 }

@@ -47,14 +47,14 @@ export class BreakerWatch {
   }
 
   /** Whether every upstream would turn a call away now. */
-  get refusesAll(): boolean {
-    return Object.values(this.models).every((model) => !model.admits(this.#clock.monotonic));
+  refusesAll(known: boolean): boolean {
+    return Object.values(this.models).every((model) => !model.admits(this.#clock.monotonic, known));
   }
 
   /** Whether a call of gRPC would be a probe now, and REST can answer in the meantime. */
-  get wouldProbeBesideRest(): boolean {
+  wouldProbeBesideRest(known: boolean): boolean {
     const { grpc, rest } = this.models;
-    return grpc?.state(this.now) === "half-open" && rest?.admits(this.now) === true;
+    return grpc?.state(this.now) === "half-open" && rest?.admits(this.now, known) === true;
   }
 
   began(attempt: Try): void {
@@ -62,12 +62,13 @@ export class BreakerWatch {
     const now = this.#clock.monotonic;
     this.#isDirty = true;
     if (!model) return this.#chronicle.violate(this.#name, `${attempt.upstream} is not configured, and was called`);
-    if (!model.admits(now) && attempt.upstream === "grpc") this.endOfTurn();
-    if (!model.admits(now)) {
+    const known = attempt.ask.isOfKnownUser();
+    if (!model.admits(now, known) && attempt.upstream === "grpc") this.endOfTurn();
+    if (!model.admits(now, known)) {
       const state = model.state(now);
       this.#chronicle.violate(this.#name, `${attempt.upstream} was called though its breaker is ${state}`);
     }
-    this.#tickets.set(attempt, model.admit(now));
+    this.#tickets.set(attempt, model.admit(now, known));
     const { grpc } = attempt.ask.rounds[attempt.ask.rounds.length - 1]!;
     if (attempt.upstream === "rest" && grpc) this.#unheard.delete(grpc);
   }
@@ -84,8 +85,11 @@ export class BreakerWatch {
     this.#isDirty = true;
     switch (result.kind) {
       case "answer":
-      case "refused":
         this.#tell(attempt, "succeed");
+        break;
+      case "refused":
+        // That a user is not active is said in an answer.
+        this.#tell(attempt, result.reason === "inactive_user" || attempt.ask.isOfKnownUser() ? "succeed" : "showsLife");
         break;
       case "abandoned":
       case "busy":
@@ -96,7 +100,7 @@ export class BreakerWatch {
         else this.#tell(attempt, result.timedOut && !this.#wasFair(attempt) ? "saysNothing" : "fail");
         break;
       case "broken":
-        if (result.healthy) this.#tell(attempt, "succeed");
+        if (result.healthy) this.#tell(attempt, "showsLife");
         else if (attempt.upstream === "rest" || !this.models.rest) this.#tell(attempt, "saysNothing");
         else if (!round.rest) this.#unheard.add(attempt);
         else if (round.rest.ended) this.#tell(attempt, isKnown(round.rest.result) ? "fail" : "saysNothing");
@@ -143,7 +147,7 @@ export class BreakerWatch {
     }
   }
 
-  #tell(attempt: Try, verdict: "succeed" | "fail" | "fall" | "saysNothing"): void {
+  #tell(attempt: Try, verdict: "succeed" | "showsLife" | "fail" | "fall" | "saysNothing"): void {
     const ticket = this.#tickets.get(attempt);
     if (!ticket) return;
     this.#tickets.delete(attempt);

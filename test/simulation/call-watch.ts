@@ -1,4 +1,5 @@
 import type { ContextValues } from "@connectrpc/connect";
+import { isKnown } from "../../src/transport/call-context.js";
 import type { Upstream } from "../../src/transport/outcome.js";
 import { type Archive, markOf } from "./archive.js";
 import type { BreakerWatch } from "./breaker-watch.js";
@@ -59,7 +60,7 @@ export class CallWatch implements CallObserver {
     this.#breakers = breakers;
     const violate = (rule: string) => chronicle.violate(name, rule);
     this.#flights = new FlightRules(settings, { journal, everyJournal: around.everyJournal }, violate);
-    this.#retries = new RetryRules(settings, () => breakers.refusesAll, violate);
+    this.#retries = new RetryRules(settings, (known) => breakers.refusesAll(known), violate);
   }
 
   get calls(): number {
@@ -70,7 +71,8 @@ export class CallWatch implements CallObserver {
     const began = this.#chronicle.moment();
     this.#calls++;
     const known = context && this.#asks.get(context);
-    const ask: Ask = known ?? { question, began, rounds: [] };
+    const isOfKnownUser = () => isKnown(context);
+    const ask: Ask = known ?? { question, began, rounds: [], isOfKnownUser };
     const replaces = this.#lost.get(ask)?.[upstream];
     const attempt: Try = {
       ask,
@@ -96,7 +98,8 @@ export class CallWatch implements CallObserver {
     this.#checkTime(attempt);
     this.#checkCredential(header);
     if (this.#journal.closed) this.#violate(`${upstream} was called after close()`);
-    if (upstream === "grpc" && this.#breakers.wouldProbeBesideRest) this.#probes.set(attempt, round);
+    if (upstream === "grpc" && this.#breakers.wouldProbeBesideRest(ask.isOfKnownUser()))
+      this.#probes.set(attempt, round);
     this.#breakers.began(attempt);
     this.#takePlace(ask);
     return attempt;
@@ -187,7 +190,7 @@ export class CallWatch implements CallObserver {
     return round;
   }
 
-  #checkOrder({ upstream, timeoutMs, began }: Try, { grpc }: Round): void {
+  #checkOrder({ ask, upstream, timeoutMs, began }: Try, { grpc }: Round): void {
     if (upstream === "grpc" || this.#budgets.grpcMs === undefined) return;
     if (grpc) {
       if (grpc.result && isVerdict(grpc.result)) this.#violate("REST was asked though gRPC could tell");
@@ -195,7 +198,8 @@ export class CallWatch implements CallObserver {
     }
     const model = this.#breakers.models.grpc;
     const hadTime = timeoutMs >= (this.#budgets.restMs ?? 0) - HAIR_MS;
-    if (model?.admits(this.#breakers.now) && hadTime) this.#violate(`REST was asked first, at ${began.at}`);
+    if (model?.admits(this.#breakers.now, ask.isOfKnownUser()) && hadTime)
+      this.#violate(`REST was asked first, at ${began.at}`);
   }
 
   #checkTime({ ask, upstream, timeoutMs, began }: Try): void {

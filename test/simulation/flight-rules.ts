@@ -42,11 +42,33 @@ export class FlightRules {
       if (other.began.at < ask.began.at - 10 * budgets(this.#settings).deadlineMs) continue;
       if (isAloft(other)) this.#checkSingleFlight(ask, other);
     }
+    this.#checkStanding(ask, earlier);
     // What was overtaken on its way is not kept: what overtook it counts.
     const last = earlier.findLast((each) => each.verdict && !isOvertaken(each, earlier));
     if (!last?.verdict) return;
     if (last.verdict.result.kind === "refused") this.#checkRefusalKept(ask, last);
     else this.#checkAnswerKept(ask, last);
+  }
+
+  /** A token is known when an entry is held for it, or lay in the shared tier, ended though it may be. */
+  #checkStanding(ask: Ask, earlier: readonly Ask[]): void {
+    const { question } = ask;
+    if (question.operation !== "VerifyToken") return;
+    const { cache, store, secrets } = this.#settings;
+    const isSeen = store === "none" || secrets.length === 0; // what a sealed entry says cannot be seen
+    const wasAnswered = earlier.some((each) => triesOf(each).some(({ result }) => result?.kind === "answer"));
+    if (ask.isOfKnownUser()) {
+      if (isSeen && !wasAnswered && !this.#journal.brought.has(question)) this.#violate("a stranger passed for known");
+      return;
+    }
+    const last = earlier.findLast((each) => each.verdict && !isOvertaken(each, earlier));
+    if (store !== "none" || last?.verdict?.result.kind !== "answer") return;
+    if (cache.maxEntries < MANY_ENTRIES || cache.maxBytes < MANY_BYTES || cache.ttlMs === 0) return;
+    if (this.#journal.hasExcuse(question, last.began.at - this.#hiddenMs)) return;
+    const { at } = last.verdict.ended;
+    if (at - last.began.at >= cache.ttlMs * LEAST_TTL_SHARE || this.#journal.clockSetAt >= last.began.at) return; // it had ended
+    if (at < this.#endOf(question) - ROUNDING_MS)
+      this.#violate(`a known token passed for a stranger's, answered at ${at}`);
   }
 
   /** Two flights at once need a reason. */

@@ -8,7 +8,7 @@ import type { Use } from "./use.js";
 /** Whether the service could really not tell: no upstream could answer the question that this request was waiting for. */
 export function couldNotTell({ by, request, when }: Pick<Use, "by" | "request" | "when">): boolean {
   const { journal, breakers, settings } = by;
-  if (journal.closed || breakers.refusesAll) return true;
+  if (journal.closed || breakers.refusesAll(false)) return true;
   const longestMs = SHARED_LOOKUP_MS + budgets(settings).deadlineMs + ROUNDING_MS;
   const since = request.began.at - longestMs;
   if (journal.credentialFaults.some(({ began, ended }) => began <= when.at && ended >= since)) return true;

@@ -92,6 +92,8 @@ export interface Round {
 /** One question on its way through the pipeline of one process. */
 export interface Ask {
   readonly question: Question;
+  /** Whether a known user asks, or a stranger: it can change while the question is under way. */
+  readonly isOfKnownUser: () => boolean;
   readonly began: Moment;
   readonly rounds: Round[];
   /** The first try that brought an answer or a refusal. */

@@ -17,7 +17,7 @@ export class RetryRules {
   readonly #settings: Settings;
   readonly #violate: (rule: string) => void;
   /** Whether every breaker would turn a call away now. */
-  readonly #isHopeless: () => boolean;
+  readonly #isHopeless: (known: boolean) => boolean;
   /** Rounds of gRPC alone that failed in this turn: REST may still follow. */
   readonly #undecided = new Map<Round, Ask>();
   /** No more than this is in the buckets: of those who may have had no time for another try, nothing is taken. */
@@ -25,7 +25,7 @@ export class RetryRules {
   /** What was taken in the latest instant: which of the failures in it was first cannot be seen from outside. */
   #taken = { at: Number.NaN, outage: 0, busy: 0 };
 
-  constructor(settings: Settings, isHopeless: () => boolean, violate: (rule: string) => void) {
+  constructor(settings: Settings, isHopeless: (known: boolean) => boolean, violate: (rule: string) => void) {
     this.#settings = settings;
     this.#isHopeless = isHopeless;
     this.#violate = violate;
@@ -72,7 +72,7 @@ export class RetryRules {
     const kinds = tries.map(({ result }) => result?.kind);
     const kind = kinds.includes("unreachable") ? "outage" : kinds.includes("busy") ? "busy" : undefined;
     if (!kind) return;
-    if (this.#isHopeless()) {
+    if (this.#isHopeless(ask.isOfKnownUser())) {
       round.whyNotFollowed = "every breaker was open";
       return;
     }

@@ -38,11 +38,18 @@ describe("what the breaker is told", () => {
   const SHORT = { timeoutMs: TIMEOUT_MS / 2 };
   const rows: readonly { name: string; behaviour: Behaviour; counted: number; call?: CallOptions }[] = [
     { name: "an answer is a success", behaviour: "answer", counted: 0 },
-    { name: "a refusal is a success", behaviour: failure("grpc", "refused"), counted: 0 },
     {
-      name: "an operation that the upstream does not have is a success",
-      behaviour: failure("grpc", "broken", { healthy: true }),
+      name: "a refusal of a known question is a success",
+      behaviour: failure("grpc", "refused"),
+      call: { known: true },
       counted: 0,
+    },
+    { name: "a refusal of a stranger's neither counts nor wipes", behaviour: failure("grpc", "refused"), counted: 1 },
+    {
+      name: "an operation that the upstream does not have neither counts nor wipes",
+      behaviour: failure("grpc", "broken", { healthy: true }),
+      call: { known: true },
+      counted: 1,
     },
     { name: "out of reach is a failure", behaviour: UNREACHABLE, counted: 2 },
     { name: "a time-out is a failure", behaviour: TIMED_OUT, counted: 2, call: { timeoutMs: TIMEOUT_MS } },

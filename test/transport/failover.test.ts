@@ -32,26 +32,32 @@ describe("with gRPC's breaker closed", () => {
     expect(await upstreams.start()).toBe("from-rest");
   });
 
-  test("a refusal is an answer: REST is not asked for a second opinion, and failures start again", async () => {
+  test.each([
+    ["a known question's wipes the failures", true, 0],
+    ["a stranger's leaves them as they are", false, 1],
+  ])("a refusal is an answer, REST is not asked for a second opinion: %s", async (_name, known, failures) => {
     const upstreams = twoUpstreams();
     upstreams.grpc.script.push(unreachable("grpc"));
     await upstreams.start();
     const refusal = refused("grpc");
     upstreams.grpc.behaviour = refusal;
-    await expect(upstreams.start()).rejects.toBe(refusal);
+    await expect(upstreams.start({ known })).rejects.toBe(refusal);
     expect(callsOf(upstreams)).toEqual([2, 1]);
-    expect(failuresOf(upstreams)).toEqual([0, 0]);
+    expect(failuresOf(upstreams)).toEqual([failures, 0]);
   });
 
-  test("a refusal by REST ends the matter too, and counts for REST as a success", async () => {
+  test.each([
+    ["a success where the question is known", true, 0],
+    ["as nothing for a stranger", false, 1],
+  ])("a refusal by REST ends the matter too, and counts for REST as %s", async (_name, known, failures) => {
     const upstreams = twoUpstreams();
     upstreams.grpc.behaviour = unreachable("grpc");
     upstreams.rest.script.push(unreachable("rest"));
     await upstreams.start().catch(() => undefined);
     const refusal = refused("rest");
     upstreams.rest.behaviour = refusal;
-    await expect(upstreams.start()).rejects.toBe(refusal);
-    expect(failuresOf(upstreams)).toEqual([2, 0]);
+    await expect(upstreams.start({ known })).rejects.toBe(refusal);
+    expect(failuresOf(upstreams)).toEqual([2, failures]);
   });
 
   test("when neither could tell, both failures are told", async () => {
@@ -114,13 +120,13 @@ describe("a broken answer of gRPC", () => {
     expect(upstreams.grpc.calls).toHaveLength(THRESHOLD * 2);
   });
 
-  test("that is said of an operation it does not have is a success", async () => {
+  test("that is said of an operation it does not have says nothing of its others", async () => {
     const upstreams = twoUpstreams();
     upstreams.grpc.script.push(unreachable("grpc"), failure("grpc", "broken", { healthy: true }));
     await upstreams.start();
     expect(failuresOf(upstreams)).toEqual([1, 0]);
-    expect(await upstreams.start()).toBe("from-rest");
-    expect(failuresOf(upstreams)).toEqual([0, 0]);
+    expect(await upstreams.start({ known: true })).toBe("from-rest");
+    expect(failuresOf(upstreams)).toEqual([1, 0]);
   });
 });
 

@@ -3,6 +3,7 @@ import { create, type DescMessage, type MessageInitShape } from "@bufbuild/proto
 import type { UnaryResponse } from "@connectrpc/connect";
 import { AuthService } from "../../gen/auth/auth_service_pb.js";
 import type { Clock } from "../../src/runtime/clock.js";
+import { Standing } from "../../src/runtime/standing.js";
 import { createCallContext } from "../../src/transport/call-context.js";
 import { type Failure, type Upstream, UpstreamError, type UpstreamErrorOptions } from "../../src/transport/outcome.js";
 import { type UnaryCall, unaryTransport } from "../../src/transport/stage.js";
@@ -69,12 +70,16 @@ export interface AskOptions {
   deadlineMs?: number;
   signal?: AbortSignal;
   timeoutMs?: number;
+  /** A known user asks. Default `false`: a stranger. */
+  known?: boolean;
 }
 
 /** Asks a stage whose token it is; resolves to the user's id. */
 export async function ask(stage: FakeUpstream["transport"], options: AskOptions): Promise<string> {
-  const { clock, deadlineMs = Number.POSITIVE_INFINITY, signal, timeoutMs } = options;
-  const context = createCallContext(clock.monotonic() + deadlineMs);
+  const { clock, deadlineMs = Number.POSITIVE_INFINITY, signal, timeoutMs, known } = options;
+  const context = createCallContext(clock.monotonic() + deadlineMs, {
+    standing: new Standing(known ? "ana" : undefined),
+  });
   const { message } = await stage.unary(
     AuthService.method.verifyToken,
     signal,

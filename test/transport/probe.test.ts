@@ -1,14 +1,23 @@
 import { describe, expect, test } from "@jest/globals";
 import { UnavailableError } from "../../src/transport/outcome.js";
 import { failure, watched } from "./fake-upstream.js";
-import { broken, GRPC_MS, RECOVERY_MS, REST_MS, refused, twoUpstreams, unreachable } from "./two-upstreams.js";
+import {
+  broken,
+  GRPC_MS,
+  RECOVERY_MS,
+  REST_MS,
+  refused,
+  THRESHOLD,
+  twoUpstreams,
+  unreachable,
+} from "./two-upstreams.js";
 
 const HALF_OPENED = "grpc: open → half-open";
 const CLOSED_AGAIN = "grpc: half-open → closed";
 const OPENED_AGAIN = "grpc: half-open → open";
 
 /** gRPC's breaker has recovered, and one call is under way: both upstreams hold it. */
-async function probing(call: { signal?: AbortSignal } = {}) {
+async function probing(call: { signal?: AbortSignal; known?: boolean } = {}) {
   const upstreams = twoUpstreams();
   await upstreams.recoverGrpc();
   upstreams.grpc.behaviour = "hold";
@@ -91,6 +100,49 @@ describe("the probe of a half-open breaker", () => {
     expect(moves).toEqual([HALF_OPENED, CLOSED_AGAIN]);
     answer.answer();
     await turn();
+  });
+
+  test.each([
+    ["on trial for a stranger's", false, THRESHOLD - 1, "open"],
+    ["for good for a known question", true, 0, "closed"],
+  ])("that refuses closes it %s", async (_name, known, failures, after) => {
+    const { probe, turn, breakers, grpc, start } = await probing({ known });
+    probe.fail(refused("grpc"));
+    await turn();
+    expect([breakers.grpc.state, breakers.grpc.failures]).toEqual(["closed", failures]);
+    grpc.behaviour = unreachable("grpc");
+    void start().catch(() => undefined);
+    await turn();
+    expect(breakers.grpc.state).toBe(after);
+  });
+
+  test("of a stranger makes room for a known question, whose result decides", async () => {
+    const { outcome, probe, turn, breakers, grpc, rest, start, moves } = await probing();
+    rest.behaviour = "answer";
+    expect(await start()).toBe("from-rest"); // another stranger is REST's
+    expect(grpc.calls).toHaveLength(1);
+    const known = watched(start({ known: true }));
+    await turn();
+    expect([known.value, grpc.calls.length]).toEqual(["from-rest", 2]);
+    probe.fail(refused("grpc"));
+    await turn();
+    expect([outcome.state, breakers.grpc.state]).toEqual(["rejected", "half-open"]);
+    await start({ known: true }); // one known probe is enough
+    expect(grpc.calls).toHaveLength(2);
+    grpc.held[1]?.fail(unreachable("grpc"));
+    await turn();
+    expect(moves).toEqual([HALF_OPENED, OPENED_AGAIN]);
+  });
+
+  test("of a stranger makes room also where there is no REST", async () => {
+    const upstreams = twoUpstreams();
+    await upstreams.recoverGrpc();
+    upstreams.grpc.script.push("hold");
+    void upstreams.startAlone().catch(() => undefined);
+    await upstreams.clock.advance(0);
+    upstreams.openRest();
+    expect(await upstreams.start({ known: true })).toBe("from-grpc");
+    expect(upstreams.breakers.grpc.state).toBe("closed");
   });
 
   test("has the last word when REST could not tell", async () => {

@@ -48,7 +48,7 @@ export function twoUpstreams({ timed = true, heard = true, restTakes = true } = 
   const second: UpstreamRoute = { ...rest.route, takes: () => restTakes };
   const both = failover(grpc.route, second, { clock, ...(heard && { onFallback }) });
   const alone = failover(grpc.route, undefined, { clock, onFallback });
-  const start = (call: { deadlineMs?: number; signal?: AbortSignal } = {}) =>
+  const start = (call: { deadlineMs?: number; signal?: AbortSignal; known?: boolean } = {}) =>
     ask(both, { clock, deadlineMs: GRPC_MS + REST_MS, ...call });
 
   /** Opens a breaker without asking the other side. */
