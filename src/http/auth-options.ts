@@ -26,9 +26,10 @@ export interface AuthenticateOptions<R> {
   /**
    * Called before the service is asked about a token that is not known, with what the token says of itself, **unverified**, and the request:
    * for a limit per address, or an issuer that is not yours. Returns `"overloaded"`, `"invalid_token"` or an `AuthError` of one of these
-   * codes to turn the request away, nothing to ask; at once or as a promise. Throwing such an error turns away too; what else goes wrong
-   * in it is `auth_unavailable`, and so is a promise that takes longer than the client's `deadlineMs`. Not called for what is cached, here or in the
-   * shared cache, for a refusal that is remembered, or where the same token is being asked about. Default: every token is asked about.
+   * codes to turn the request away, nothing to ask; at once or as a promise. Throwing such an error turns away too; any other error in it
+   * is `auth_unavailable`, and so is a promise that takes longer than the client's `deadlineMs`. Not called for a token that is cached, here
+   * or in the shared cache, for a refusal that is remembered, or where the same token is being asked about. Default: every token is asked
+   * about.
    */
   onUnknown?: (facts: TokenFacts, request: R) => UnknownTokenVerdict | Promise<UnknownTokenVerdict>;
 }
