@@ -69,6 +69,10 @@ export const SCOPE = [
     suites: suites("http", "options", "middleware", "attached-user", "kept-connection", "upgrade", "cookie"),
   },
   {
+    sources: ["src/http/middleware.ts", "src/http/express-adapter.ts", "src/http/koa-adapter.ts"],
+    suites: suites("http", "middleware", "on-error", "answers-that-fail", "koa-by-hand", "second-source", "unanswered"),
+  },
+  {
     sources: ["src/http/guards.ts", "src/http/guard-source.ts"],
     suites: suites("http", "guards", "guard-sources", "options", "error-table"),
   },
