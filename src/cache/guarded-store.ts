@@ -1,7 +1,7 @@
 import type { EntryName, Keyring, Slot } from "./keyring.js";
 import { PendingWrites } from "./pending-writes.js";
 import type { SharedStore } from "./shared-store.js";
-import { StoreGate, type StoreGateOptions } from "./store-gate.js";
+import { StoreGate, type StoreGateOptions, type StoreOperation } from "./store-gate.js";
 
 /** One entry, as it lies in the store. */
 export interface StoredEntry {
@@ -58,9 +58,21 @@ export class GuardedStore {
 
   /** Looks for entries, in one go where the store can do that. */
   read<const N extends readonly EntryName[]>(...names: N): Promise<{ [I in keyof N]: StoreLookup }> {
+    return this.#read(names, "read");
+  }
+
+  /** The same for a stranger, of whom a store has no room for any number: where there is none, nothing is known of the entries. */
+  readForStranger<const N extends readonly EntryName[]>(...names: N): Promise<{ [I in keyof N]: StoreLookup }> {
+    return this.#read(names, "stranger's read");
+  }
+
+  #read<const N extends readonly EntryName[]>(
+    names: N,
+    kind: StoreOperation,
+  ): Promise<{ [I in keyof N]: StoreLookup }> {
     const slots = names.flatMap((name) => this.#keyring.slots(name));
     const each = slots.length / names.length;
-    const found = this.#readSlots(slots);
+    const found = this.#readSlots(slots, kind);
     const lookups =
       each === 1 ? found : found.then((all) => names.map((_, at) => together(all.slice(at * each, (at + 1) * each))));
     return lookups as Promise<{ [I in keyof N]: StoreLookup }>;
@@ -76,10 +88,14 @@ export class GuardedStore {
     await this.#write(name, entry, ttlMs);
   }
 
-  /** Deletes, and rejects when the store could not be told. */
-  async remove(name: EntryName): Promise<void> {
+  /**
+   * Deletes, and rejects when the store could not be told.
+   *
+   * @param isKnown no stranger brings it about
+   */
+  async remove(name: EntryName, isKnown = true): Promise<void> {
     const slots = this.#keyring.slots(name);
-    await Promise.all(slots.map(({ key }) => this.#delete(key)));
+    await Promise.all(slots.map(({ key }) => this.#delete(key, isKnown ? "delete" : "stranger's delete")));
   }
 
   /** Waits for what is being written, no longer than for any operation, and lets go of the store. */
@@ -87,8 +103,8 @@ export class GuardedStore {
     return this.#gate.close(this.#writes.all());
   }
 
-  async #delete(key: string): Promise<void> {
-    const deleteNow = () => this.#gate.run(() => this.#store.delete(key), "delete");
+  async #delete(key: string, kind: StoreOperation): Promise<void> {
+    const deleteNow = () => this.#gate.run(() => this.#store.delete(key), kind);
     const writing = this.#writes.of(key);
     if (!writing) return void (await deleteNow());
     try {
@@ -101,24 +117,24 @@ export class GuardedStore {
     await deleteNow();
   }
 
-  #readSlots(slots: readonly Slot[]): Promise<readonly StoreLookup[]> {
+  #readSlots(slots: readonly Slot[], kind: StoreOperation): Promise<readonly StoreLookup[]> {
     const store = this.#store;
-    if (!store.getAll || slots.length === 1) return Promise.all(slots.map((slot) => this.#readSlot(slot)));
+    if (!store.getAll || slots.length === 1) return Promise.all(slots.map((slot) => this.#readSlot(slot, kind)));
     const keys = slots.map(({ key }) => key);
     const readAll = async () => {
       const stored = await store.getAll?.(keys);
       if (stored?.length !== keys.length) throw new Error("the store gave the reply to another question");
       return stored;
     };
-    return this.#gate.run(readAll).then(
+    return this.#gate.run(readAll, kind).then(
       (stored) => slots.map((slot, at) => open(slot, stored[at])),
       () => slots.map(() => NOT_KNOWN),
     );
   }
 
-  #readSlot(slot: Slot): Promise<StoreLookup> {
+  #readSlot(slot: Slot, kind: StoreOperation): Promise<StoreLookup> {
     return this.#gate
-      .run(() => this.#store.get(slot.key))
+      .run(() => this.#store.get(slot.key), kind)
       .then(
         (stored) => open(slot, stored),
         () => NOT_KNOWN,

@@ -164,11 +164,11 @@ export class Loader<Q, V, P, R> {
   }
 
   async #run(load: LoadOf<Q, P, R>): Promise<Landing<P, R>> {
-    const { question, mode } = load.task;
-    const looking = mode.kind === "fresh" ? undefined : this.#tiers.shared?.find(question, load);
+    const { question, mode, standing } = load.task;
+    const looking = mode.kind === "fresh" ? undefined : this.#tiers.shared?.find(question, load, standing.known);
     load.task.prepare();
     const lookup = await looking;
-    if (lookup?.entry && this.#spec.isKnownByEntry) load.task.standing.moveUp(lookup.entry.subject);
+    if (lookup?.entry && this.#spec.isKnownByEntry) standing.moveUp(lookup.entry.subject);
     const entry = this.#accepted(load, lookup?.entry);
     const shared = entry && this.#isWanted(entry, load.task) ? entry : undefined;
     if (lookup && mode.kind === "miss") {

@@ -67,10 +67,12 @@ export class SharedCache<Q, V> {
    * The entry in the store, when the tombstone of its subject has been read. Whether it is void is for the caller to ask, after the wait.
    *
    * @param asking what the entry takes its meaning from
+   * @param isKnown a known user asks: strangers have not all the room of the store
    */
-  async find(question: Q, asking: Asking): Promise<SharedLookup<V>> {
+  async find(question: Q, asking: Asking, isKnown: boolean): Promise<SharedLookup<V>> {
     const { about } = this.#spec;
-    const [lookup, any] = await this.#store.read(this.#nameOf(asking.id), anyInvalidated(about));
+    const names = [this.#nameOf(asking.id), anyInvalidated(about)] as const;
+    const [lookup, any] = await (isKnown ? this.#store.read(...names) : this.#store.readForStranger(...names));
     if (!lookup.known && lookup.entries.length === 0) return NOT_KNOWN;
     const stored = latestOf(lookup.entries);
     if (!stored) return NO_ENTRY;
@@ -117,7 +119,7 @@ export class SharedCache<Q, V> {
   /** Rejects when the store could not be told. */
   async delete(id: string, at: Tombstone, isKnown = true): Promise<void> {
     try {
-      await this.#store.remove(this.#nameOf(id));
+      await this.#store.remove(this.#nameOf(id), isKnown);
     } catch (error) {
       this.#invalidation.undeleted(id, at, isKnown);
       throw error;

@@ -22,6 +22,14 @@ const FAILURE_WINDOW_MS = 60_000;
 /** … and tried again after this many milliseconds. */
 const RECOVERY_MS = 1000;
 
+/** So many reads of strangers are under way at once; more are not begun, or a flood would make the reads of known users slow. */
+const MAX_STRANGERS_READS = 128;
+/** A store that did something else as it should within so many milliseconds is well, though strangers' reads are slow. */
+const WELL_MS = 1000;
+
+/** What is done with a store. */
+export type StoreOperation = "read" | "stranger's read" | "stranger's delete" | Change;
+
 /** Lets operations through to a store that may be slow or down: each is bounded, and a dead store is skipped. */
 export class StoreGate {
   readonly #options: StoreGateOptions;
@@ -33,6 +41,9 @@ export class StoreGate {
   readonly #onError = () => void this.#errors++;
   #closed = false;
   #errors = 0;
+  #strangersReads = 0;
+  /** When anything that no stranger brought about succeeded last, monotonic in milliseconds. */
+  #wellAt = Number.NEGATIVE_INFINITY;
   #lastError: unknown;
   #starting: boolean;
   /** As it was said last. */
@@ -46,10 +57,11 @@ export class StoreGate {
     this.#writeHealth = new WriteHealth(options.onWriteTransition);
     store.onConnected?.(() => {
       if (this.#starting) return;
+      this.#wellAt = clock.monotonic(); // it has proved itself
       this.#breaker = this.#watchedBreaker(); // with it, what is under way on the connection before counts for nothing
       this.#writeBreaker = this.#newBreaker();
     });
-    this.#limit = new TimeLimit(clock, OPERATION_MS, () => new Error("the shared cache is slow"));
+    this.#limit = new TimeLimit(clock, OPERATION_MS, () => new SlowError("the shared cache is slow"));
     store.on?.("error", this.#onError);
     this.#starting = store.ready !== undefined;
     store.ready?.then(
@@ -92,13 +104,24 @@ export class StoreGate {
   }
 
   /** Rejects where the store is being skipped, and when the operation fails or takes too long. */
-  run<T>(operation: () => Promise<T>, change?: Change): Promise<T> {
+  run<T>(operation: () => Promise<T>, kind: StoreOperation = "read"): Promise<T> {
+    const isStrangersRead = kind === "stranger's read";
+    const isStrangers = isStrangersRead || kind === "stranger's delete";
+    if (isStrangersRead && this.#strangersReads >= MAX_STRANGERS_READS)
+      return Promise.reject(new Error("too many strangers look into the shared cache"));
+    const change = changeOf(kind);
     const store = this.#breaker;
     const breaker = change === "set" ? this.#writeBreaker : store;
     const admission = this.#closed || store.refuses ? undefined : breaker.admit();
     if (!admission) return Promise.reject(new Error("the shared cache is being skipped"));
     const errorsBefore = this.#errors;
+    if (isStrangersRead) this.#strangersReads++;
     const fail = (error: unknown): never => {
+      if (isStrangersRead) this.#strangersReads--;
+      if (isStrangers && error instanceof SlowError && this.#isWell()) {
+        admission.inconclusive();
+        throw error;
+      }
       this.#lastError = error;
       const isOffline = error instanceof NotConnectedError;
       if (this.#starting) admission.inconclusive();
@@ -111,12 +134,18 @@ export class StoreGate {
     };
     return this.#limit.race(begin(operation)).then((result) => {
       if (this.#errors !== errorsBefore) fail(new Error("the shared cache reported an error"));
+      if (isStrangersRead) this.#strangersReads--;
+      if (!isStrangers) this.#wellAt = this.#options.clock.monotonic();
       admission.succeeded();
       if (change) this.#writeHealth.succeeded(change);
       if (store.state !== "closed") store.admit()?.succeeded(); // a write finds the store again, too
       if (store === this.#breaker && store.state === "closed") this.#say(true);
       return result;
     }, fail);
+  }
+
+  #isWell(): boolean {
+    return this.#options.clock.monotonic() - this.#wellAt < WELL_MS;
   }
 
   /** A breaker that tells when the store is lost, and when it is back. */
@@ -142,6 +171,14 @@ export class StoreGate {
     this.#options.onTransition?.(available, available ? undefined : this.#lastError);
   }
 }
+
+function changeOf(kind: StoreOperation): Change | undefined {
+  if (kind === "stranger's delete") return "delete";
+  return kind === "set" || kind === "delete" ? kind : undefined;
+}
+
+/** An operation took longer than it may. */
+class SlowError extends Error {}
 
 /** A store may answer, or fail, at once. */
 function begin<T>(operation: () => Promise<T>): Promise<T> {

@@ -38,6 +38,8 @@ export class Journal {
   #begun = { turn: -1, count: 0 };
   /** When those came who may still be looking into the shared tier. */
   readonly #looking: number[] = [];
+  /** Most of them at a time. */
+  mostLooking = 0;
 
   asksOf(question: Question): readonly Ask[] {
     return this.asks.get(question) ?? [];
@@ -58,6 +60,7 @@ export class Journal {
     this.#requests++;
     this.#looking.push(began.at);
     while (this.#looking[0]! < began.at - SHARED_LOOKUP_MS) this.#looking.shift();
+    this.mostLooking = Math.max(this.mostLooking, this.#looking.length);
     if (fresh) push(this.freshRequests, question, began);
   }
 

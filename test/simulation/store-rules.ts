@@ -9,10 +9,14 @@ import type { Use, Witness } from "./use.js";
 /** What lies close to its end, or has just been written, may be there or not. */
 const MARGIN_MS = SHARED_LOOKUP_MS + INVALIDATION_MS + ROUNDING_MS;
 
+/** Of more strangers than these at a time some go on without a look: 128 reads are under way at once, two for each. */
+const MOST_LOOKING = 64;
+
 /** Why a request must not have been turned away: the answer of an honest store that has always been well, which nothing contradicts. */
 export function whyStoreSufficed(answers: readonly Answer[], use: Use): string | undefined {
   const { by, request } = use;
   if (by.settings.store !== "honest" || by.wasStoreTroubled || request.fresh || by.journal.closed) return undefined;
+  if (by.journal.mostLooking > MOST_LOOKING) return undefined;
   const suits = answers.find((answer) => isStored(answer, use) && !isContradicted(answer, request.question, by));
   return suits && `though the store has held ${markOf(suits)} since ${by.storedAs(markOf(suits) ?? "")?.writtenAt}`;
 }
