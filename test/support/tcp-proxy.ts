@@ -20,6 +20,8 @@ export interface TcpProxy {
   readonly connections: number;
   /** Those that have not ended. */
   readonly standing: number;
+  /** The bytes that came from clients, piece by piece. */
+  readonly asked: readonly Buffer[];
   strike(fault: NetworkFault): void;
   /** New connections are well; with another target, they lead elsewhere. */
   heal(target?: number): void;
@@ -33,10 +35,12 @@ export async function startTcpProxy(target: number, scheme = "http"): Promise<Tc
   let destination = target;
   let connections = 0;
   const open = new Set<Connection>();
+  const asked: Buffer[] = [];
   const server = net.createServer((inbound) => {
     connections++;
     const connection = new Connection(inbound, net.connect(destination, "127.0.0.1"), () => open.delete(connection));
     open.add(connection);
+    inbound.on("data", (bytes: Buffer) => asked.push(bytes));
     connection.fault = current;
   });
   const port = await listen(server);
@@ -49,6 +53,7 @@ export async function startTcpProxy(target: number, scheme = "http"): Promise<Tc
     get standing() {
       return open.size;
     },
+    asked,
     strike(fault) {
       current = fault;
       for (const connection of open) connection.fault = fault;
