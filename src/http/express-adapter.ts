@@ -21,11 +21,12 @@ type OnError = NonNullable<AuthOptions["onError"]>;
 
 /** Makes a handler of a step. */
 export function toHandler<R extends IncomingMessage>(step: Step<R>): Handler<R> {
-  return named(step.name, (req, res, next) => {
-    if (!next) throw noExpressNext(`${step.name}()`);
+  const { name, run } = step;
+  return named(name, (req, res, next) => {
+    if (!next) throw noExpressNext(`${name}()`);
     let passed: undefined | Promise<undefined>;
     try {
-      passed = step.run(req, req, req as object);
+      passed = run(req, req, req as object);
     } catch (error) {
       return answer(step, error, req, res, next);
     }

@@ -23,11 +23,12 @@ type OnError<C extends KoaContext> = NonNullable<KoaAuthOptions<C>["onError"]>;
 
 /** Makes a middleware of a step. */
 export function toKoaMiddleware<C extends KoaContext>(step: Step<C>): KoaMiddleware<C> {
-  return named(step.name, (ctx, next) => {
-    if (!ctx.req) throw noKoaContext(`${step.name}()`); // at once: both Express hand it on, and only one of them a rejection
+  const { name, run } = step;
+  return named(name, (ctx, next) => {
+    if (!ctx.req) throw noKoaContext(`${name}()`); // at once: both Express hand it on, and only one of them a rejection
     let passed: undefined | Promise<undefined>;
     try {
-      passed = step.run(ctx, ctx.req, ctx.state);
+      passed = run(ctx, ctx.req, ctx.state);
     } catch (error) {
       return answer(step, error, ctx);
     }
