@@ -1,8 +1,7 @@
 import { compoundId } from "../cache/keyring.js";
 import type { CacheSpec } from "../cache/spec.js";
 import type { CacheConfig } from "./config/cache.js";
-import { jwtMeaning } from "./jwt.js";
-import { jwtExpiry } from "./jwt-expiry.js";
+import { readJwt } from "./jwt.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
 import type { LookupRefusal, RemoteAuthService, TokenAnswer, TokenRefusal } from "./service-calls.js";
 import { bytesOfTexts, isStrings, packed, type StringLists } from "./string-lists.js";
@@ -36,8 +35,7 @@ export function createCacheSpecs(service: RemoteAuthService, config: CacheConfig
         Object.freeze(
           Number.isFinite(hardExpiry) ? { user, locals, expiresAt: hardExpiry, source } : { user, locals, source },
         ),
-      hardExpiryOf: jwtExpiry,
-      meaningOf: jwtMeaning,
+      read: readJwt,
       about: "user",
       subjectOf: (_token, { user }) => subjectOf({ userId: user.id, organizationId: user.organizationId }),
       encode: ({ user, locals }) => ({ user: { ...user, permissions: packed(user.permissions) }, locals }),

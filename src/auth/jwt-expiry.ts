@@ -1,33 +1,35 @@
+const [OPEN, BACKSLASH] = [0x7b, 0x5c];
+const EXP = Buffer.from('"exp"');
+/** So many bytes from there on hold all of a usual `"exp":4102444800,`. */
+const EXP_LENGTH = 20;
+
 /**
  * A token's own end: the `exp` of a JWT's payload (RFC 7519 §4.1.4), in milliseconds since the epoch. Nothing is verified.
- * An opaque token has no end that can be read, nor has a JWT with an `exp` that is no finite number.
+ * `undefined` where the payload is no JSON, or has no `exp` that is a finite number.
+ *
+ * @param payload decoded
  */
-export function jwtExpiry(token: string): number | undefined {
-  const start = token.indexOf(".") + 1;
-  const end = token.indexOf(".", start);
-  if (end <= start || token.includes(".", end + 1)) return undefined;
-  // As single bytes: the key and its number are ASCII, in UTF-8 too.
-  const payload = Buffer.from(token.slice(start, end), "base64url").toString("latin1");
+export function expiryIn(payload: Buffer): number | undefined {
   const exp = isPlain(payload) ? plainExp(payload) : parsedExp(payload);
   return typeof exp === "number" && Number.isFinite(exp) ? exp * 1000 : undefined;
 }
 
 /** Whether a payload is one flat object with nothing escaped, as almost all are: there `"exp":` can only be that key. */
-function isPlain(payload: string): boolean {
-  return payload.lastIndexOf("{") === 0 && !payload.includes("\\");
+function isPlain(payload: Buffer): boolean {
+  return payload.lastIndexOf(OPEN) === 0 && !payload.includes(BACKSLASH);
 }
 
 /** The same as {@link parsedExp}, without parsing the rest of the payload. */
-function plainExp(payload: string): unknown {
-  const at = payload.lastIndexOf('"exp"');
+function plainExp(payload: Buffer): unknown {
+  const at = payload.lastIndexOf(EXP);
   if (at === -1) return undefined;
-  const seconds = /^"exp":(0|[1-9]\d{0,11})[,}]/.exec(payload.slice(at, at + 20))?.[1];
+  const seconds = /^"exp":(0|[1-9]\d{0,11})[,}]/.exec(payload.toString("latin1", at, at + EXP_LENGTH))?.[1];
   return seconds === undefined ? parsedExp(payload) : Number(seconds);
 }
 
-function parsedExp(payload: string): unknown {
+function parsedExp(payload: Buffer): unknown {
   try {
-    return (JSON.parse(payload) as { exp?: unknown }).exp;
+    return (JSON.parse(payload.toString("latin1")) as { exp?: unknown }).exp; // the key and its number are ASCII, in UTF-8 too
   } catch {
     return undefined; // three parts, but no JWT
   }

@@ -1,4 +1,5 @@
-import { hash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import { expiryIn } from "./jwt-expiry.js";
 import type { TokenFacts } from "./model.js";
 
 /** What base64url of `{` begins with, and of the blanks that JSON allows before it. */
@@ -6,12 +7,8 @@ const MAY_BE_JOSE: ReadonlySet<string> = new Set([..."eICD"]);
 
 const MAX_PARTS = 5;
 
-/**
- * The parts of a JWT; `undefined` for an opaque token. A JWT has three parts (JWS) or five (JWE), and the first is base64url of a JSON
- * object with a text `alg` (RFC 7515 §4.1.1, RFC 7516 §4.1.1), read as leniently as any service might read it.
- */
-function jwtParts(token: string): readonly string[] | undefined {
-  if (!MAY_BE_JOSE.has(token.charAt(0))) return undefined; // an opaque token is not looked at once more
+/** The parts of a token, or one more than a JWT can have. */
+function partsOf(token: string): readonly string[] {
   const parts: string[] = [];
   let start = 0;
   for (let dot = token.indexOf("."); dot !== -1 && parts.length < MAX_PARTS; dot = token.indexOf(".", start)) {
@@ -19,15 +16,29 @@ function jwtParts(token: string): readonly string[] | undefined {
     start = dot + 1;
   }
   parts.push(token.slice(start));
-  return (parts.length === 3 || parts.length === MAX_PARTS) && isJoseHeader(parts[0] as string) ? parts : undefined;
+  return parts;
+}
+
+/**
+ * Whether it is a JWT: it has three parts (JWS) or five (JWE), and the first is base64url of a JSON object with a text `alg` (RFC 7515
+ * §4.1.1, RFC 7516 §4.1.1), read as leniently as any service might read it.
+ */
+function isJwt(parts: readonly string[]): boolean {
+  const [header] = parts as [string];
+  return (parts.length === 3 || parts.length === MAX_PARTS) && mayBeJose(header) && headerOf(header).isJose;
+}
+
+/** An opaque token is not looked at once more. */
+function mayBeJose(token: string): boolean {
+  return MAY_BE_JOSE.has(token.charAt(0));
 }
 
 /** The tokens of one issuer begin alike: the first part of the last one is not read again. */
-let latest = { part: "", isJose: false };
+let latest = { part: "", isJose: false, digest: 0 };
 
-function isJoseHeader(part: string): boolean {
-  if (part !== latest.part) latest = { part: copyOf(part), isJose: readsAsJose(part) };
-  return latest.isJose;
+function headerOf(part: string): typeof latest {
+  if (part !== latest.part) latest = { part: copyOf(part), isJose: readsAsJose(part), digest: crc32(decoded(part)) };
+  return latest;
 }
 
 /** Of its own: a piece of a token would keep all of it in memory. */
@@ -52,25 +63,28 @@ function decoded(part: string): Buffer {
 /**
  * Whether a token is a JWT in another spelling than the one that its issuer gave it: services that decode leniently take it for the same
  * token. Every part of a JWT must be canonical base64url: no padding, no other alphabet, unused bits zero (RFC 7515 §2, RFC 4648 §3.5).
+ *
+ * @param isBase64url whether it is known to have no other characters than base64url, and dots
  */
-export function isMisspeltJwt(token: string): boolean {
-  return jwtParts(token)?.every(isCanonical) === false;
+export function isMisspeltJwt(token: string, isBase64url: boolean): boolean {
+  if (!mayBeJose(token)) return false;
+  const parts = partsOf(token);
+  return isJwt(parts) && !(isBase64url && parts.every(hasCanonicalEnd));
 }
 
-const BASE64URL = /^[A-Za-z0-9\-_]*$/;
-/** The last character of a part of 4n+2 characters has four unused bits, of one of 4n+3 two. */
-const LAST_OF_2 = /[AQgw]$/;
-const LAST_OF_3 = /[AEIMQUYcgkosw048]$/;
+/** Of a part of 4n+2 characters, the last has four unused bits, of one of 4n+3 two. */
+const LAST_OF_2: ReadonlySet<string> = new Set([..."AQgw"]);
+const LAST_OF_3: ReadonlySet<string> = new Set([..."AEIMQUYcgkosw048"]);
 
-function isCanonical(part: string): boolean {
-  if (!BASE64URL.test(part)) return false;
+function hasCanonicalEnd(part: string): boolean {
+  const last = part.charAt(part.length - 1);
   switch (part.length % 4) {
     case 1:
       return false;
     case 2:
-      return LAST_OF_2.test(part);
+      return LAST_OF_2.has(last);
     case 3:
-      return LAST_OF_3.test(part);
+      return LAST_OF_3.has(last);
     default:
       return true;
   }
@@ -78,8 +92,8 @@ function isCanonical(part: string): boolean {
 
 /** What a JWT says of itself, verified by nobody: only what has the type that RFC 7515 and RFC 7519 give it. */
 export function claimsOf(token: string): TokenFacts {
-  const parts = jwtParts(token);
-  if (!parts) return {};
+  const parts = partsOf(token);
+  if (!isJwt(parts)) return {};
   const [header, payload] = [objectIn(parts[0]), parts.length === 3 ? objectIn(parts[1]) : {}]; // of a JWE the payload is encrypted
   const { kid } = header;
   const { iss, aud, exp } = payload;
@@ -104,19 +118,32 @@ function isTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
-/** Of a digest in base64url: 72 bits. Two that collide make one of them be asked about once more. */
-const MEANING_LENGTH = 12;
+/** What a token says of itself. Nothing is verified. */
+export interface JwtReading {
+  /** Its own end, in milliseconds since the epoch: see {@link expiryIn}. */
+  readonly hardExpiry: number | undefined;
+  /**
+   * A digest of what all spellings of a JWT have in common: the bytes of all its parts but the last, which is the signature (or the tag)
+   * and may have several valid forms. `undefined` for an opaque token: there the spelling is the meaning.
+   *
+   * It need not be hard to forge: of two tokens with one digest the other is asked about once more when one is invalidated.
+   */
+  readonly meaning: number | undefined;
+}
 
-/**
- * A digest of what all spellings of a JWT have in common: the bytes of all its parts but the last, which is the signature (or the tag)
- * and may have several valid forms. `undefined` for an opaque token: there the spelling is the meaning.
- */
-export function jwtMeaning(token: string): string | undefined {
-  const parts = jwtParts(token);
-  if (!parts) return undefined;
-  const meant = parts.slice(0, -1);
-  const text = meant.every(isCanonical)
-    ? token.slice(0, token.lastIndexOf("."))
-    : meant.map((part) => decoded(part).toString("base64url")).join(".");
-  return hash("sha256", text, "base64url").slice(0, MEANING_LENGTH);
+const OPAQUE: JwtReading = { hardExpiry: undefined, meaning: undefined };
+
+/** Reads the end and the meaning of a token. Each part is decoded once: that costs more than all else. */
+export function readJwt(token: string): JwtReading {
+  const parts = partsOf(token);
+  if (parts.length !== 3 && parts.length !== MAX_PARTS) return OPAQUE;
+  const [header, ...meant] = parts.slice(0, -1) as [string, ...string[]];
+  const bytes = meant.map(decoded);
+  return {
+    hardExpiry: parts.length === 3 ? expiryIn(bytes[0] as Buffer) : undefined,
+    // As a small integer, which takes no room of its own beside an entry.
+    meaning: isJwt(parts)
+      ? bytes.reduce((digest, part) => crc32(part, digest), headerOf(header).digest) | 0
+      : undefined,
+  };
 }

@@ -38,7 +38,8 @@ export function tokenId(text: string): string {
 /** Longest token that is looked at by default, in bytes. A JWT with 30 permissions and 20 locals has about 1.5 KB. */
 export const MAX_TOKEN_BYTES = 8192;
 
-/** One character and no repetition: the search never backtracks. */
+/** Almost no token has others. One character and no repetition: the search never backtracks. */
+const NOT_BASE64URL = /[^A-Za-z0-9\-_.]/;
 const NOT_TOKEN68 = /[^A-Za-z0-9\-._~+/]/;
 /** Blanks, controls, all but ASCII, and the comma, by which repeated headers are joined. */
 const NEVER_IN_A_TOKEN = /[^\x21-\x2b\x2d-\x7e]/;
@@ -49,16 +50,17 @@ export type TokenSyntax = (text: string) => boolean;
 
 /** Whether `text` is a `token68` of at most `maxBytes`, and a JWT only in its issuer's spelling. */
 export function isToken(text: string, maxBytes: number = MAX_TOKEN_BYTES): boolean {
-  return isToken68(text, maxBytes) && !isMisspeltJwt(text);
+  const { length } = text;
+  if (length === 0 || length > maxBytes) return false;
+  const isBase64url = text.search(NOT_BASE64URL) === -1;
+  return (isBase64url || isToken68(text)) && !isMisspeltJwt(text, isBase64url);
 }
 
 /**
- * Whether `text` is exactly one `token68` (RFC 7235 §2.1) of at most `maxBytes`: letters, digits and `-._~+/`, then any number of `=`.
- * One pass.
+ * Whether `text` is exactly one `token68` (RFC 7235 §2.1): letters, digits and `-._~+/`, then any number of `=`. One pass.
  */
-function isToken68(text: string, maxBytes: number): boolean {
+function isToken68(text: string): boolean {
   const { length } = text;
-  if (length === 0 || length > maxBytes) return false;
   let at = text.search(NOT_TOKEN68);
   if (at === -1) return true;
   if (at === 0) return false;

@@ -174,7 +174,7 @@ export interface Asking {
   /** When it was asked last, for the first time or again. */
   readonly triedAs: number;
   readonly history: Readonly<History>;
-  readonly meaning: string | undefined;
+  readonly meaning: number | undefined;
 }
 
 /** When what is known of one kind of question is void. */
@@ -203,7 +203,7 @@ export class Invalidation {
   }
 
   isVoid({ order, subject, meaning }: Pick<Entry<unknown>, "order" | "subject" | "meaning">): boolean {
-    return this.#subjects.void(subject, order) || (meaning !== undefined && this.#meanings.void(meaning, order));
+    return this.#subjects.void(subject, order) || this.#isVoidMeaning(meaning, order);
   }
 
   /**
@@ -217,8 +217,10 @@ export class Invalidation {
     return (
       this.isDiscarded(asking) ||
       this.#subjects.voidStored(subject, asked) ||
-      (meaning !== undefined && this.#meanings.voidStored(meaning, asked)) ||
-      [this.#deleted, this.#undeleted, this.#refused].some((tombstones) => tombstones.voidStored(key, asked)) ||
+      (meaning !== undefined && !this.#meanings.isEmpty && this.#meanings.voidStored(`${meaning}`, asked)) ||
+      this.#deleted.voidStored(key, asked) ||
+      this.#undeleted.voidStored(key, asked) ||
+      this.#refused.voidStored(key, asked) ||
       (held !== undefined && isNewer(held, entry))
     );
   }
@@ -234,8 +236,8 @@ export class Invalidation {
   }
 
   /** @param isKnown the process holds, or wrote, an id of that meaning: no stranger's */
-  invalidated(id: string, at: Tombstone, meaning: string | undefined, isKnown: boolean): void {
-    if (meaning !== undefined) this.#meanings.record(meaning, at, isKnown);
+  invalidated(id: string, at: Tombstone, meaning: number | undefined, isKnown: boolean): void {
+    if (meaning !== undefined) this.#meanings.record(`${meaning}`, at, isKnown);
     this.#deleted.record(this.#keyOf(id), at, false);
   }
 
@@ -259,15 +261,19 @@ export class Invalidation {
   }
 
   /** The id, of that meaning, was written to the store. */
-  written(id: string, meaning: string | undefined): void {
+  written(id: string, meaning: number | undefined): void {
     this.#written ??= createBoundedMap<true>({ maxEntries: 2 * MAX_REMEMBERED });
     this.#written.set(this.#keyOf(id), true);
-    if (meaning !== undefined) this.#written.set(this.#keyOf(meaning), true);
+    if (meaning !== undefined) this.#written.set(`${meaning}`, true);
   }
 
   /** Whether the id was written, or any of that meaning. */
   isWritten(idOrMeaning: string): boolean {
     return this.#written?.peek(this.#keyOf(idOrMeaning)) !== undefined;
+  }
+
+  #isVoidMeaning(meaning: number | undefined, order: number): boolean {
+    return meaning !== undefined && !this.#meanings.isEmpty && this.#meanings.void(`${meaning}`, order);
   }
 
   #keyOf(id: string): string {

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers"; // in jsdom there is no global one
 import type { Standing } from "../runtime/standing.js";
-import type { Entry } from "./spec.js";
+import type { Entry, Reading } from "./spec.js";
 
 /** Passed before the service is asked about what is not known; rejects where it is not to be asked. */
 export type Gate = () => Promise<void>;
@@ -16,11 +16,12 @@ export type LoadMode =
 
 export const MISS: LoadMode = { kind: "miss" };
 
-/** What the question says of itself. */
-interface Reading<Q> {
-  hardExpiryOf?(question: Q): number | undefined;
-  meaningOf?(question: Q): string | undefined;
+/** Reads what a question says of itself. */
+interface Reader<Q> {
+  read?(question: Q): Reading;
 }
+
+const SAYS_NOTHING: Reading = { hardExpiry: undefined, meaning: undefined };
 
 /** One question that is to be loaded. What it says of itself is read when it is needed, and once. */
 export class LoadTask<Q> {
@@ -30,32 +31,34 @@ export class LoadTask<Q> {
   readonly standing: Standing;
   /** Of the caller that it was begun for. */
   readonly gate: Gate | undefined;
-  readonly #reading: Reading<Q>;
-  #hardExpiry: number | undefined;
-  #meaning: { readonly is: string | undefined } | undefined;
+  readonly #reader: Reader<Q>;
+  #reading: Reading | undefined;
 
-  constructor(question: Q, mode: LoadMode, standing: Standing, reading: Reading<Q>, gate?: Gate) {
+  constructor(question: Q, mode: LoadMode, standing: Standing, reader: Reader<Q>, gate?: Gate) {
     this.question = question;
     this.mode = mode;
     this.standing = standing;
     this.gate = gate;
-    this.#reading = reading;
+    this.#reader = reader;
   }
 
-  /** Reads it all while the store is being asked. To be called then: the client of Redis writes in the next phase of the loop, and so first. */
+  /** Reads it while the store is being asked. To be called then: the client of Redis writes in the next phase of the loop, and so first. */
   prepare(): void {
-    if (this.#reading.hardExpiryOf || this.#reading.meaningOf) setImmediate(() => [this.hardExpiry, this.meaning]);
+    if (this.#reader.read) setImmediate(() => this.#read());
   }
 
   /** Wall time in milliseconds after which no answer may be used; infinite where the question does not say. */
   get hardExpiry(): number {
-    this.#hardExpiry ??= this.#reading.hardExpiryOf?.(this.question) ?? Number.POSITIVE_INFINITY;
-    return this.#hardExpiry;
+    return this.#read().hardExpiry ?? Number.POSITIVE_INFINITY;
   }
 
   /** What all spellings of the question have in common, if there are several. */
-  get meaning(): string | undefined {
-    this.#meaning ??= { is: this.#reading.meaningOf?.(this.question) };
-    return this.#meaning.is;
+  get meaning(): number | undefined {
+    return this.#read().meaning;
+  }
+
+  #read(): Reading {
+    this.#reading ??= this.#reader.read?.(this.question) ?? SAYS_NOTHING;
+    return this.#reading;
   }
 }

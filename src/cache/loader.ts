@@ -137,7 +137,7 @@ export class Loader<Q, V, P, R> {
   }
 
   /** The id was invalidated, and all that has its meaning: what is under way for them is neither stored nor joined. */
-  invalidated(id: string, meaning: string | undefined, order: number): void {
+  invalidated(id: string, meaning: number | undefined, order: number): void {
     this.#flights.invalidated(id, meaning, order);
   }
 

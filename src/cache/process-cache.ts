@@ -53,7 +53,7 @@ export class ProcessCache {
   readonly #options: ProcessCacheOptions;
   readonly #map: BoundedMap<ProcessEntry<unknown, unknown>>;
   readonly #shares: SubjectShares;
-  readonly #meanings = new Map<string, number>();
+  readonly #meanings = new Map<number, number>();
 
   constructor(options: ProcessCacheOptions) {
     this.#options = options;
@@ -104,7 +104,7 @@ interface ViewOptions extends ProcessCacheOptions {
   readonly map: BoundedMap<ProcessEntry<unknown, unknown>>;
   readonly shares: SubjectShares;
   /** How many entries there are of each meaning: usually one. */
-  readonly meanings: Map<string, number>;
+  readonly meanings: Map<number, number>;
 }
 
 /** The entries of one spec in the process cache. */
@@ -151,7 +151,7 @@ export class ProcessView<Q, V, P> {
   }
 
   /** Whether there is an entry of that meaning, in any spelling. */
-  holdsMeaning(meaning: string): boolean {
+  holdsMeaning(meaning: number): boolean {
     return this.#options.meanings.has(meaning);
   }
 
@@ -201,7 +201,7 @@ export class ProcessView<Q, V, P> {
   }
 }
 
-function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
+function count(counts: Map<number, number>, key: number, change: 1 | -1): void {
   const sum = (counts.get(key) ?? 0) + change;
   if (sum === 0) counts.delete(key);
   else counts.set(key, sum);

@@ -30,14 +30,14 @@ export class Load<K extends Task, T> implements Asking {
     this.triedAs = begunAs;
   }
 
-  get meaning(): string | undefined {
+  get meaning(): number | undefined {
     return this.task.meaning;
   }
 }
 
 /** What single flight must know of what is loaded. */
 interface Task {
-  readonly meaning: string | undefined;
+  readonly meaning: number | undefined;
 }
 
 /** The loads of one id, in the order they began. */
@@ -94,7 +94,7 @@ export class SingleFlight<K extends Task, T> {
   }
 
   /** The id was invalidated, and all that has its meaning: what was asked before is discarded. */
-  invalidated(id: string, meaning: string | undefined, order: number): void {
+  invalidated(id: string, meaning: number | undefined, order: number): void {
     for (const { loads, history } of this.#groups.values()) {
       for (const load of loads) {
         if (load.id === id || (meaning !== undefined && load.meaning === meaning)) history.invalidatedAs = order;

@@ -36,7 +36,7 @@ export interface Entry<V> {
   /** The key of the user or the organization that it is about. */
   readonly subject: string;
   /** What all spellings of its question have in common, where a question has several. */
-  readonly meaning: string | undefined;
+  readonly meaning: number | undefined;
 }
 
 /** How a question is put to the service. */
@@ -49,6 +49,14 @@ export interface AskOptions {
   readonly since: number;
   /** Whether a known user asks: it can move up while it is under way. */
   readonly standing: Standing;
+}
+
+/** What a question says of itself. */
+export interface Reading {
+  /** Wall time in milliseconds after which no answer may be used. */
+  readonly hardExpiry: number | undefined;
+  /** A digest of what all spellings of the question have in common; `undefined` where the spelling is the meaning. */
+  readonly meaning: number | undefined;
 }
 
 /** One kind of question, and all that the cache must know of it. */
@@ -70,10 +78,8 @@ export interface CacheSpec<Q, V, P, R> {
   ask(question: Q, options: AskOptions): Promise<Verdict<V, R>>;
   /** Makes what callers get, `hardExpiry` being the question's own or infinite. Frozen: it is shared between them. */
   present(value: V, source: AnswerSource, hardExpiry: number): P;
-  /** Wall time in milliseconds after which no answer may be used, by the question's own word. Must not throw. */
-  hardExpiryOf?(question: Q): number | undefined;
-  /** A digest of what all spellings of the question have in common; `undefined` where the spelling is the meaning. Must not throw. */
-  meaningOf?(question: Q): string | undefined;
+  /** What a question says of itself. Must not throw. */
+  read?(question: Q): Reading;
   readonly about: Subject;
   /** The id of the user or the organization that the answer is about. */
   subjectOf(question: Q, value: V): string;

@@ -107,7 +107,7 @@ export class TieredCache<Q, V, P, R> {
   /** Forgets one answer in both tiers, and keeps loads that are under way from bringing it back. Rejects when the store could not be told. */
   async invalidate(question: Q): Promise<void> {
     const id = this.#spec.id(question);
-    const meaning = this.#spec.meaningOf?.(question);
+    const meaning = this.#spec.read?.(question).meaning;
     const at = this.#timeline.contradicts();
     this.#invalidation.invalidated(id, at, meaning, meaning !== undefined && this.#knows(meaning));
     this.#loader.invalidated(id, meaning, at.order);
@@ -117,8 +117,8 @@ export class TieredCache<Q, V, P, R> {
   }
 
   /** Whether an id of that meaning is held, or was written: in whatever spelling. */
-  #knows(meaning: string): boolean {
-    return this.#process.holdsMeaning(meaning) || this.#invalidation.isWritten(meaning);
+  #knows(meaning: number): boolean {
+    return this.#process.holdsMeaning(meaning) || this.#invalidation.isWritten(`${meaning}`);
   }
 
   get inFlight(): number {

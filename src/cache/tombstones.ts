@@ -53,6 +53,7 @@ export class Tombstones {
 
   /** Whether what may have been asked for at that time, wall time in milliseconds, is void. */
   voidStored(key: string, askedAt: number): boolean {
+    if (this.isEmpty) return false;
     if (askedAt <= this.#floor.wall) return true;
     return askedAt <= (this.#known?.peek(key) ?? NONE).wall || askedAt <= (this.#strangers?.peek(key) ?? NONE).wall;
   }
