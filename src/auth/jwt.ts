@@ -37,7 +37,10 @@ function mayBeJose(token: string): boolean {
 let latest = { part: "", isJose: false, digest: 0 };
 
 function headerOf(part: string): typeof latest {
-  if (part !== latest.part) latest = { part: copyOf(part), isJose: readsAsJose(part), digest: crc32(decoded(part)) };
+  if (part !== latest.part) {
+    const bytes = decoded(part);
+    latest = { part: copyOf(part), isJose: readsAsJose(bytes), digest: crc32(bytes) };
+  }
   return latest;
 }
 
@@ -46,9 +49,9 @@ function copyOf(part: string): string {
   return Buffer.from(part, "latin1").toString("latin1");
 }
 
-function readsAsJose(part: string): boolean {
+function readsAsJose(bytes: Buffer): boolean {
   try {
-    const header: unknown = JSON.parse(decoded(part).toString("utf8"));
+    const header: unknown = JSON.parse(bytes.toString("utf8"));
     return typeof (header as { alg?: unknown } | null)?.alg === "string" && !Array.isArray(header);
   } catch {
     return false;

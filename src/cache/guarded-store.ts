@@ -121,8 +121,8 @@ export class GuardedStore {
     const store = this.#store;
     if (!store.getAll || slots.length === 1) return Promise.all(slots.map((slot) => this.#readSlot(slot, kind)));
     const keys = slots.map(({ key }) => key);
-    const readAll = async () => {
-      const stored = await store.getAll?.(keys);
+    const readAll = () => Promise.resolve(store.getAll?.(keys)).then(checked);
+    const checked = (stored: readonly unknown[] | undefined) => {
       if (stored?.length !== keys.length) throw new Error("the store gave the reply to another question");
       return stored;
     };

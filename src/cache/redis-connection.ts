@@ -1,5 +1,6 @@
 import type { Clock, Timer } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
+import { type Waiting, WaitList } from "../runtime/wait-list.js";
 import { MAX_REPLY_BYTES, ReplyGuard } from "./reply-guard.js";
 import { errorCode, NotConnectedError } from "./store-error.js";
 
@@ -45,7 +46,7 @@ export function isElsewhere(error: unknown): boolean {
   return ELSEWHERE.has(errorCode(error) ?? "");
 }
 
-interface Asked {
+interface Asked extends Waiting<Asked> {
   readonly at: number;
   readonly bytes: number;
 }
@@ -59,7 +60,7 @@ export class RedisConnection {
   readonly #options: RedisConnectionOptions;
   readonly #guard = new ReplyGuard();
   /** In the order in which they will be answered. */
-  readonly #waiting = new Set<Asked>();
+  readonly #waiting = new WaitList<Asked>();
   #answers = 0;
   #heardAt = 0;
   #proved = false;
@@ -96,7 +97,8 @@ export class RedisConnection {
 
   async run<T>(operation: (wire: RedisWire) => Promise<T>): Promise<T> {
     if (!this.#proved || this.#ended) throw new NotConnectedError();
-    const asked = { at: this.#options.clock.monotonic(), bytes: this.#guard.bytes };
+    const at = this.#options.clock.monotonic();
+    const asked: Asked = { at, bytes: this.#guard.bytes, before: undefined, after: undefined };
     this.#waiting.add(asked);
     if (!this.#watch) this.#watchOver();
     try {
@@ -148,7 +150,7 @@ export class RedisConnection {
 
   /** Answers come in order: the first one that is waited for is the one that has waited longest. */
   #isFlooded(): boolean {
-    const [first] = this.#waiting;
+    const { first } = this.#waiting;
     if (!first || this.#guard.bytes - first.bytes <= MAX_REPLY_BYTES) return false;
     return this.#options.clock.monotonic() - first.at > GIVEN_UP_MS;
   }
@@ -158,7 +160,7 @@ export class RedisConnection {
     const { clock } = this.#options;
     const answers = this.#answers;
     const onDue = () => {
-      if (this.#waiting.size === 0) this.#watch = undefined;
+      if (!this.#waiting.first) this.#watch = undefined;
       else if (this.#answers !== answers) this.#watchOver();
       else this.end(new Error("Redis does not answer"));
     };

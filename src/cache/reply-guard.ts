@@ -5,7 +5,10 @@ const MAX_LINE_BYTES = 4096;
 /** More keys than one look ever asks for. */
 const MAX_ITEMS = 4096;
 
-const [CR, LF] = [13, 10];
+const [CR, LF] = [0x0d, 0x0a];
+const [STATUS, FAILURE, NUMBER, TEXT, LIST] = [0x2b, 0x2d, 0x3a, 0x24, 0x2a]; // + - : $ *
+const [MINUS, ZERO] = [0x2d, 0x30];
+const MAX_DIGITS = 10;
 
 /**
  * Looks at what a Redis sends before the client decodes it. Decoders believe what a reply says about its own size: forty bytes of
@@ -22,7 +25,7 @@ export class ReplyGuard {
   /** Of the text that is coming in, with its line end. */
   #textLeft = 0;
   /** The beginning of a line that is not complete. */
-  #line = "";
+  #begun: Buffer | undefined;
 
   get bytes(): number {
     return this.#bytes;
@@ -32,38 +35,45 @@ export class ReplyGuard {
   accepts(chunk: Buffer): boolean {
     this.#bytes += chunk.length;
     for (let at = 0; at < chunk.length; ) {
-      if (this.#textLeft > 0) {
-        const taken = Math.min(this.#textLeft, chunk.length - at);
-        at += taken;
-        this.#textLeft -= taken;
-        this.#ofReply += taken;
-        if (this.#textLeft === 0) this.#itemEnded();
-      } else {
-        const end = chunk.indexOf(LF, at);
-        const stop = end < 0 ? chunk.length : end + 1;
-        this.#ofReply += stop - at;
-        if (this.#line.length + stop - at > MAX_LINE_BYTES) return false;
-        this.#line += chunk.toString("latin1", at, stop);
-        at = stop;
-        if (end >= 0 && !this.#readLine()) return false;
-      }
-      if (this.#ofReply > MAX_REPLY_BYTES) return false;
+      const next = this.#textLeft > 0 ? this.#skipText(chunk, at) : this.#readLine(chunk, at);
+      if (next === undefined || this.#ofReply > MAX_REPLY_BYTES) return false;
+      at = next;
     }
     return true;
   }
 
-  #readLine(): boolean {
-    const line = this.#line;
-    this.#line = "";
-    if (line.charCodeAt(line.length - 2) !== CR) return false;
-    const type = line[0];
-    if (type === "+" || type === "-" || type === ":") {
+  /** Where what follows begins. */
+  #skipText(chunk: Buffer, at: number): number {
+    const taken = Math.min(this.#textLeft, chunk.length - at);
+    this.#textLeft -= taken;
+    this.#ofReply += taken;
+    if (this.#textLeft === 0) this.#itemEnded();
+    return at + taken;
+  }
+
+  /** Where what follows begins; `undefined` where the line makes no sense. */
+  #readLine(chunk: Buffer, at: number): number | undefined {
+    const end = chunk.indexOf(LF, at);
+    const next = end < 0 ? chunk.length : end + 1;
+    this.#ofReply += next - at;
+    if ((this.#begun?.length ?? 0) + next - at > MAX_LINE_BYTES) return undefined;
+    if (end >= 0 && !this.#begun) return this.#takeLine(chunk, at, next) ? next : undefined;
+    const line: Buffer = Buffer.concat([this.#begun ?? Buffer.alloc(0), chunk.subarray(at, next)]);
+    this.#begun = end < 0 ? line : undefined;
+    return end < 0 || this.#takeLine(line, 0, line.length) ? next : undefined;
+  }
+
+  /** Takes the bytes of a whole line: on the way of every operation, so nothing is made of them. */
+  #takeLine(bytes: Buffer, start: number, end: number): boolean {
+    if (end - start < 3 || bytes[end - 2] !== CR) return false;
+    const type = bytes[start];
+    if (type === STATUS || type === FAILURE || type === NUMBER) {
       this.#itemEnded();
       return true;
     }
-    const size = /^[$*](-1|\d{1,10})\r\n$/.exec(line)?.[1];
+    const size = type === TEXT || type === LIST ? sizeIn(bytes, start + 1, end - 2) : undefined;
     if (size === undefined) return false;
-    return type === "$" ? this.#beginText(Number(size)) : this.#beginList(Number(size));
+    return type === TEXT ? this.#beginText(size) : this.#beginList(size);
   }
 
   #beginText(length: number): boolean {
@@ -83,4 +93,17 @@ export class ReplyGuard {
     if (this.#itemsLeft > 0) this.#itemsLeft--;
     if (this.#itemsLeft === 0) this.#ofReply = 0;
   }
+}
+
+/** The number that stands there: -1, or up to ten digits. */
+function sizeIn(bytes: Buffer, start: number, end: number): number | undefined {
+  if (bytes[start] === MINUS) return end - start === 2 && bytes[start + 1] === ZERO + 1 ? -1 : undefined;
+  if (end === start || end - start > MAX_DIGITS) return undefined;
+  let size = 0;
+  for (let at = start; at < end; at++) {
+    const digit = (bytes[at] as number) - ZERO;
+    if (digit < 0 || digit > 9) return undefined;
+    size = size * 10 + digit;
+  }
+  return size;
 }

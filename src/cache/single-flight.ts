@@ -40,17 +40,22 @@ interface Task {
   readonly meaning: number | undefined;
 }
 
-/** The loads of one id, in the order they began. */
-interface Group<K extends Task, T> {
+/** The loads of one id, in the order they began, and what has happened to it meanwhile. */
+interface Group<K extends Task, T> extends History {
   readonly loads: Load<K, T>[];
-  readonly history: History;
 }
+
+/** After so many groups the table of them is made anew when it is empty: one that V8 has outgrown keeps alive what was in it. */
+const GROUPS_PER_TABLE = 1024;
+
+const ignore = () => undefined;
 
 /** Single flight: one question per id is under way, and the callers that ask the same wait for its answer. */
 export class SingleFlight<K extends Task, T> {
   readonly #timeline: Timeline;
   readonly #invalidation: Invalidation;
-  readonly #groups = new Map<string, Group<K, T>>();
+  #groups = new Map<string, Group<K, T>>();
+  #begun = 0;
 
   constructor(timeline: Timeline, invalidation: Invalidation) {
     this.#timeline = timeline;
@@ -73,12 +78,16 @@ export class SingleFlight<K extends Task, T> {
 
   /** Begins a load. Later callers join this one, also where another is still under way. */
   begin(id: string, task: K, run: (load: Load<K, T>) => Promise<T>): Load<K, T> {
-    const group = this.#groups.get(id) ?? { loads: [], history: { invalidatedAs: 0, newestAnswered: 0 } };
-    this.#groups.set(id, group);
-    const load = new Load<K, T>(id, task, group.history, this.#timeline.next());
+    let group = this.#groups.get(id);
+    if (!group) {
+      group = { invalidatedAs: 0, newestAnswered: 0, loads: [] };
+      this.#groups.set(id, group);
+      this.#begun++;
+    }
+    const load = new Load<K, T>(id, task, group, this.#timeline.next());
     group.loads.push(load);
     load.landed = this.#land(load, run);
-    load.landed.catch(() => undefined); // it is detached: all its callers may have left
+    load.landed.catch(ignore); // it is detached: all its callers may have left
     return load;
   }
 
@@ -95,9 +104,9 @@ export class SingleFlight<K extends Task, T> {
 
   /** The id was invalidated, and all that has its meaning: what was asked before is discarded. */
   invalidated(id: string, meaning: number | undefined, order: number): void {
-    for (const { loads, history } of this.#groups.values()) {
-      for (const load of loads) {
-        if (load.id === id || (meaning !== undefined && load.meaning === meaning)) history.invalidatedAs = order;
+    for (const group of this.#groups.values()) {
+      for (const load of group.loads) {
+        if (load.id === id || (meaning !== undefined && load.meaning === meaning)) group.invalidatedAs = order;
       }
     }
   }
@@ -105,7 +114,7 @@ export class SingleFlight<K extends Task, T> {
   /** The load has its answer: those that asked before it are discarded, unless they ask again. */
   answered({ id, triedAs }: Load<K, T>): void {
     const group = this.#groups.get(id);
-    if (group) group.history.newestAnswered = Math.max(group.history.newestAnswered, triedAs);
+    if (group) group.newestAnswered = Math.max(group.newestAnswered, triedAs);
   }
 
   async #land(load: Load<K, T>, run: (load: Load<K, T>) => Promise<T>): Promise<T> {
@@ -119,7 +128,10 @@ export class SingleFlight<K extends Task, T> {
 
   #leave(load: Load<K, T>): void {
     const group = this.#groups.get(load.id) as Group<K, T>;
-    if (group.loads.length === 1) this.#groups.delete(load.id);
-    else group.loads.splice(group.loads.indexOf(load), 1);
+    if (group.loads.length > 1) return void group.loads.splice(group.loads.indexOf(load), 1);
+    this.#groups.delete(load.id);
+    if (this.#groups.size > 0 || this.#begun < GROUPS_PER_TABLE) return;
+    this.#groups = new Map();
+    this.#begun = 0;
   }
 }

@@ -1,8 +1,9 @@
 import type { Clock, Timer } from "./clock.js";
 import { setPatientTimeout } from "./patient-timeout.js";
+import { type Waiting, WaitList } from "./wait-list.js";
 
 /** A caller that waits for an operation. */
-interface Waiting {
+interface Caller extends Waiting<Caller> {
   /** Monotonic time in milliseconds. */
   readonly until: number;
   reject(error: Error): void;
@@ -17,7 +18,7 @@ export class TimeLimit {
   readonly #ms: number;
   readonly #late: () => Error;
   /** In the order in which their time is over. */
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new WaitList<Caller>();
   #timer: Timer | undefined;
 
   /** @param ms how long an operation may take, in milliseconds; then its caller gets what `late` makes */
@@ -30,31 +31,32 @@ export class TimeLimit {
   /** Settles as `promise` does, or rejects when its time is over. The promise itself goes on. */
   race<T>(promise: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const waiting = { until: this.#clock.monotonic() + this.#ms, reject };
-      this.#waiting.add(waiting);
+      const wasIdle = !this.#waiting.first;
+      const caller: Caller = { until: this.#clock.monotonic() + this.#ms, reject, before: undefined, after: undefined };
+      this.#waiting.add(caller);
       promise.then(
         (value) => {
-          this.#leave(waiting);
+          this.#leave(caller);
           resolve(value);
         },
         (error) => {
-          this.#leave(waiting);
+          this.#leave(caller);
           reject(error);
         },
       );
       if (!this.#timer) this.#arm(this.#ms);
-      else if (this.#waiting.size === 1) this.#timer.keepAlive?.(true);
+      else if (wasIdle) this.#timer.keepAlive?.(true);
     });
   }
 
-  #leave(waiting: Waiting): void {
-    this.#waiting.delete(waiting);
-    if (this.#waiting.size === 0) this.#timer?.keepAlive?.(false);
+  #leave(caller: Caller): void {
+    this.#waiting.delete(caller);
+    if (!this.#waiting.first) this.#timer?.keepAlive?.(false);
   }
 
   /** Lets go of the timer, unless a caller waits for it. */
   rest(): void {
-    if (this.#waiting.size > 0) return;
+    if (this.#waiting.first) return;
     this.#timer?.clear();
     this.#timer = undefined;
   }
@@ -66,10 +68,10 @@ export class TimeLimit {
 
   #onDue(dueAt: number): void {
     this.#timer = undefined;
-    for (const waiting of this.#waiting) {
-      if (waiting.until > dueAt) return this.#arm(Math.max(0, waiting.until - this.#clock.monotonic()));
-      this.#waiting.delete(waiting);
-      waiting.reject(this.#late());
+    for (let caller = this.#waiting.first; caller; caller = this.#waiting.first) {
+      if (caller.until > dueAt) return this.#arm(Math.max(0, caller.until - this.#clock.monotonic()));
+      this.#waiting.delete(caller);
+      caller.reject(this.#late());
     }
   }
 }
