@@ -87,7 +87,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
   function restUpstream(rest: RestConfig): PipelineUpstream {
     const { url, tls, agent, paths } = rest;
     const { maxAnswerBytes } = config;
-    const network = make.rest({ url, tls, agent, paths, maxAnswerBytes, now: () => clock.now() });
+    const network = make.rest({ url, tls, agent, paths, maxAnswerBytes, clock, random });
     const warming = clock.setTimeout(network.warm, config.grpc ? WARM_AFTER_MS : 0, { background: true });
     return {
       ...routeTo("rest", rest, network),

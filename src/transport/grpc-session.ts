@@ -3,12 +3,11 @@ import type { GrpcTransportOptions } from "@connectrpc/connect-node";
 import { raceTimeout } from "../runtime/abort.js";
 import type { Clock, Timer } from "../runtime/clock.js";
 import type { TlsOptions } from "../runtime/tls-options.js";
+import { drawLife } from "./connection-life.js";
 import { dropped, GrpcConnection } from "./grpc-connection.js";
 
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
 
-/** A connection serves for so long, in milliseconds, more or less by up to a fifth: then DNS and balancers choose the backend anew. */
-const LIFE_MS = 600_000;
 /** It goes on for so long where no other one could be made, in milliseconds. */
 const EXTENSION_MS = 60_000;
 /** An idle connection has this part of a call's timeout to say that it is there, within bounds in milliseconds. */
@@ -116,7 +115,7 @@ export class ReplaceableSession implements SessionManager {
     const { tls, clock } = this.#options;
     const options = { tls, clock, pingMs: this.#pingMs };
     const connection: GrpcConnection = new GrpcConnection(this.#url, options, {
-      onMade: () => this.#live(connection, LIFE_MS),
+      onMade: () => this.#live(connection),
       onAnswer: () => this.#signsOfLife++,
       onEnd: () => {
         this.#connections.get(connection)?.clear();
@@ -127,9 +126,9 @@ export class ReplaceableSession implements SessionManager {
     return connection;
   }
 
-  #live(connection: GrpcConnection, ms: number): void {
+  #live(connection: GrpcConnection, ms?: number): void {
     const { clock, random } = this.#options;
-    const life = clock.setTimeout(() => this.#onOld(connection), ms * (0.8 + 0.4 * random()), { background: true });
+    const life = clock.setTimeout(() => this.#onOld(connection), drawLife(random, ms), { background: true });
     this.#connections.set(connection, life);
   }
 

@@ -1,6 +1,9 @@
 import { type ClientRequest, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import type { Socket } from "node:net";
+import type { Clock, Timer } from "../runtime/clock.js";
 import type { TlsOptions } from "../runtime/tls-options.js";
+import { drawLife } from "./connection-life.js";
 
 /** One of Node's for each scheme, as got takes them. */
 export interface Agents {
@@ -13,6 +16,9 @@ export interface RestConnectionsOptions {
   tls?: TlsOptions;
   /** In the place of our own. It stays its owner's: only its idle connections to this URL are dropped, and it is not closed. */
   agent?: HttpAgent;
+  clock: Clock;
+  /** From 0 (included) to 1 (excluded). */
+  random: () => number;
 }
 
 /** The connections to the REST side, kept alive between requests. */
@@ -23,7 +29,10 @@ export class RestConnections {
   /** How the idle connections of a given agent to this URL are named (`host:port:…`). */
   readonly #name: string;
 
-  constructor({ url, tls, agent }: RestConnectionsOptions) {
+  /** Of the connections that are kept. */
+  readonly #lives = new Set<Timer>();
+
+  constructor({ url, tls, agent, clock, random }: RestConnectionsOptions) {
     const { protocol, hostname, port } = new URL(url);
     this.#name = `${hostname.replace(/^\[|\]$/g, "")}:${port || (protocol === "https:" ? 443 : 80)}:`;
     if (agent) {
@@ -31,6 +40,16 @@ export class RestConnections {
       return;
     }
     this.kept = ownAgents(tls, true);
+    for (const own of [this.kept.http, this.kept.https]) {
+      endOld(own, (onOld) => {
+        const life = clock.setTimeout(onOld, drawLife(random), { background: true });
+        this.#lives.add(life);
+        return () => {
+          life.clear();
+          this.#lives.delete(life);
+        };
+      });
+    }
     this.#anew = ownAgents(tls, false);
   }
 
@@ -56,6 +75,7 @@ export class RestConnections {
 
   close(): void {
     if (!this.#anew) return;
+    for (const life of this.#lives) life.clear();
     for (const { http, https } of [this.kept, this.#anew]) {
       http.destroy();
       https.destroy();
@@ -84,6 +104,27 @@ export class Connection {
   get wasDead(): boolean {
     return this.reused && this.#request.socket?.bytesRead === this.#bytesBefore;
   }
+}
+
+/**
+ * Ends each connection of an agent when it is old: at once where it is idle, else with the request that is on it.
+ *
+ * @param live calls back when a new connection is old, unless what it returns is called before
+ */
+function endOld(agent: HttpAgent, live: (onOld: () => void) => () => void): void {
+  const old = new WeakSet<object>();
+  const { createConnection, keepSocketAlive } = agent;
+  agent.createConnection = (...args) => {
+    const socket = createConnection.apply(agent, args) as Socket;
+    const end = live(() => {
+      old.add(socket);
+      const isIdle = Object.values(agent.freeSockets).some((sockets) => sockets?.includes(socket));
+      if (isIdle) socket.destroy();
+    });
+    socket.once("close", end);
+    return socket;
+  };
+  agent.keepSocketAlive = (socket) => !old.has(socket) && keepSocketAlive.call(agent, socket);
 }
 
 function ownAgents(tls: TlsOptions | undefined, keepAlive: boolean): Agents {

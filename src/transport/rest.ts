@@ -2,6 +2,7 @@ import type { Agent, IncomingMessage } from "node:http";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, type Transport, type UnaryResponse } from "@connectrpc/connect";
 import type { Got } from "got";
+import type { Clock } from "../runtime/clock.js";
 import { lazyImport } from "../runtime/lazy-import.js";
 import type { TlsOptions } from "../runtime/tls-options.js";
 import { isFresh } from "./call-context.js";
@@ -22,8 +23,9 @@ export interface RestUpstreamOptions {
   paths: RestPaths;
   /** A larger answer is no answer. */
   maxAnswerBytes: number;
-  /** Wall time in milliseconds, for a `Retry-After` that is a date. */
-  now: () => number;
+  clock: Clock;
+  /** From 0 (included) to 1 (excluded). */
+  random: () => number;
 }
 
 export interface RestUpstream {
@@ -39,6 +41,7 @@ export interface RestUpstream {
 
 /** The auth service over REST. Its errors are {@link UpstreamError}s. */
 export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
+  const now = () => options.clock.now();
   const base = options.url.replace(/\/+$/, "");
   const connections = new RestConnections(options);
   const loadGot = lazyImport<{ default: Got }>(() => import("got"), "got");
@@ -59,7 +62,7 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       throwHttpErrors: false,
     });
     const { statusCode, headers, rawBody } = await send(client, call, agents());
-    if (!isAnswer(statusCode)) throw fromHttpStatus(call.method, statusCode, headers["retry-after"], options.now);
+    if (!isAnswer(statusCode)) throw fromHttpStatus(call.method, statusCode, headers["retry-after"], now);
     const message = decode(call, rawBody) as MessageShape<O>;
     const defect = answersAnother(call.method, call.message, message);
     if (defect) throw new UpstreamError("rest", "broken", defect);

@@ -109,7 +109,7 @@ describe("close()", () => {
     service.rest.fail();
     const idle = clock.pending;
     const call = expect(client.verifyToken("token-ana")).rejects.toMatchObject(closed);
-    await until(() => client.status().rest?.failures === 1 && clock.pending === idle + 2); // the back-off, and the life of the gRPC connection
+    await until(() => client.status().rest?.failures === 1 && clock.pending === idle + 3); // the back-off, and the life of each connection
     await client.close();
     await call;
     expect([service.rest.calls.total, clock.pending]).toEqual([1, 0]);

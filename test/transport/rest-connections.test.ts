@@ -242,3 +242,55 @@ describe("connections to a backend that hangs, before one that is well", () => {
     expect(client.status().rest?.breaker).toBe("closed");
   });
 });
+
+describe.each([
+  ["http", undefined],
+  ["https", selfSigned()],
+])("a kept connection that is old, over %s,", (_scheme, tls) => {
+  const LIFE_MS = 600_000;
+  const aged = async (random = 0.5) => {
+    const clock = new ManualClock();
+    return { clock, ...(await start({ ...(tls && { tls }), clock, random: () => random, cache: { ttlMs: 0 } })) };
+  };
+  const standing = (sockets: readonly Socket[]) => sockets.filter(({ destroyed }) => !destroyed).length;
+
+  test.each([
+    ["8 min at least", 0, 0.8],
+    ["10 min", 0.5, 1],
+    ["12 min at most", 1 - Number.EPSILON, 1.2],
+  ])("ends while it is idle: after %s", async (_name, random, part) => {
+    const { server, clock, ask, keep } = await aged(random);
+    await keep();
+    await clock.advance(LIFE_MS * part - 1);
+    expect(await ask()).toBe("ana");
+    await setImmediate();
+    expect(standing(server.sockets)).toBe(MANY);
+    await clock.advance(1);
+    await until(() => standing(server.sockets) === 0);
+    expect(await ask()).toBe("ana");
+    expect(server.sockets).toHaveLength(MANY + 1);
+  });
+
+  test("ends with the request that is on it: none is lost", async () => {
+    const { server, client, clock, ask, askMany, keep } = await aged();
+    await keep();
+    server.reply = hang;
+    await clock.advance(LIFE_MS - 1);
+    const outcomes = await askMany();
+    await clock.advance(1);
+    expect(standing(server.sockets)).toBe(MANY);
+    for (const response of [...server.held]) answer(response, 0);
+    expect(await Promise.all(outcomes)).toEqual(outcomes.map(() => "ana"));
+    await until(() => standing(server.sockets) === 0);
+    server.reply = answer;
+    expect(await ask()).toBe("ana");
+    expect(client.status().rest).toMatchObject({ breaker: "closed", failures: 0 });
+  });
+
+  test("leaves no timer behind", async () => {
+    const { client, clock, keep } = await aged();
+    await keep();
+    await client.close();
+    expect(clock.pending).toBe(0);
+  });
+});
