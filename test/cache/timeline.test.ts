@@ -1,0 +1,79 @@
+import { describe, expect, test } from "@jest/globals";
+import { Timeline } from "../../src/cache/timeline.js";
+import { ManualClock } from "../support/manual-clock.js";
+
+/** At the time 1000, by both clocks. */
+function start() {
+  const clock = new ManualClock(1000);
+  return { clock, timeline: new Timeline(clock) };
+}
+
+describe("The wall time of what makes others void", () => {
+  test("is the clock's where nothing was asked at that time or later", () => {
+    const { timeline } = start();
+    expect(timeline.contradicts().wall).toBe(1000);
+  });
+
+  test("is after that of a question asked within the same millisecond, by less than one", () => {
+    const { timeline } = start();
+    const asked = timeline.asks();
+    const { wall } = timeline.contradicts();
+    expect(wall).toBeGreaterThan(asked.wall);
+    expect(wall).toBeLessThan(asked.wall + 1);
+  });
+
+  test("is another one each time, also while the clock stands still: the same again would be no news elsewhere", () => {
+    const { timeline } = start();
+    const walls = [1, 2, 3].map(() => timeline.contradicts().wall);
+    expect(new Set(walls).size).toBe(3);
+    expect(walls).toEqual([...walls].sort((a, b) => a - b));
+  });
+
+  test("is after that of a question asked before the clock was set back", () => {
+    const { clock, timeline } = start();
+    const asked = timeline.asks();
+    clock.setWall(-500);
+    expect(timeline.contradicts().wall).toBeGreaterThan(asked.wall);
+  });
+
+  test("is after that of an answer of a process whose clock is ahead, once it was accepted", () => {
+    const { timeline } = start();
+    timeline.accepts(1500);
+    timeline.accepts(1200);
+    expect(timeline.contradicts().wall).toBeGreaterThan(1500);
+  });
+
+  test("is after that of any question asked since, when the clock was set forward", () => {
+    const { clock, timeline } = start();
+    timeline.contradicts();
+    clock.setWall(500);
+    timeline.asks();
+    clock.setWall(-100);
+    timeline.asks();
+    expect(timeline.contradicts().wall).toBeGreaterThan(1500);
+  });
+});
+
+test("All that happens has a place of its own in the order of the process.", () => {
+  const { timeline } = start();
+  const orders = [
+    timeline.next(),
+    timeline.asks().order,
+    timeline.accepts(900),
+    timeline.contradicts().order,
+    timeline.next(),
+  ];
+  expect(orders).toEqual([...new Set(orders)].sort((a, b) => a - b));
+});
+
+test("A question is asked at a time of each clock, and a moment has the wall time that the clock is set to now.", async () => {
+  const { clock, timeline } = start();
+  clock.setWall(500);
+  const { wall, monotonic } = timeline.asks();
+  expect([wall, monotonic]).toEqual([1500, 1000]);
+  await clock.advance(40);
+  expect(timeline.monotonic).toBe(1040);
+  expect(timeline.wallOf(1000)).toBe(1500);
+  clock.setWall(-100);
+  expect(timeline.wallOf(1000)).toBe(1400);
+});
