@@ -1,9 +1,10 @@
 import { Casting } from "./casting.js";
 import { flood } from "./flood.js";
-import { drawPlot, type Scene } from "./plots.js";
+import { drawPlot } from "./plots.js";
 import { SimulatedProcess } from "./process.js";
 import { Random } from "./random.js";
 import { budgets, type Theme } from "./settings.js";
+import type { Scene } from "./stage.js";
 import type { StoreWeather } from "./store.js";
 import { Visits } from "./visits.js";
 import { drawWeather } from "./weather.js";

@@ -1,7 +1,7 @@
 import type { Casting } from "./casting.js";
-import type { Scene } from "./plots.js";
 import type { SimulatedProcess } from "./process.js";
 import type { Random } from "./random.js";
+import type { Scene } from "./stage.js";
 import type { Visits } from "./visits.js";
 
 const LEAST = 1000;

@@ -1,30 +1,9 @@
+import { exodus, MOST_STRANGERS, strangers } from "./crowds.js";
 import type { SimulatedProcess } from "./process.js";
-import type { Random } from "./random.js";
 import { budgets } from "./settings.js";
-import type { StoreWeather } from "./store.js";
-import type { Visits } from "./visits.js";
-import type { Weather } from "./weather.js";
-import type { World } from "./world.js";
+import { changeTruth, invalidateUserOf, revoke, type Scene, type Stage, storeIs, weatherIs } from "./stage.js";
 
-/** Something that happens, so long after what was before it. */
-export interface Scene {
-  readonly afterMs: number;
-  readonly act: () => void;
-}
-
-export interface Stage {
-  readonly world: World;
-  readonly visits: Visits;
-  readonly random: Random;
-  readonly process: SimulatedProcess;
-  readonly token: string;
-}
-
-type Plot = "rumour" | "race" | "age" | "changeOfMind" | "afterlife" | "lie" | "lostDeletion" | "strangers";
-
-/** A store that was dead is tried again after a second. */
-const STORE_RECOVERY_MS = 1100;
-const MOST_STRANGERS = 20;
+type Plot = "rumour" | "race" | "age" | "changeOfMind" | "afterlife" | "lie" | "lostDeletion" | "strangers" | "exodus";
 
 /** What chance alone brings together too rarely: several things that must happen one after the other to the same token. */
 export function drawPlot(stage: Stage): Scene[] {
@@ -33,7 +12,7 @@ export function drawPlot(stage: Stage): Scene[] {
     race: 2,
     age: 1,
     changeOfMind: 1,
-    ...(stage.world.settings.maxTombstones <= MOST_STRANGERS && { strangers: 2 }),
+    ...(stage.world.settings.maxTombstones <= MOST_STRANGERS && { strangers: 2, exodus: 1 }),
     ...(stage.world.store && { afterlife: 0.5, lostDeletion: 0.5 }),
     ...(stage.world.settings.store === "lying" && { lie: 2 }),
   });
@@ -49,6 +28,7 @@ const PLOTS: Readonly<Record<Plot, (stage: Stage) => Scene[]>> = {
   lie,
   lostDeletion,
   strangers,
+  exodus,
 };
 
 /** A user is invalidated in one process, and another one hears of it through a store that is not well. */
@@ -177,66 +157,4 @@ function lostDeletion({ world, visits, random, process, token }: Stage): Scene[]
     { afterMs: random.ms(60, 100), act: () => storeIs(world, "calm") },
     { afterMs: refusalTtlMs + random.ms(0, 50), act: () => visits.visit(process, "me", token) },
   ];
-}
-
-/** A crowd comes with tokens that were never good, or signs out with them, while the store cannot be told; then somebody known comes. */
-function strangers({ world, visits, random, process, token }: Stage): Scene[] {
-  const { maxTombstones, cache } = world.settings;
-  const earlier = random.pick(world.processes.filter(({ service }) => service === process.service));
-  const size = maxTombstones + 1 + random.int(MOST_STRANGERS);
-  const isSigningOut = random.chance(0.3);
-  const crowd = () => {
-    for (let index = 0; index < size; index++) {
-      const garbage = world.drawGarbage(visits.count);
-      const question = world.question(process.service, { operation: "VerifyToken", token: garbage });
-      if (isSigningOut) visits.invalidate(process, { question });
-      else visits.visit(process, "me", garbage);
-    }
-  };
-  return [
-    { afterMs: 0, act: () => weatherIs({ world, process }, "calm") },
-    { afterMs: 0, act: () => storeIs(world, "calm") },
-    { afterMs: STORE_RECOVERY_MS, act: () => visits.visit(earlier, "me", token) },
-    { afterMs: random.ms(10, 200), act: () => storeIs(world, random.pick(["down", "flaky", "silent", "calm"])) },
-    { afterMs: 0, act: crowd },
-    { afterMs: random.ms(100, 300), act: () => storeIs(world, "calm") },
-    {
-      afterMs: STORE_RECOVERY_MS + random.pick([0, cache.processTtlMs]),
-      act: () => visits.visit(process, "me", token),
-    },
-  ];
-}
-
-function invalidateUserOf(
-  by: SimulatedProcess,
-  token: string,
-  { world, visits }: Pick<Stage, "world" | "visits">,
-): void {
-  const account = world.authorities[by.service]!.tokens.get(token)?.account;
-  if (account && !by.journal.closed) visits.invalidate(by, { user: account.ref });
-}
-
-function changeTruth({ world, random, process, token }: Omit<Stage, "visits">): void {
-  const issued = process.authority.tokens.get(token);
-  if (!issued) return;
-  if (random.chance(0.7)) issued.isRevoked = !issued.isRevoked;
-  else issued.account.permissions = random.pick([[], ["read"], ["read", "write"]]);
-  world.chronicle.record("", "truth", process.service, token.slice(-12), issued.isRevoked ? "revoked" : "good");
-}
-
-function revoke({ world, process, token }: Pick<Stage, "world" | "process" | "token">): void {
-  const issued = process.authority.tokens.get(token);
-  if (issued) issued.isRevoked = true;
-  world.chronicle.record("", "truth", process.service, token.slice(-12), "revoked");
-}
-
-function weatherIs({ world, process }: Pick<Stage, "world" | "process">, weather: Weather): void {
-  world.setWeather(process.service, "grpc", weather);
-  world.setWeather(process.service, "rest", weather);
-  world.chronicle.record("", "weather", process.service, weather);
-}
-
-function storeIs(world: World, weather: StoreWeather): void {
-  if (world.store) world.store.weather = weather;
-  world.chronicle.record("", "store", weather);
 }

@@ -64,8 +64,8 @@ export class World {
   }
 
   /** A token that is good nowhere, and never was. */
-  drawGarbage(index: number): string {
-    if (this.random.chance(0.5)) return `stranger-${index}`;
+  drawGarbage(index: number, kind = this.random.pick(["opaque", "jwt"])): string {
+    if (kind === "opaque") return `stranger-${index}`;
     const payload = Buffer.from(JSON.stringify({ iss: "https://elsewhere.example", n: index })).toString("base64url");
     return `${JWT_HEAD}.${payload}.${SIGNATURES[0]}`;
   }
