@@ -132,6 +132,10 @@ export const SCOPE = [
     suites: cacheSuites("single-flight", "fresh", "invalidation"),
   },
   {
+    sources: ["src/cache/write-health.ts"],
+    suites: suites("cache", "write-health", "redis-rights"),
+  },
+  {
     sources: ["src/cache/fresh-turns.ts"],
     suites: suites("cache", "fresh-turns", "fresh"),
   },
@@ -144,12 +148,7 @@ export const SCOPE = [
     suites: cacheSuites("shared-invalidation", "corrupt-entries", "stale-if-error", "ttl", "refusals"),
   },
   {
-    sources: [
-      "src/cache/pending-writes.ts",
-      "src/cache/write-health.ts",
-      "src/cache/guarded-store.ts",
-      "src/cache/store-gate.ts",
-    ],
+    sources: ["src/cache/pending-writes.ts", "src/cache/guarded-store.ts", "src/cache/store-gate.ts"],
     suites: [
       ...cacheSuites("pending-writes", "store-failures", "misplaced-replies", "corrupt-entries", "keyring"),
       ...suites("auth", "client-close"),
@@ -158,6 +157,7 @@ export const SCOPE = [
   {
     sources: ["src/cache/invalidation.ts", "src/cache/timeline.ts", "src/cache/tombstones.ts"],
     suites: [
+      ...suites("cache", "timeline"),
       ...cacheSuites("tombstones", "clocks", "shared-invalidation", "invalidation", "shares"),
       ...suites("attack", "jwt-spelling"),
     ],

@@ -13,6 +13,11 @@ const HONEST = [
   "*3\r\n$3\r\nabc\r\n$-1\r\n$2\r\n\r\n\r\n",
 ].join("");
 
+/** The longest line, and the longest list. */
+const MAX_LINE = 4096;
+const MAX_ITEMS = 4096;
+
+const line = (bytes: number) => `+${"x".repeat(bytes - 3)}\r\n`;
 const text = (bytes: number) => Buffer.from(`$${bytes}\r\n${"x".repeat(bytes)}\r\n`);
 
 describe("What Redis answers is let through", () => {
@@ -31,6 +36,53 @@ describe("What Redis answers is let through", () => {
     const half = text(MAX_REPLY_BYTES / 2);
     for (let n = 0; n < 6; n++) expect(guard.accepts(half)).toBe(true);
   });
+
+  test("wherever it stands in what has come at once", () => {
+    const guard = new ReplyGuard();
+    expect(guard.accepts(Buffer.concat([text((MAX_REPLY_BYTES / 4) * 3), Buffer.from("*2\r\n")]))).toBe(true);
+  });
+
+  test.each(["", "*0\r\n", "*-1\r\n", "$-1\r\n", "+OK\r\n"])(
+    "as far as a text of the longest reply, and no further, behind %j",
+    (before) => {
+      const longest = MAX_REPLY_BYTES - "$16777205\r\n".length;
+      for (const [bytes, accepted] of [
+        [longest, true],
+        [longest + 1, false],
+      ] as const) {
+        const guard = new ReplyGuard();
+        expect(guard.accepts(Buffer.from(before))).toBe(true);
+        expect(guard.accepts(Buffer.from(`$${bytes}\r\n`))).toBe(accepted);
+      }
+    },
+  );
+
+  test("as far as the longest line, and no further", () => {
+    for (const cut of [1, 1000, MAX_LINE - 1]) {
+      for (const [bytes, accepted] of [
+        [MAX_LINE, true],
+        [MAX_LINE + 1, false],
+      ] as const) {
+        const guard = new ReplyGuard();
+        expect(guard.accepts(Buffer.from(line(bytes).slice(0, cut)))).toBe(true);
+        expect(guard.accepts(Buffer.from(line(bytes).slice(cut)))).toBe(accepted);
+      }
+    }
+  });
+
+  test("as far as the longest list, and no further", () => {
+    expect(new ReplyGuard().accepts(Buffer.from(`*${MAX_ITEMS}\r\n`))).toBe(true);
+    expect(new ReplyGuard().accepts(Buffer.from(`*${MAX_ITEMS + 1}\r\n`))).toBe(false);
+  });
+
+  test("as far as a list of lines is no longer than the longest reply", () => {
+    const guard = new ReplyGuard();
+    const begin = `*${MAX_ITEMS}\r\n`;
+    expect(guard.accepts(Buffer.from(begin + line(MAX_LINE).repeat(MAX_ITEMS - 1)))).toBe(true);
+    const left = MAX_REPLY_BYTES - guard.bytes;
+    expect(guard.accepts(Buffer.from(line(MAX_LINE).slice(0, left)))).toBe(true);
+    expect(guard.accepts(Buffer.from("x"))).toBe(false);
+  });
 });
 
 describe("What can be no answer is refused:", () => {
@@ -39,6 +91,7 @@ describe("What can be no answer is refused:", () => {
     ["a list that is too long", "*5000\r\n"],
     ["a list within a list", "*2\r\n*1\r\n"],
     ["a list within a list, behind a text", "*2\r\n$1\r\nx\r\n*0\r\n"],
+    ["a size behind something else", "x$1\r\n"],
     ["a map", "%1\r\n"],
     ["something pushed", ">2\r\n"],
     ["a size of no digits", "$\r\n"],
@@ -49,6 +102,16 @@ describe("What can be no answer is refused:", () => {
     ["a line without an end", `+${"x".repeat(5000)}`],
   ])("%s", (_what, bytes) => {
     expect(new ReplyGuard().accepts(Buffer.from(bytes))).toBe(false);
+  });
+
+  test("a list within a list, wherever the network cuts the text before it", () => {
+    const reply = "*2\r\n$4\r\nabcd\r\n";
+    for (let cut = 1; cut < reply.length; cut++) {
+      const guard = new ReplyGuard();
+      expect(guard.accepts(Buffer.from(reply.slice(0, cut)))).toBe(true);
+      expect(guard.accepts(Buffer.from(reply.slice(cut)))).toBe(true);
+      expect(guard.accepts(Buffer.from("*1\r\n"))).toBe(false);
+    }
   });
 
   test("texts of one list that are too long together", () => {

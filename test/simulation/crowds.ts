@@ -3,7 +3,7 @@ import { invalidateUserOf, type Scene, type Stage, storeIs, weatherIs } from "./
 /** A store that was dead is tried again after a second. */
 const STORE_RECOVERY_MS = 1100;
 export const MOST_STRANGERS = 20;
-/** No world has so many tokens at its start. */
+/** More than a world has at its start, or than a crowd has. */
 const MANY_TOKENS = 1000;
 
 /** A crowd comes with tokens that were never good while the store cannot be told; then one comes that the store has known all along. */
@@ -36,7 +36,7 @@ export function exodus({ world, visits, random, process, token }: Stage): Scene[
   const isUsers = random.chance(0.5);
   const crowd = () => {
     for (let index = 0; index < size; index++) {
-      const garbage = world.drawGarbage(visits.count, "jwt");
+      const garbage = world.drawGarbage(MANY_TOKENS * (1 + visits.count) + index, "jwt");
       const question = world.question(process.service, { operation: "VerifyToken", token: garbage });
       visits.invalidate(
         process,
