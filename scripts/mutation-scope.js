@@ -124,7 +124,11 @@ export const SCOPE = [
     suites: [...suites("cache", "keyring", "sealed-entries"), ...suites("properties", "key-encoding")],
   },
   {
-    sources: ["src/runtime/bounded-map.ts", "src/cache/process-cache.ts", "src/cache/subject-shares.ts"],
+    sources: ["src/cache/subject-shares.ts"],
+    suites: suites("cache", "subject-shares", "shares"),
+  },
+  {
+    sources: ["src/runtime/bounded-map.ts", "src/cache/process-cache.ts"],
     suites: cacheSuites("shares", "bounds", "clocks", "invalidation"),
   },
   {

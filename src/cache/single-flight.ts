@@ -17,12 +17,12 @@ export class Load<K extends Task, T> implements Asking {
   readonly id: string;
   /** What is loaded, and how. */
   readonly task: K;
-  readonly history: Readonly<History>;
+  readonly history: History;
   order: number;
   triedAs: number;
   landed!: Promise<T>;
 
-  constructor(id: string, task: K, history: Readonly<History>, begunAs: number) {
+  constructor(id: string, task: K, history: History, begunAs: number) {
     this.id = id;
     this.task = task;
     this.history = history;
@@ -72,7 +72,7 @@ export class SingleFlight<K extends Task, T> {
    *
    * @param suits what else it must be
    */
-  joinable(id: string, suits: (load: Load<K, T>) => boolean = () => true): Load<K, T> | undefined {
+  joinable(id: string, suits: (load: Load<K, T>) => boolean): Load<K, T> | undefined {
     return this.#groups.get(id)?.loads.findLast((load) => suits(load) && this.#invalidation.mayBeJoined(load));
   }
 
@@ -112,9 +112,8 @@ export class SingleFlight<K extends Task, T> {
   }
 
   /** The load has its answer: those that asked before it are discarded, unless they ask again. */
-  answered({ id, triedAs }: Load<K, T>): void {
-    const group = this.#groups.get(id);
-    if (group) group.newestAnswered = Math.max(group.newestAnswered, triedAs);
+  answered({ history, triedAs }: Load<K, T>): void {
+    history.newestAnswered = Math.max(history.newestAnswered, triedAs);
   }
 
   async #land(load: Load<K, T>, run: (load: Load<K, T>) => Promise<T>): Promise<T> {

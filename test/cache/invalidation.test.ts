@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { AnswerGate } from "../support/answer-gate.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { openClient, startService } from "../support/open-client.js";
+import { unsignedJwt } from "../support/unsigned-jwt.js";
 import { until } from "../support/until.js";
 
 const anaRef = { userId: "ana", organizationId: "org-1" };
@@ -44,6 +45,25 @@ describe("invalidateToken", () => {
     await client.verifyToken("token-ana-2");
     await client.invalidateToken("token-ana");
     expect(client.peekToken("token-ana-2")?.user.id).toBe("ana");
+  });
+
+  test.each([
+    ["an opaque token", "token-ana", "token-ben"],
+    ["a JWT", unsignedJwt({ sub: "ana" }), unsignedJwt({ sub: "ben" })],
+    ["a JWT, and the other is opaque", unsignedJwt({ sub: "ana" }), "token-ben"],
+    ["an opaque token, and the other is a JWT", "token-ana", unsignedJwt({ sub: "ben" })],
+  ])("lets what is being asked about another token land, where it is %s", async (_what, invalidated, other) => {
+    const { service, gate, client } = await gated();
+    service.allow(other, { id: "ben" });
+    gate.close();
+    const asked = client.verifyToken(other);
+    await until(() => gate.held === 1);
+    await client.invalidateToken(invalidated);
+    const joined = client.verifyToken(other);
+    gate.release();
+    await Promise.all([asked, joined]);
+    expect(client.peekToken(other)?.user.id).toBe("ben");
+    expect(service.calls.total).toBe(1);
   });
 
   test("does not mind a token that nobody knows", async () => {
