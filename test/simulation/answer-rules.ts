@@ -94,13 +94,19 @@ function forgotten(answer: Answer, { by, request }: Use): string | undefined {
 }
 
 /** A refusal that this process has seen, and that is newer, ends it. */
-function refusedSince(answer: Answer, { by, request }: Use): string | undefined {
+function refusedSince(answer: Answer, { by, request, source, when }: Use): string | undefined {
   const { attempt, question, lookedAt } = answer;
   const isHere = by.journal.asksOf(question).includes(attempt.ask);
   const refusals = by.journal.asksOf(question).filter(({ verdict }) => verdict?.result.kind === "refused");
-  for (const { verdict, began } of refusals) {
+  const endsAt = attempt.ask.began.at + ttlOf(question, by.settings) + ROUNDING_MS + by.clockSlackMs;
+  for (const ask of refusals) {
+    const { verdict, began } = ask;
     const { result, ended, began: asked } = verdict!;
     if (result.kind !== "refused" || ended.order > request.began.order) continue;
+    if (by.journal.isDoubted(ask)) {
+      if (asked.order < attempt.ended!.order || (source !== "stale" && when.at < endsAt)) continue;
+      return `it was refused at ${ended.at}, when everybody was, and served past its end`;
+    }
     if (asked.order > attempt.ended!.order) return `the service was asked again, and refused it at ${ended.at}`;
     // Both were under way at once: the one that set out later is the newer one, where it can be seen who did.
     const isOrdered = isHere && hidesNothing(by) && attempt.ask.began.order < began.order;
@@ -119,8 +125,9 @@ function refusedElsewhere(answer: Answer, { by, request, source }: Use): string 
   if (source !== "shared" || by.wasStoreTroubled) return undefined;
   const landed = answer.attempt.ended!.at;
   for (const { journal, name } of by.peers) {
-    const { verdict, began } = journal.asksOf(answer.question).findLast(({ verdict }) => verdict) ?? {};
-    if (verdict?.result.kind !== "refused" || !began) continue;
+    const last = journal.asksOf(answer.question).findLast(({ verdict }) => verdict);
+    const { verdict, began } = last ?? {};
+    if (!last || verdict?.result.kind !== "refused" || !began || last.mayBeDoubted) continue;
     const isLater = began.at > landed + 2 * SHARED_LOOKUP_MS;
     const isDeleted = request.began.at > verdict.ended.at + INVALIDATION_MS + SHARED_LOOKUP_MS + ROUNDING_MS;
     if (isLater && isDeleted && journal.invalidations.length === 0) {

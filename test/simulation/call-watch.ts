@@ -6,6 +6,7 @@ import type { BreakerWatch } from "./breaker-watch.js";
 import type { Chronicle } from "./chronicle.js";
 import { FlightRules } from "./flight-rules.js";
 import type { Journal } from "./journal.js";
+import { MassRefusals } from "./mass-refusals.js";
 import { type Ask, isVerdict, type Round, type Try, type TryResult, triesOf } from "./records.js";
 import { cut } from "./reply.js";
 import { RetryRules } from "./retry-rules.js";
@@ -38,6 +39,7 @@ export class CallWatch implements CallObserver {
   readonly #breakers: BreakerWatch;
   readonly #flights: FlightRules;
   readonly #retries: RetryRules;
+  readonly #refusals = new MassRefusals();
   readonly #whyNeedless: Surroundings["whyNeedless"];
   readonly #asks = new WeakMap<ContextValues, Ask>();
   /** Probes of gRPC that began in this turn, while REST could be asked. */
@@ -145,6 +147,7 @@ export class CallWatch implements CallObserver {
     }
     if (isVerdict(result) && !ask.verdict) {
       ask.verdict = attempt as NonNullable<Ask["verdict"]>;
+      this.#refusals.ended(ask, upstream, result);
       this.#aloft.delete(ask);
       this.#retries.succeeded();
       const mark = result.kind === "answer" ? markOf(result.answer) : undefined;

@@ -66,7 +66,11 @@ export class FlightRules {
     if (cache.maxEntries < MANY_ENTRIES || cache.maxBytes < MANY_BYTES || cache.ttlMs === 0) return;
     if (this.#journal.hasExcuse(question, last.began.at - this.#hiddenMs)) return;
     const { at } = last.verdict.ended;
-    if (at - last.began.at >= cache.ttlMs * LEAST_TTL_SHARE || this.#journal.clockSetAt >= last.began.at) return; // it had ended
+    if (
+      at - last.began.at + this.#hiddenMs >= cache.ttlMs * LEAST_TTL_SHARE ||
+      this.#journal.clockSetAt >= last.began.at
+    )
+      return; // it had ended
     if (at < this.#endOf(question) - ROUNDING_MS)
       this.#violate(`a known token passed for a stranger's, answered at ${at}`);
   }
@@ -82,6 +86,7 @@ export class FlightRules {
   #checkRefusalKept({ question, began }: Ask, last: Ask): void {
     const keptMs = this.#settings.cache.refusalTtlMs * LEAST_TTL_SHARE - ROUNDING_MS;
     if (question.operation !== "VerifyToken" || began.at >= last.verdict!.ended.at + keptMs) return;
+    if (this.#journal.isDoubted(last)) return;
     if (this.#journal.hasExcuse(question, last.began.at - this.#hiddenMs)) return;
     this.#violate(`a token was asked about again, though it was refused at ${last.verdict!.ended.at}`);
   }

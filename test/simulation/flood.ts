@@ -16,7 +16,7 @@ interface Shore {
   readonly casting: Casting;
 }
 
-/** Thousands within moments, over the tokens that there are; strangers among them, each with a token that nobody has seen before. */
+/** Thousands within moments, or again and again while what is kept grows old, over the tokens that there are; strangers among them, each with a token that nobody has seen before. */
 export function flood({ visits, random, process, casting }: Shore): Scene[] {
   const waves = 1 + random.int(MOST_WAVES);
   const size = Math.ceil((LEAST + random.int(MOST - LEAST)) / waves);
@@ -27,5 +27,7 @@ export function flood({ visits, random, process, casting }: Shore): Scene[] {
       else visits.visit(process, random.chance(0.9) ? "me" : casting.route(), casting.token(process));
     }
   };
-  return Array.from({ length: waves }, () => ({ afterMs: random.ms(0, 6), act: wave }));
+  const isLong = random.chance(0.3);
+  const { ttlMs } = process.settings.cache;
+  return Array.from({ length: waves }, () => ({ afterMs: random.ms(0, isLong ? 0.7 * ttlMs : 6), act: wave }));
 }

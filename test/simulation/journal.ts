@@ -26,6 +26,8 @@ export class Journal {
   readonly freshRequests = new Map<Question, Moment[]>();
   /** When the function that fetches our own credentials was called and did not bring them in time. */
   readonly credentialFaults: { began: number; ended: number }[] = [];
+  /** When requests were told that a question is refused. */
+  readonly toldRefused = new Map<Question, number[]>();
   /** When an answer, by its mark, last came into the process. */
   readonly arrivals = new Map<string, number>();
   /** When the shared store last brought an answer, by question. */
@@ -43,6 +45,16 @@ export class Journal {
 
   asksOf(question: Question): readonly Ask[] {
     return this.asks.get(question) ?? [];
+  }
+
+  tellRefused(question: Question, at: number): void {
+    push(this.toldRefused, question, at);
+  }
+
+  /** Whether the refusal is no evidence about one user: everybody was refused, and nobody waited for this one. */
+  isDoubted({ question, verdict, mayBeDoubted }: Ask): boolean {
+    if (!mayBeDoubted || !verdict) return false;
+    return !this.toldRefused.get(question)?.some((at) => at === verdict.ended.at);
   }
 
   addAsk(ask: Ask): void {

@@ -81,6 +81,7 @@ function judgeCode(world: World, use: Use, code: string): void {
     case "invalid_token":
     case "inactive_user":
     case "lookup_refused": {
+      use.by.journal.tellRefused(use.request.question, use.when.at);
       const rule = whyNotRefused(code as RefusalReason, use);
       if (rule) complain(world, use, `was refused (${code}), but ${rule}`);
       return;

@@ -3,13 +3,24 @@ import type { SimulatedProcess } from "./process.js";
 import { budgets } from "./settings.js";
 import { changeTruth, invalidateUserOf, revoke, type Scene, type Stage, storeIs, weatherIs } from "./stage.js";
 
-type Plot = "rumour" | "race" | "age" | "changeOfMind" | "afterlife" | "lie" | "lostDeletion" | "strangers" | "exodus";
+type Plot =
+  | "lostKeys"
+  | "rumour"
+  | "race"
+  | "age"
+  | "changeOfMind"
+  | "afterlife"
+  | "lie"
+  | "lostDeletion"
+  | "strangers"
+  | "exodus";
 
 /** What chance alone brings together too rarely: several things that must happen one after the other to the same token. */
 export function drawPlot(stage: Stage): Scene[] {
   const plot = stage.random.weighted<Plot>({
     rumour: 2,
     race: 2,
+    ...(stage.world.settings.users > FEW_USERS && { lostKeys: 3 }),
     age: 1,
     changeOfMind: 1,
     ...(stage.world.settings.maxTombstones <= MOST_STRANGERS && { strangers: 2, exodus: 1 }),
@@ -19,7 +30,13 @@ export function drawPlot(stage: Stage): Scene[] {
   return PLOTS[plot](stage);
 }
 
+/** That these are refused is not thought to be everybody. */
+const FEW_USERS = 4;
+/** So many belong to more than a few users. */
+const MORE_TOKENS = 12;
+
 const PLOTS: Readonly<Record<Plot, (stage: Stage) => Scene[]>> = {
+  lostKeys,
   rumour,
   race,
   age,
@@ -30,6 +47,33 @@ const PLOTS: Readonly<Record<Plot, (stage: Stage) => Scene[]>> = {
   strangers,
   exodus,
 };
+
+/** The service refuses everybody, while what is kept of them grows old; then it has its keys again, or is gone. */
+function lostKeys({ world, visits, random, process, token }: Stage): Scene[] {
+  const { ttlMs, staleIfErrorMs } = world.settings.cache;
+  const everybody = () => {
+    for (const text of process.authority.tokens.keys()) visits.visit(process, "me", text);
+  };
+  const untilOldMs = random.ms(0.65, 0.9) * ttlMs;
+  const issueMore = () => {
+    for (let index = 0; index < MORE_TOKENS; index++) world.issueToken(1000 + MORE_TOKENS * visits.count + index);
+  };
+  return [
+    { afterMs: 0, act: () => weatherIs({ world, process }, "calm") },
+    { afterMs: 0, act: issueMore },
+    { afterMs: 0, act: everybody },
+    { afterMs: random.ms(5, 10), act: () => weatherIs({ world, process }, "keyless") },
+    { afterMs: untilOldMs, act: everybody },
+    { afterMs: random.ms(5, 50), act: everybody },
+    { afterMs: 0, act: () => weatherIs({ world, process }, random.pick(["keyless", "calm", "down", "picky"])) },
+    { afterMs: random.ms(0, 0.4) * ttlMs, act: everybody },
+    {
+      afterMs: random.pick([0, random.ms(0, ttlMs), staleIfErrorMs / 2]),
+      act: () => visits.visit(process, "me", token),
+    },
+    { afterMs: random.ms(0, 100), act: everybody },
+  ];
+}
 
 /** A user is invalidated in one process, and another one hears of it through a store that is not well. */
 function rumour({ world, visits, random, process, token }: Stage): Scene[] {

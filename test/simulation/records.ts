@@ -96,6 +96,8 @@ export interface Ask {
   readonly isOfKnownUser: () => boolean;
   readonly began: Moment;
   readonly rounds: Round[];
+  /** Refused when the upstream had refused everybody: no evidence about one user, if nobody waited for it. */
+  mayBeDoubted?: boolean;
   /** The first try that brought an answer or a refusal. */
   verdict?: Try & { result: TryResult; ended: Moment };
 }

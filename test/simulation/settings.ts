@@ -72,7 +72,7 @@ export function drawSettings(random: Random): Settings {
     secrets: store === "none" ? [] : drawSecrets(random),
     ...(byDefault ? DEFAULTS : drawTuning(random, theme, store)),
     leewayMs: random.pick([0, 0, 3000, 60_000]),
-    users: 1 + random.int(4),
+    users: random.pick([1, 2, 3, 4, 6]),
     tokens: 1 + random.int(theme === "load" ? 20 : 7),
     steps: 10 + random.int(35),
     clocks: random.weighted<Clocks>({ one: 5, differ: store === "none" ? 0 : 2, set: 3 }),

@@ -53,7 +53,12 @@ export function simulatedUpstream(options: SimulatedUpstreamOptions): Transport 
   ): Promise<UnaryResponse<I, O>> {
     const question = options.questionOf(method.name as Operation, message);
     const attempt = observer.began({ upstream, question, timeoutMs, header: new Headers(header), context });
-    const plan = drawPlan(random, options.weather(), timeoutMs ?? 1000);
+    const { token } = question;
+    const plan = drawPlan(random, options.weather(), {
+      timeoutMs: timeoutMs ?? 1000,
+      underWay: falls.size,
+      isIssued: token === undefined || authority.tokens.has(token),
+    });
     return new Promise((resolve, reject) => {
       const end = (result: TryResult) => {
         falls.delete(attempt);
@@ -107,10 +112,10 @@ export function simulatedUpstream(options: SimulatedUpstreamOptions): Transport 
   function look(question: Question, { course }: Plan): { reply: Reply; lookedAt: number } {
     const lookedAt = clock.time;
     if (course === "reset" || course === "unprocessed") throw new TypeError("nobody looks at what is lost");
-    if (course !== "truth") {
+    if (course !== "truth" && course !== "refusal") {
       return { lookedAt, reply: (upstream === "grpc" ? grpcFault : restFault)(random, question, course) };
     }
-    const judgement = authority.judge(question);
+    const judgement = course === "refusal" ? ({ kind: "refused" } as const) : authority.judge(question);
     return { lookedAt, reply: (upstream === "grpc" ? grpcTruth : restTruth)(random, question, judgement) };
   }
 

@@ -1,11 +1,29 @@
 import type { Random } from "./random.js";
 import type { Course as Replied } from "./reply.js";
 
-/** What becomes of a call. `reset`: it falls, and with it all that are under way; `unprocessed`: nobody has looked at it. */
-export type Course = Replied | "reset" | "unprocessed";
+/**
+ * What becomes of a call. `refusal`: it is refused, whatever the truth; `reset`: it falls, and with it all that are under way; `unprocessed`:
+ * nobody has looked at it.
+ */
+export type Course = Replied | "refusal" | "reset" | "unprocessed";
 
-/** How an upstream is at the moment. */
-export type Weather = "calm" | "rotating" | "slow" | "flaky" | "down" | "silent" | "broken" | "busy" | "chaos";
+/**
+ * How an upstream is at the moment. `drowning`: slower, and busier, the more is asked; `picky`: hangs at tokens that were ever good, and
+ * refuses garbage at once; `keyless`: refuses everybody.
+ */
+export type Weather =
+  | "calm"
+  | "rotating"
+  | "slow"
+  | "flaky"
+  | "down"
+  | "silent"
+  | "broken"
+  | "busy"
+  | "drowning"
+  | "picky"
+  | "keyless"
+  | "chaos";
 
 /** What an upstream will do with one call. */
 export interface Plan {
@@ -36,6 +54,9 @@ const CLIMATES: Readonly<Record<Weather, Climate>> = {
   down: { courses: { unreachable: 1 }, slow: 0 },
   silent: { courses: { silence: 1 }, slow: 0 },
   broken: { courses: { broken: 3, malformed: 2, credential: 1 }, slow: 0 },
+  drowning: { courses: { truth: 1 }, slow: 0 },
+  picky: { courses: { truth: 1 }, slow: 0 },
+  keyless: { courses: { refusal: 1 }, slow: 0.1 },
   busy: { courses: { busy: 3, truth: 1, timeout: 1 }, slow: 0.1 },
   chaos: {
     courses: {
@@ -64,13 +85,33 @@ export function drawWeather(random: Random): Weather {
     silent: 2,
     broken: 2,
     busy: 1,
+    drowning: 2,
+    picky: 2,
+    keyless: 1,
     chaos: 3,
   });
 }
 
-/** @param timeoutMs what the call was given */
-export function drawPlan(random: Random, weather: Weather, timeoutMs: number): Plan {
+export interface Call {
+  /** What it was given. */
+  readonly timeoutMs: number;
+  /** Calls that are under way already. */
+  readonly underWay: number;
+  /** Whether it asks about a token that was ever good, or about somebody. */
+  readonly isIssued: boolean;
+}
+
+/** One that has more to do than this begins to drown. */
+const ROOM = 8;
+
+export function drawPlan(random: Random, weather: Weather, { timeoutMs, underWay, isIssued }: Call): Plan {
   const { courses, slow } = CLIMATES[weather];
+  if (weather === "drowning" && underWay > ROOM) {
+    const latencyMs = random.ms(0, (timeoutMs * underWay) / (4 * ROOM));
+    return { course: random.chance(0.2) ? "busy" : "truth", latencyMs, looksFirst: true, obeys: random.chance(0.5) };
+  }
+  if (weather === "picky" && isIssued)
+    return { course: "truth", latencyMs: Number.POSITIVE_INFINITY, looksFirst: true, obeys: random.chance(0.5) };
   const course = random.weighted<Course | "silence">(courses);
   const looksFirst = random.chance(0.5);
   if (course === "silence")
