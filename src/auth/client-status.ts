@@ -44,8 +44,20 @@ export interface AuthClientStatus {
   };
   /** Questions under way, in the shared cache or at the service: one for all calls that wait for the same answer. */
   readonly inFlight: number;
-  /** Calls under way upstream, and those that wait for a place. */
-  readonly upstream: { readonly active: number; readonly queued: number };
+  readonly upstream: {
+    /** Calls under way … */
+    readonly active: number;
+    /** … and those that wait for a place, */
+    readonly queued: number;
+    /** of users that are known, */
+    readonly queuedKnown: number;
+    /** and of strangers. */
+    readonly queuedStrangers: number;
+    /** How many calls may be under way at the moment: `limit.maxConcurrent`, or less while the service is slow or times out. */
+    readonly limit: number;
+    /** How many of these strangers may have. */
+    readonly strangersLimit: number;
+  };
 }
 
 export function upstreamStatus({ url, breaker }: PipelineUpstream, refusals: number): UpstreamStatus {

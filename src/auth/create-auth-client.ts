@@ -77,7 +77,8 @@ export function assembleAuthClient(
   }
 
   function toAuthError(error: unknown): AuthError {
-    if (error instanceof OverloadedError) return new AuthError("overloaded", { cause: error, retryAfterMs: 1000 });
+    if (error instanceof OverloadedError)
+      return new AuthError("overloaded", { cause: error, retryAfterMs: error.retryAfterMs });
     if (error instanceof UnavailableError) {
       return new AuthError("auth_unavailable", { cause: error, retryAfterMs: error.retryAfterMs });
     }

@@ -7,13 +7,15 @@ import { withCredentials } from "../transport/credentials.js";
 import { failover, type UpstreamRoute } from "../transport/failover.js";
 import { FailureWatch } from "../transport/failure-watch.js";
 import { classifyTransport, createGrpcUpstream, type GrpcUpstream } from "../transport/grpc.js";
-import { type Load, withLimit } from "../transport/limit.js";
+import { withLimit } from "../transport/limit.js";
+import { withLessons } from "../transport/limit-lessons.js";
 import type { Upstream } from "../transport/outcome.js";
 import { isReachable } from "../transport/reachable.js";
 import { createRestUpstream } from "../transport/rest.js";
 import { hasRestForm } from "../transport/rest-request.js";
 import { withRetry } from "../transport/retry.js";
 import { withTimeout } from "../transport/timeout.js";
+import { type LimitStatus, UpstreamLimits } from "../transport/upstream-limits.js";
 import type { Config } from "./config/config.js";
 import type { GrpcConfig, RestConfig } from "./config/upstreams.js";
 import type { Events } from "./events.js";
@@ -36,7 +38,7 @@ export interface Pipeline {
   readonly transport: Transport;
   /** In the order they are asked. */
   readonly upstreams: readonly PipelineUpstream[];
-  load(): Load;
+  load(): LimitStatus;
   close(): void;
 }
 
@@ -52,10 +54,11 @@ export const networkUpstreams: UpstreamFactories = { grpc: createGrpcUpstream, r
  * The whole order of the stages, each named like its file. `credentials` is there where the option `headers` is set.
  *
  * limit → credentials → retry → failover, and behind it, for each upstream,
- * breaker → credential-watch → failure-watch → timeout → again → grpc | rest
+ * breaker → limit-lessons → credential-watch → failure-watch → timeout → again → grpc | rest
  */
 export function createPipeline(config: Config, events: Events, make: UpstreamFactories = networkUpstreams): Pipeline {
   const { clock, random, headers } = config;
+  const limits = new UpstreamLimits({ ...config.limit, clock, askedFirst: () => askedFirst().upstream });
   const [first, second] = [config.grpc && grpcUpstream(config.grpc), config.rest && restUpstream(config.rest)].filter(
     (upstream) => upstream !== undefined,
   );
@@ -67,11 +70,16 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
   const retried = withRetry(over, { ...config.retry, clock, random, canTry });
   const onFailure = (name: string) => config.logger.error(`portero: the function given as "headers" failed: ${name}`);
   const signed = headers ? withCredentials(retried, headers, { clock, onFailure }) : retried;
-  const { transport, load } = withLimit(signed, { ...config.limit, clock });
+  const transport = withLimit(signed, limits.places, clock);
   const close = () => {
     for (const upstream of upstreams) upstream.close();
   };
-  return { transport, upstreams, load, close };
+  return { transport, upstreams, load: () => limits.status, close };
+
+  /** A probe of the first one runs beside the second one. */
+  function askedFirst(): PipelineUpstream {
+    return second && first?.breaker.state !== "closed" ? second : (first as PipelineUpstream);
+  }
 
   function grpcUpstream(grpc: GrpcConfig): PipelineUpstream {
     const { url, tls, timeoutMs, interceptors } = grpc;
@@ -115,7 +123,8 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     });
     const tried = withTimeout(againIfUnprocessed(network.transport, clock, network.anew), upstream, clock);
     const watched = watchingCredential(failures.watch(tried), reports.credentialRefused);
-    return { upstream, breaker, timeoutMs, transport: withBreaker(watched, breaker, { upstream, timeoutMs }) };
+    const learning = withLessons(watched, limits, { upstream, timeoutMs, clock });
+    return { upstream, breaker, timeoutMs, transport: withBreaker(learning, breaker, { upstream, timeoutMs }) };
   }
 }
 

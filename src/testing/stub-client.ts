@@ -102,7 +102,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
       grpc: idle,
       cache: { entries: 0, bytes: 0, shared: "none", hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 },
       inFlight: 0,
-      upstream: { active: 0, queued: 0 },
+      upstream: { active: 0, queued: 0, queuedKnown: 0, queuedStrangers: 0, limit: 256, strangersLimit: 192 },
     }),
     on: () => () => undefined,
     async close() {

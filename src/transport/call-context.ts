@@ -22,11 +22,11 @@ const answeredByKey = createContextKey<Upstream | undefined>(undefined, { descri
 
 export interface CallContextOptions {
   /** Called before each try: an answer is as old as the try that brought it, which can be long after the call. */
-  onTry?: () => void;
+  onTry?: (() => void) | undefined;
   /** Whether no cache on the way may answer. Default `false`. */
   fresh?: boolean;
   /** Default: a stranger's. */
-  standing?: Standing;
+  standing?: Standing | undefined;
 }
 
 /**

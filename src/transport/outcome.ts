@@ -120,4 +120,12 @@ export class UnavailableError extends Error {
 /** Too many calls are under way and waiting. */
 export class OverloadedError extends Error {
   override readonly name = "OverloadedError";
+
+  constructor(
+    reason: string,
+    /** When there may be room again, in milliseconds. */
+    readonly retryAfterMs: number,
+  ) {
+    super(reason);
+  }
 }

@@ -9,6 +9,10 @@ const WAVE = 4000;
 const USERS = 5000;
 const MAX_CONCURRENT = 256;
 const MAX_QUEUE = 1024;
+/** A quarter of the places is for known users alone. */
+const STRANGERS = (MAX_CONCURRENT * 3) / 4;
+/** The limit falls while answers are slow, and no further. */
+const LEAST_STRANGERS = 12;
 /** 10,000 remembered refusals take about 4 MB; a million of anything would take ten times the bound. */
 const HEAP_BOUND_BYTES = 24 * 2 ** 20;
 /** Only against a flood that never ends. */
@@ -38,9 +42,10 @@ describe("A flood of a million distinct garbage tokens", () => {
   });
 
   test("reaches the service only as far as the limit lets it", () => {
-    expect(report.upstreamPeak).toBe(MAX_CONCURRENT);
+    expect(report.upstreamPeak).toBe(STRANGERS);
     expect(report.upstreamCalls).toBe(report.refused);
-    expect(report.refused).toBe((TOKENS / WAVE) * (MAX_CONCURRENT + MAX_QUEUE));
+    expect(report.refused).toBeLessThanOrEqual((TOKENS / WAVE) * (STRANGERS + MAX_QUEUE));
+    expect(report.refused).toBeGreaterThanOrEqual((TOKENS / WAVE) * LEAST_STRANGERS);
   });
 
   test("leaves every cached user served from the process, in the same tick", () => {

@@ -15,7 +15,7 @@ describe("status()", () => {
       rest: { url: `${service.rest.url}/`, ...idle },
       cache: { entries: 0, bytes: 0, shared: "none", hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 },
       inFlight: 0,
-      upstream: { active: 0, queued: 0 },
+      upstream: { active: 0, queued: 0, queuedKnown: 0, queuedStrangers: 0, limit: 256, strangersLimit: 192 },
     });
   });
 
@@ -89,11 +89,14 @@ describe("status()", () => {
 
   test("counts what is under way and what waits", async () => {
     const service = await startService({ users: { t1: { id: "a" }, t2: { id: "b" }, t3: { id: "c" } } });
-    const client = openClient(service, { limit: { maxConcurrent: 2 } });
+    const client = openClient(service, { limit: { maxConcurrent: 3 } });
     service.grpc.hang();
     const calls = ["t1", "t1", "t2", "t3"].map((token) => client.verifyToken(token));
     await until(() => service.grpc.calls.total === 2);
-    expect(client.status()).toMatchObject({ inFlight: 3, upstream: { active: 2, queued: 1 } });
+    expect(client.status()).toMatchObject({
+      inFlight: 3,
+      upstream: { active: 2, queued: 1, queuedKnown: 0, queuedStrangers: 1, limit: 3, strangersLimit: 2 },
+    });
     service.grpc.allow();
     await Promise.all(calls);
     expect(client.status()).toMatchObject({ inFlight: 0, upstream: { active: 0, queued: 0 } });

@@ -1,3 +1,4 @@
+import { knownAlone } from "../../src/runtime/adaptive-limit.js";
 import { Casting } from "./casting.js";
 import { flood } from "./flood.js";
 import { drawPlot } from "./plots.js";
@@ -200,7 +201,7 @@ export class Driver {
   /** So many of them at once that a few have to wait for a place, where there are few. */
   rush(process: SimulatedProcess): void {
     const { maxConcurrent, maxQueue } = this.world.settings.limit;
-    const size = maxConcurrent > MANY_PLACES ? 1 : maxConcurrent + Math.min(maxQueue, 2);
+    const size = maxConcurrent > MANY_PLACES ? 1 : maxConcurrent - knownAlone(maxConcurrent) + Math.min(maxQueue, 2);
     for (let index = 0; index < size; index++) this.probe(process);
   }
 

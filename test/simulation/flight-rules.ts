@@ -30,8 +30,8 @@ export class FlightRules {
   /** An ask may have departed so long before its first call was seen: in the shared tier, in the queue, waiting for credentials. */
   get #hiddenMs(): number {
     const { store, headers, limit } = this.#settings;
-    // Each request may take two places: for itself, and for a refresh in the background.
-    const mayWait = headers === "function" || 2 * this.#journal.requests >= limit.maxConcurrent;
+    // Each request may take two places, for itself and for a refresh in the background, and one user has an eighth of them.
+    const mayWait = headers === "function" || 20 * this.#journal.requests >= limit.maxConcurrent;
     // Wall time is in whole milliseconds: what came within the same one as an invalidation counts as before it.
     return ROUNDING_MS + (store === "none" ? 0 : SHARED_LOOKUP_MS) + (mayWait ? budgets(this.#settings).deadlineMs : 0);
   }

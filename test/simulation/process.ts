@@ -5,6 +5,7 @@ import { assembleAuthClient } from "../../src/auth/create-auth-client.js";
 import type { SharedStore } from "../../src/cache/shared-store.js";
 import type { Handler } from "../../src/index.js";
 import { optionalAuth, requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
+import { strangersAlone } from "../../src/runtime/adaptive-limit.js";
 import type { Authority } from "./authority.js";
 import { BreakerWatch } from "./breaker-watch.js";
 import { CallWatch, OWN_CREDENTIAL } from "./call-watch.js";
@@ -132,11 +133,12 @@ export class SimulatedProcess implements Witness {
 
   get isSaturated(): boolean {
     // Those who came in this turn may have taken a place and left it again, where the breakers are open.
-    const { active } = this.client.status().upstream;
+    const { active, limit, strangersLimit } = this.client.status().upstream;
     const { chronicle, clock } = this.#world;
     const atOnce =
       this.settings.store === "none" ? this.journal.begunIn(chronicle.turn) : this.journal.lookingAt(clock.time);
-    return active + atOnce >= this.settings.limit.maxConcurrent;
+    const ofOneUser = Math.max(1, Math.floor((limit - strangersAlone(limit)) / 8));
+    return active + atOnce >= Math.min(strangersLimit, ofOneUser);
   }
 
   get wasStoreTroubled(): boolean {

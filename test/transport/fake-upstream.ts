@@ -72,14 +72,15 @@ export interface AskOptions {
   timeoutMs?: number;
   /** A known user asks. Default `false`: a stranger. */
   known?: boolean;
+  /** Default: by `known`. */
+  standing?: Standing;
 }
 
 /** Asks a stage whose token it is; resolves to the user's id. */
 export async function ask(stage: FakeUpstream["transport"], options: AskOptions): Promise<string> {
   const { clock, deadlineMs = Number.POSITIVE_INFINITY, signal, timeoutMs, known } = options;
-  const context = createCallContext(clock.monotonic() + deadlineMs, {
-    standing: new Standing(known ? "ana" : undefined),
-  });
+  const { standing = new Standing(known ? "ana" : undefined) } = options;
+  const context = createCallContext(clock.monotonic() + deadlineMs, { standing });
   const { message } = await stage.unary(
     AuthService.method.verifyToken,
     signal,

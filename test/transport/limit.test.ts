@@ -1,42 +1,103 @@
 import { describe, expect, test } from "@jest/globals";
+import { Standing } from "../../src/runtime/standing.js";
 import { withLimit } from "../../src/transport/limit.js";
 import { OverloadedError } from "../../src/transport/outcome.js";
+import { UpstreamLimits } from "../../src/transport/upstream-limits.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { ask, FakeUpstream, unheard, watched } from "./fake-upstream.js";
 
 const DEADLINE_MS = 1000;
 
-function create({ maxConcurrent = 2, maxQueue = 3 } = {}) {
+function create({ maxConcurrent = 1, maxQueue = 3 } = {}) {
   const clock = new ManualClock();
   const upstream = new FakeUpstream("ana", clock);
   upstream.behaviour = "hold";
-  const { transport, load } = withLimit(upstream.transport, { maxConcurrent, maxQueue, clock });
-  const start = (call: { deadlineMs?: number; signal?: AbortSignal } = {}) =>
+  const limits = new UpstreamLimits({ maxConcurrent, maxQueue, clock, askedFirst: () => "grpc" });
+  const transport = withLimit(upstream.transport, limits.places, clock);
+  const start = (call: { deadlineMs?: number; signal?: AbortSignal; standing?: Standing } = {}) =>
     watched(ask(transport, { clock, deadlineMs: DEADLINE_MS, ...call }));
-  const many = (count: number) => Array.from({ length: count }, () => start());
+  const known = (user: string, call: { deadlineMs?: number } = {}) => start({ ...call, standing: new Standing(user) });
+  const many = (count: number, user?: string) =>
+    Array.from({ length: count }, () => (user === undefined ? start() : known(user)));
+  const users = (count: number, prefix = "user") =>
+    Array.from({ length: count }, (_, index) => known(`${prefix}-${index}`));
   const turn = () => clock.advance(0);
-  return { clock, upstream, load, start, many, turn };
+  const load = () => {
+    const { active, queued } = limits.status;
+    return { active, queued };
+  };
+  return { clock, upstream, limits, load, start, known, many, users, turn };
 }
 
 const states = (calls: readonly { state: string }[]) => calls.map(({ state }) => state);
+const count = (calls: readonly { state: string }[], state: string) => states(calls).filter((is) => is === state).length;
 
 describe("places", () => {
   test("so many calls are under way at once, the others wait", async () => {
-    const { upstream, load, many, turn } = create();
-    many(5);
+    const { upstream, limits, load, users, turn } = create({ maxConcurrent: 2 });
+    users(5);
     await turn();
     expect(upstream.calls).toHaveLength(2);
     expect(load()).toEqual({ active: 2, queued: 3 });
+    expect(limits.status).toMatchObject({ queuedKnown: 3, queuedStrangers: 0, limit: 2, strangersLimit: 1 });
   });
 
-  test("a place goes to the one who waits longest, and to no newcomer", async () => {
-    const { upstream, load, start, many, turn } = create({ maxConcurrent: 1, maxQueue: 10 });
-    const calls = many(4);
+  test("a quarter is for known users alone, an eighth for strangers alone", async () => {
+    const { upstream, load, many, users, turn } = create({ maxConcurrent: 32, maxQueue: 100 });
+    many(50);
+    await turn();
+    expect(upstream.calls).toHaveLength(24);
+    users(50);
+    await turn();
+    expect(upstream.calls).toHaveLength(32);
+    expect(load()).toEqual({ active: 32, queued: 68 });
+
+    const other = create({ maxConcurrent: 32, maxQueue: 100 });
+    other.users(50);
+    await other.turn();
+    expect(other.upstream.calls).toHaveLength(28);
+    other.many(50);
+    await other.turn();
+    expect(other.upstream.calls).toHaveLength(32);
+  });
+
+  test.each([
+    [1, 1, 1],
+    [2, 1, 2],
+    [3, 2, 3],
+    [8, 6, 7],
+    [256, 192, 224],
+  ])("of %i, %i at most are strangers', and %i known users'", async (maxConcurrent, strangers, known) => {
+    const first = create({ maxConcurrent });
+    first.many(300);
+    const second = create({ maxConcurrent });
+    second.users(300);
+    await first.turn();
+    expect([first.upstream.calls.length, second.upstream.calls.length]).toEqual([strangers, known]);
+  });
+
+  test("one that is free goes to a known user before a stranger, whoever came first", async () => {
+    const { upstream, many, known, turn } = create({ maxConcurrent: 4 });
+    many(3);
+    many(1, "ana");
+    const [stranger] = many(1);
+    const latecomer = known("ben");
+    await turn();
+    for (const held of upstream.held.splice(0, 1)) held.answer();
+    await turn();
+    upstream.held.at(-1)?.answer();
+    await turn();
+    expect([stranger?.state, latecomer.state]).toEqual(["pending", "fulfilled"]);
+  });
+
+  test("of a known user go to the one that waits longest, and to no newcomer", async () => {
+    const { upstream, load, known, users, turn } = create({ maxQueue: 10 });
+    const calls = users(4);
     for (let next = 0; next < 4; next++) {
       await turn();
       expect(upstream.calls).toHaveLength(next + 1);
       upstream.held[next]?.answer();
-      const newcomer = start(); // comes when the place is handed over
+      const newcomer = known(`newcomer-${next}`); // comes when the place is handed over
       expect(newcomer.state).toBe("pending");
       await turn();
       expect(states(calls)).toEqual([0, 1, 2, 3].map((call) => (call <= next ? "fulfilled" : "pending")));
@@ -44,8 +105,66 @@ describe("places", () => {
     expect(load()).toEqual({ active: 1, queued: 3 });
   });
 
+  test("of strangers go to the one that came last: it has time left", async () => {
+    const { upstream, many, turn } = create({ maxQueue: 10 });
+    const calls = many(4);
+    await turn();
+    for (let next = 0; next < 4; next++) {
+      upstream.held[next]?.answer();
+      await turn();
+    }
+    expect(states(calls)).toEqual(Array(4).fill("fulfilled"));
+    const again = create({ maxQueue: 10 });
+    const waiting = again.many(4);
+    await again.turn();
+    again.upstream.held[0]?.answer();
+    await again.turn();
+    again.upstream.held[1]?.answer();
+    await again.turn();
+    expect(states(waiting)).toEqual(["fulfilled", "pending", "pending", "fulfilled"]);
+  });
+
+  test("of one user are an eighth of the known ones at most; others pass", async () => {
+    const { upstream, many, known, turn } = create({ maxConcurrent: 32, maxQueue: 100 });
+    many(20, "ana");
+    await turn();
+    expect(upstream.calls).toHaveLength(3); // of 28
+    known("ben");
+    await turn();
+    expect(upstream.calls).toHaveLength(4);
+  });
+
+  test("are given to known users in turn, however many wait for one of them", async () => {
+    const { upstream, many, known, turn } = create({ maxQueue: 100 });
+    const ana = many(10, "ana");
+    await turn();
+    const others = [known("ben"), known("cid")];
+    for (let step = 0; step < 4; step++) {
+      upstream.held[step]?.answer();
+      await turn();
+    }
+    expect([states(others), count(ana, "fulfilled")]).toEqual([["fulfilled", "fulfilled"], 2]);
+  });
+
+  test("are given to a stranger's question that moves up", async () => {
+    const { upstream, limits, many, start, turn } = create({ maxConcurrent: 4 });
+    many(3);
+    const standing = new Standing();
+    const moving = start({ standing });
+    await turn();
+    expect(limits.status).toMatchObject({ active: 3, queuedKnown: 0, queuedStrangers: 1 });
+    standing.moveUp("ana");
+    await turn();
+    expect(limits.status).toMatchObject({ active: 4, queued: 0 });
+    upstream.held[3]?.answer();
+    await turn();
+    expect(moving.state).toBe("fulfilled");
+    expect(limits.status.active).toBe(3);
+    standing.moveUp("ana"); // when it is over, that changes nothing
+  });
+
   test("a failed call gives its place back as well", async () => {
-    const { upstream, load, many, turn } = create({ maxConcurrent: 1 });
+    const { upstream, load, many, turn } = create();
     many(2);
     await turn();
     upstream.held[0]?.fail(new Error("no"));
@@ -57,41 +176,133 @@ describe("places", () => {
   });
 
   test("when all is done nothing is left, no timer either", async () => {
-    const { clock, upstream, load, many, turn } = create();
-    const calls = many(5);
+    const { clock, upstream, load, many, users, turn } = create({ maxConcurrent: 2 });
+    const calls = [...many(3), ...users(3)];
     await turn();
     upstream.behaviour = "answer";
     for (const held of upstream.held) held.answer();
     await turn();
-    expect(states(calls)).toEqual(Array(5).fill("fulfilled"));
+    expect(states(calls)).toEqual(Array(6).fill("fulfilled"));
     expect(load()).toEqual({ active: 0, queued: 0 });
     expect(clock.pending).toBe(0);
   });
 });
 
 describe("a full queue", () => {
-  test("turns one more away at once", async () => {
-    const { upstream, load, start, many, turn } = create();
-    many(5);
-    const turnedAway = start();
+  test("of known users turns the newcomer away at once", async () => {
+    const { upstream, load, known, users, turn } = create();
+    users(4);
+    const turnedAway = known("late");
     await turn();
     expect(turnedAway.state).toBe("rejected");
     expect(turnedAway.error).toBeInstanceOf(OverloadedError);
-    expect(load()).toEqual({ active: 2, queued: 3 });
+    expect(load()).toEqual({ active: 1, queued: 3 });
     upstream.held[0]?.answer();
     await turn();
-    expect(start().state).toBe("pending"); // there is a place in the queue again
+    expect(known("later").state).toBe("pending"); // there is a place in the queue again
     await turn();
-    expect(load()).toEqual({ active: 2, queued: 3 });
+    expect(load()).toEqual({ active: 1, queued: 3 });
   });
 
-  test("of length 0 lets nobody wait", async () => {
-    const { start, many, turn } = create({ maxQueue: 0 });
-    const calls = many(2);
-    const turnedAway = start();
+  test("makes room for a known user when another waits with more: that one's latest leaves", async () => {
+    const { many, known, turn } = create();
+    const ana = many(4, "ana");
+    const ben = known("ben");
     await turn();
-    expect(states(calls)).toEqual(["pending", "pending"]);
-    expect(turnedAway.error).toBeInstanceOf(OverloadedError);
+    expect([states(ana), ben.state]).toEqual([["pending", "pending", "pending", "rejected"], "pending"]);
+    expect(known("ben").state).toBe("pending");
+    await turn();
+    expect(count(ana, "rejected")).toBe(1); // ana waits with two, and ben with one
+  });
+
+  test("of strangers turns away the oldest", async () => {
+    const { load, many, start, turn } = create();
+    const calls = many(4);
+    const newcomer = start();
+    await turn();
+    expect(states(calls)).toEqual(["pending", "rejected", "pending", "pending"]);
+    expect([calls[1]?.error, newcomer.state]).toEqual([expect.any(OverloadedError), "pending"]);
+    expect(load()).toEqual({ active: 1, queued: 3 });
+  });
+
+  test("of strangers takes no room of known users, nor the other way round", async () => {
+    const { limits, many, users, turn } = create();
+    const calls = [...many(4), ...users(3)];
+    await turn();
+    expect(states(calls)).toEqual(Array(7).fill("pending"));
+    expect(limits.status).toMatchObject({ queuedKnown: 3, queuedStrangers: 3 });
+  });
+
+  test("of length 0 lets nothing wait", async () => {
+    const { start, known, turn } = create({ maxQueue: 0 });
+    const taken = start();
+    const turnedAway = [start(), known("ana")];
+    await turn();
+    expect([taken.state, ...states(turnedAway)]).toEqual(["pending", "rejected", "rejected"]);
+  });
+});
+
+describe("a queue bounded by time", () => {
+  const FREED_EVERY_MS = 100;
+
+  /** Ten have been given a place while others waited, one every 100 ms: ten a second. */
+  async function measured(user: string | undefined) {
+    const made = create({ maxQueue: 1000 });
+    const call = { deadlineMs: 60_000 };
+    for (let asked = 0; asked < 12; asked++) user === undefined ? made.start(call) : made.known(user, call);
+    await made.turn();
+    for (let freed = 0; freed < 11; freed++) {
+      made.upstream.held[freed]?.answer();
+      await made.clock.advance(FREED_EVERY_MS);
+    }
+    expect(made.load()).toEqual({ active: 1, queued: 0 });
+    return made;
+  }
+
+  test("holds so many known ones as get a place before the newcomer's deadline", async () => {
+    const { users, turn } = await measured("ana");
+    const calls = users(15);
+    await turn();
+    expect([count(calls, "pending"), count(calls, "rejected")]).toEqual([10, 5]); // 980 ms are left for the wait
+    expect(states(calls).indexOf("rejected")).toBe(10);
+  });
+
+  test("holds so many strangers, and lets the oldest go", async () => {
+    const { many, turn } = await measured(undefined);
+    const calls = many(15);
+    await turn();
+    expect([count(calls, "pending"), count(calls, "rejected")]).toEqual([9, 6]);
+    expect(states(calls).lastIndexOf("rejected")).toBe(5);
+  });
+
+  test("tells when to come back: when the queue has been served", async () => {
+    const { known, many, users, turn } = await measured("ana");
+    users(9);
+    const [first] = [known("late", { deadlineMs: 30 })];
+    await turn();
+    expect(first?.error).toMatchObject({ retryAfterMs: 1000 });
+    for (let more = 0; more < 40; more++) known(`more-${more}`, { deadlineMs: 60_000 });
+    const late = known("late", { deadlineMs: 30 });
+    await turn();
+    expect((late.error as OverloadedError).retryAfterMs).toBeCloseTo(4900, -2);
+    void many;
+  });
+
+  test("does not shrink while nothing is freed: an upstream that hangs is no measure", async () => {
+    const { clock, many, known, turn } = await measured("ana");
+    many(1, "ana");
+    await clock.advance(900);
+    const ben = known("ben");
+    await turn();
+    expect(ben.state).toBe("pending");
+  });
+
+  test("forgets what it measured of another load", async () => {
+    const { clock, users, turn } = await measured("ana");
+    await clock.advance(5000);
+    const calls = users(15);
+    await turn();
+    expect(count(calls, "pending")).toBe(15);
   });
 });
 
@@ -112,7 +323,7 @@ describe("waiting", () => {
   });
 
   test("does not end for others whose deadline is later, and they move up", async () => {
-    const { clock, upstream, start, many } = create({ maxConcurrent: 1 });
+    const { clock, upstream, start, many } = create();
     many(1);
     const hasty = start({ deadlineMs: 100 });
     const patient = start({ deadlineMs: 10_000 });

@@ -175,7 +175,7 @@ describe("a caller that gives up", () => {
     expect(outcome.error).toMatchObject({ code: "auth_unavailable" });
     expect(grpc.held[0]?.call.signal?.aborted).toBe(true);
     expect(moves).toEqual(["grpc: closed → open", "grpc: open → half-open"]);
-    expect(client.status().upstream).toEqual({ active: 0, queued: 0 });
+    expect(client.status().upstream).toMatchObject({ active: 0, queued: 0 });
   });
 });
 

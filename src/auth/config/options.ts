@@ -65,9 +65,15 @@ export interface RetryOptions {
 
 /** How much is asked of the auth service at once. Cached answers are never queued. */
 export interface LimitOptions {
-  /** Verifications and look-ups under way. Default 256, at least 1. */
+  /**
+   * Verifications and look-ups under way, at most. The limit falls while the auth service is slow or times out, to 16 or to this if that
+   * is less, and rises again. A quarter is for known users alone, an eighth for strangers alone. Default 256, at least 1.
+   */
   maxConcurrent?: number;
-  /** More may wait, no longer than their deadline; beyond that the answer is `overloaded`. Default 1024; 0 = no queue. */
+  /**
+   * More may wait: so many of known users, and as many of strangers, and no more than can be asked before the deadline; beyond that the
+   * answer is `overloaded`. Default 1024; 0 = none waits.
+   */
   maxQueue?: number;
 }
 

@@ -1,0 +1,62 @@
+import { AdaptiveLimit } from "../runtime/adaptive-limit.js";
+import type { Clock } from "../runtime/clock.js";
+import { type Load, Places } from "../runtime/places.js";
+import { OverloadedError, type Upstream } from "./outcome.js";
+
+export interface LimitOptions {
+  /** Calls under way at once, at most: the limit of an upstream adapts below it. */
+  maxConcurrent: number;
+  /** Calls that wait for a place, at most, of known users and of strangers each. */
+  maxQueue: number;
+  clock: Clock;
+  /** The upstream that is asked first at the moment: its limit is in force. */
+  askedFirst: () => Upstream;
+}
+
+/** How many calls are under way, how many wait, and how many may be under way at the moment. */
+export interface LimitStatus extends Load {
+  readonly limit: number;
+  /** How many of these strangers may have. */
+  readonly strangersLimit: number;
+}
+
+/** The places for calls to the auth service, and a limit for each upstream that adapts. */
+export class UpstreamLimits {
+  readonly places: Places;
+  readonly #limits: Readonly<Record<Upstream, AdaptiveLimit>>;
+  readonly #askedFirst: () => Upstream;
+
+  constructor({ maxConcurrent, maxQueue, clock, askedFirst }: LimitOptions) {
+    this.#limits = { grpc: new AdaptiveLimit(clock, maxConcurrent), rest: new AdaptiveLimit(clock, maxConcurrent) };
+    this.#askedFirst = askedFirst;
+    this.places = new Places({
+      allowance: () => this.#inForce,
+      maxQueue,
+      clock,
+      overloaded: (reason, retryAfterMs) => new OverloadedError(reason, retryAfterMs),
+    });
+  }
+
+  get #inForce(): AdaptiveLimit {
+    return this.#limits[this.#askedFirst()];
+  }
+
+  of(upstream: Upstream): AdaptiveLimit {
+    return this.#limits[upstream];
+  }
+
+  /** Whether no more calls of that class can be under way. Of an upstream that is not asked first it is not known. */
+  isFull(upstream: Upstream, known: boolean): boolean {
+    return this.#askedFirst() === upstream && this.places.isFull(known);
+  }
+
+  /** Whether few calls are under way. */
+  isQuiet(upstream: Upstream): boolean {
+    return this.places.active <= this.of(upstream).quiet;
+  }
+
+  get status(): LimitStatus {
+    const { places, strangers } = this.#inForce;
+    return { ...this.places.load, limit: places, strangersLimit: strangers };
+  }
+}
