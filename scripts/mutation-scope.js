@@ -133,7 +133,7 @@ export const SCOPE = [
   },
   {
     sources: ["src/cache/single-flight.ts"],
-    suites: cacheSuites("single-flight", "fresh", "invalidation"),
+    suites: [...suites("cache", "flights"), ...cacheSuites("single-flight", "fresh", "invalidation")],
   },
   {
     sources: ["src/cache/write-health.ts"],

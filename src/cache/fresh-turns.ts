@@ -15,6 +15,12 @@ interface Turn<T> {
   next: NextTurn<T> | undefined;
 }
 
+/** The turns of one id: the latest, and how many loads are under way. */
+interface Turns<T> {
+  latest: Turn<T>;
+  running: number;
+}
+
 interface NextTurn<T> {
   readonly standing: Standing;
   readonly landed: Promise<T>;
@@ -31,8 +37,7 @@ type Begin<T> = (since: number, standing: Standing) => Promise<T>;
  */
 export class FreshTurns<T> {
   readonly #clock: Clock;
-  readonly #turns = new Map<string, Turn<T>>();
-  readonly #running = new Map<string, number>();
+  readonly #turns = new Map<string, Turns<T>>();
   #usualMs: number | undefined;
 
   constructor(clock: Clock) {
@@ -51,35 +56,36 @@ export class FreshTurns<T> {
    */
   take(id: string, begin: Begin<T>, user?: string): Promise<T> {
     const since = this.#clock.monotonic();
-    const turn = this.#turns.get(id);
-    if (!turn) return this.#begin(id, () => begin(since, new Standing(user)));
-    turn.next ??= this.#next(turn, id, (standing) => begin(since, standing));
+    const turns = this.#turns.get(id);
+    if (!turns) return this.#begin(id, () => begin(since, new Standing(user)));
+    const turn = turns.latest;
+    turn.next ??= this.#next(turns, id, (standing) => begin(since, standing));
     if (user !== undefined) turn.next.standing.moveUp(user);
     return turn.next.landed;
   }
 
-  #next(turn: Turn<T>, id: string, begin: (standing: Standing) => Promise<T>): NextTurn<T> {
+  #next(turns: Turns<T>, id: string, begin: (standing: Standing) => Promise<T>): NextTurn<T> {
     const standing = new Standing();
-    return { standing, landed: this.#after(turn, id).then(() => this.#begin(id, () => begin(standing))) };
+    return { standing, landed: this.#after(turns).then(() => this.#begin(id, () => begin(standing))) };
   }
 
   #begin(id: string, begin: () => Promise<T>): Promise<T> {
     const turn: Turn<T> = { landed: begin(), begunAt: this.#clock.monotonic(), next: undefined };
-    this.#turns.set(id, turn);
-    this.#running.set(id, this.#runningOf(id) + 1);
+    const turns = this.#turns.get(id) ?? { latest: turn, running: 0 };
+    this.#turns.set(id, turns);
+    turns.latest = turn;
+    turns.running++;
     const end = () => {
-      const left = this.#runningOf(id) - 1;
-      if (left > 0) this.#running.set(id, left);
-      else this.#running.delete(id);
-      if (this.#turns.get(id) === turn && !turn.next) this.#turns.delete(id);
+      turns.running--;
+      if (turns.running === 0 && !turns.latest.next) this.#turns.delete(id);
     };
     turn.landed.then(end, end);
     return turn.landed;
   }
 
   /** Resolves when the load has ended, or takes too long. */
-  #after({ landed, begunAt }: Turn<T>, id: string): Promise<void> {
-    const patienceMs = (this.#usualMs ?? FIRST_ANSWER_MS) * PATIENCE ** this.#runningOf(id);
+  #after({ latest: { landed, begunAt }, running }: Turns<T>): Promise<void> {
+    const patienceMs = (this.#usualMs ?? FIRST_ANSWER_MS) * PATIENCE ** running;
     return new Promise((resolve) => {
       const timer = this.#clock.setTimeout(resolve, Math.max(0, begunAt + patienceMs - this.#clock.monotonic()));
       const end = () => {
@@ -88,9 +94,5 @@ export class FreshTurns<T> {
       };
       landed.then(end, end);
     });
-  }
-
-  #runningOf(id: string): number {
-    return this.#running.get(id) ?? 0;
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { FreshTurns } from "../../src/cache/fresh-turns.js";
+import type { Standing } from "../../src/runtime/standing.js";
 import { AnswerGate } from "../support/answer-gate.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { openClient, startService } from "../support/open-client.js";
@@ -167,5 +168,84 @@ describe("The usual answer time", () => {
     await expect(failing).rejects.toThrow("down");
     expect(await next).toBe("third");
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe("A turn", () => {
+  /** Loads that end when they are told to, and in whose order they began. */
+  function start() {
+    const clock = new ManualClock();
+    const turns = new FreshTurns<string>(clock);
+    const begun: { readonly standing: Standing; end(): void }[] = [];
+    const take = (user?: string) =>
+      void turns.take(
+        "id",
+        (_since, standing) => new Promise((resolve) => begun.push({ standing, end: () => resolve("") })),
+        user,
+      );
+    return { clock, begun, take };
+  }
+
+  test("begins at once when none is under way, also after others, and after those that hung", async () => {
+    const { clock, begun, take } = start();
+    for (const expected of [1, 3]) {
+      take();
+      expect(begun).toHaveLength(expected);
+      take();
+      await clock.advance(200);
+      expect(begun).toHaveLength(expected + 1);
+      for (const { end } of begun) end();
+      await settle();
+    }
+  });
+
+  test("waits as long as those that are still under way make it", async () => {
+    const { clock, begun, take } = start();
+    take();
+    take();
+    await clock.advance(200); // the first hangs, the second begins
+    begun[0]?.end();
+    await settle();
+    take();
+    await clock.advance(199);
+    expect(begun).toHaveLength(2);
+    await clock.advance(1);
+    expect(begun).toHaveLength(3);
+    take();
+    await clock.advance(399);
+    expect(begun).toHaveLength(3);
+    await clock.advance(1);
+    expect(begun).toHaveLength(4);
+  });
+
+  test("that waits is taken by all that come meanwhile, also when the one before has just ended", async () => {
+    const { begun, take } = start();
+    take();
+    take();
+    begun[0]?.end();
+    await Promise.resolve();
+    take();
+    await settle();
+    expect(begun).toHaveLength(2);
+  });
+
+  test("is a known user's as soon as one takes it, and stays so", async () => {
+    const { begun, take } = start();
+    take("ana");
+    take();
+    take("ben");
+    take();
+    begun[0]?.end();
+    await settle();
+    expect(begun.map(({ standing }) => standing.user)).toEqual(["ana", "ben"]);
+  });
+
+  test("is a stranger's when no known user takes it", async () => {
+    const { begun, take } = start();
+    take();
+    take();
+    begun[0]?.end();
+    await settle();
+    expect(begun.map(({ standing }) => standing.known)).toEqual([false, false]);
   });
 });
