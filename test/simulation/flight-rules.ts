@@ -79,6 +79,9 @@ export class FlightRules {
   #checkSingleFlight({ question }: Ask, other: Ask): void {
     if (this.#journal.hasExcuse(question, other.began.at - this.#hiddenMs)) return;
     if (isOvertaken(other, this.#journal.asksOf(question))) return;
+    // When it hears of another process's invalidation of a user, it joins nothing that it asked before: its subject shows in the answer.
+    const others = this.#everyJournal().filter((journal) => journal !== this.#journal);
+    if (others.some(({ invalidations }) => invalidations.some(({ user }) => user !== undefined))) return;
     if (this.#mayHaveFloor()) return;
     this.#violate(`the same was asked twice at once: it was being asked since ${other.began.at}`);
   }
