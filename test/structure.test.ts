@@ -25,6 +25,8 @@ const ONE_FILE_EACH = {
   "@keyv/redis": "src/cache/redis.ts",
   "lru-cache": "src/runtime/bounded-map.ts",
 };
+/** What Connect offers without the promises of semantic versioning, and the file that takes it. */
+const CONNECT_PRIVATE = { entry: "@connectrpc/connect/protocol-grpc", owner: "src/transport/grpc-unary.ts" };
 
 /** The one file that knows the order of the stages. */
 const COMPOSITION = "src/auth/pipeline.ts";
@@ -131,6 +133,16 @@ describe("imports", () => {
   test.each(Object.entries(ONE_FILE_EACH))("of %s are made by one file alone", (name, owner) => {
     const importers = files.filter(({ imports }) => imports.some(({ specifier }) => packageOf(specifier) === name));
     expect(importers.map(({ path }) => path)).toEqual([owner]);
+  });
+
+  test("of Connect's private parts are made by one file alone, and of one version exactly", () => {
+    const { entry, owner } = CONNECT_PRIVATE;
+    const importers = files.filter(({ imports }) => imports.some(({ specifier }) => specifier === entry));
+    expect(importers.map(({ path }) => path)).toEqual([owner]);
+    const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    // connect-node wants the very same version of connect.
+    expect(dependencies["@connectrpc/connect"]).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(dependencies["@connectrpc/connect-node"]).toBe(dependencies["@connectrpc/connect"]);
   });
 });
 

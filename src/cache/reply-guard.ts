@@ -65,7 +65,7 @@ export class ReplyGuard {
 
   /** Takes the bytes of a whole line: on the way of every operation, so nothing is made of them. */
   #takeLine(bytes: Buffer, start: number, end: number): boolean {
-    if (end - start < 3 || bytes[end - 2] !== CR) return false;
+    if (bytes[end - 2] !== CR) return false;
     const type = bytes[start];
     if (type === STATUS || type === FAILURE || type === NUMBER) {
       this.#itemEnded();

@@ -155,7 +155,7 @@ export class GrpcConnection {
       this.#streams.delete(stream);
       if (this.#streams.size === 0) this.#onIdle();
       const isSilent = stream.rstCode === NGHTTP2_NO_ERROR && !this.#answered.has(stream);
-      // Or Connect would wait for an answer until the call's time is over.
+      // Or the call would wait for an answer until its time is over: a stream without an answer ends like any other.
       if (isSilent) stream.emit("error", failure("ERR_HTTP2_STREAM_ERROR", "closed without an answer"));
     });
     if (this.#streams.size === 0) this.#socket.ref();

@@ -1,12 +1,8 @@
-import type * as http2 from "node:http2";
-import type { GrpcTransportOptions } from "@connectrpc/connect-node";
 import { raceTimeout } from "../runtime/abort.js";
 import type { Clock, Timer } from "../runtime/clock.js";
 import type { TlsOptions } from "../runtime/tls-options.js";
 import { drawLife } from "./connection-life.js";
 import { dropped, GrpcConnection } from "./grpc-connection.js";
-
-type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
 
 /** It goes on for so long where no other one could be made, in milliseconds. */
 const EXTENSION_MS = 60_000;
@@ -30,8 +26,7 @@ export interface SessionOptions {
  * {@link replace} is the way out of a dead one that is not idle: a server that was paused, or a network that swallows packets, leaves a
  * connection that looks alive for ever.
  */
-export class ReplaceableSession implements SessionManager {
-  readonly authority: string;
+export class ReplaceableSession {
   readonly #url: URL;
   readonly #options: SessionOptions;
   readonly #pingMs: number;
@@ -47,7 +42,6 @@ export class ReplaceableSession implements SessionManager {
     this.#url = new URL(options.url);
     this.#options = options;
     this.#pingMs = Math.min(MAX_PING_MS, Math.max(MIN_PING_MS, options.timeoutMs * PING_SHARE));
-    this.authority = this.#url.origin;
   }
 
   /** Grows whenever the server sends something of an answer. */
@@ -76,12 +70,8 @@ export class ReplaceableSession implements SessionManager {
     }
   }
 
-  async request(method: string, path: string, headers: http2.OutgoingHttpHeaders): Promise<http2.ClientHttp2Stream> {
-    const connection = this.standing ?? (await this.ready());
-    return connection.request(method, path, headers);
-  }
-
-  notifyResponseByteRead(): void {
+  /** To be told when a part of an answer has come. */
+  noteSignOfLife(): void {
     this.#signsOfLife++;
   }
 

@@ -1,11 +1,11 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor, Transport, UnaryResponse } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import type { Clock } from "../runtime/clock.js";
 import type { TlsOptions } from "../runtime/tls-options.js";
 import { hadItsTime } from "./call-context.js";
 import { believesGrpcStatus, isServiceWord, isTimeout, toUpstreamError } from "./grpc-outcome.js";
 import { ReplaceableSession } from "./grpc-session.js";
+import { createGrpcUnary } from "./grpc-unary.js";
 import { answerDefect, answersAnother } from "./operation.js";
 import { UpstreamError } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
@@ -38,15 +38,8 @@ export interface GrpcUpstream {
 /** The auth service over gRPC and HTTP/2. Its errors are {@link UpstreamError}s. */
 export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
   const session = new ReplaceableSession({ tls: undefined, ...options });
-  const grpc = announcingTimeout(
-    createGrpcTransport({
-      baseUrl: options.url,
-      sessionManager: session,
-      interceptors: [...(options.interceptors ?? [])],
-      readMaxBytes: options.maxAnswerBytes,
-      acceptCompression: [], // an answer is small, and a compressed one could be a bomb
-    }),
-  );
+  const { url, interceptors = [], maxAnswerBytes } = options;
+  const grpc = unaryTransport(createGrpcUnary({ url, session, interceptors, maxAnswerBytes }));
   const { transport, renew } = leavingSilence(grpc, session, options.timeoutMs);
   return {
     transport: classified(transport, believesGrpcStatus),
@@ -62,16 +55,6 @@ export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
  */
 export function classifyTransport(transport: Transport): Transport {
   return classified(transport, isServiceWord);
-}
-
-/** Tells the server how much time there is, and leaves it to our own timeout to end the call: Connect's knows no second look. */
-function announcingTimeout(inner: Transport): Transport {
-  return unaryTransport((call) => {
-    if (call.timeoutMs === undefined) return forward(inner, call);
-    const header = new Headers(call.header);
-    header.set("grpc-timeout", `${Math.ceil(call.timeoutMs)}m`);
-    return forward(inner, { ...call, header, timeoutMs: undefined });
-  });
 }
 
 /** Gives up the connection after calls in a row that ran into their timeout without a sign of life from the server. */

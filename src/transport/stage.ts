@@ -12,7 +12,7 @@ export interface UnaryCall<I extends DescMessage = DescMessage, O extends DescMe
   readonly context: ContextValues | undefined;
 }
 
-type UnaryHandler = <I extends DescMessage, O extends DescMessage>(
+export type UnaryHandler = <I extends DescMessage, O extends DescMessage>(
   call: UnaryCall<I, O>,
 ) => Promise<UnaryResponse<I, O>>;
 

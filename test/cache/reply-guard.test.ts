@@ -3,6 +3,7 @@ import { MAX_REPLY_BYTES, ReplyGuard } from "../../src/cache/reply-guard.js";
 
 const HONEST = [
   "+OK\r\n",
+  "+\r\n",
   ":1\r\n",
   "-READONLY You can't write against a read only replica.\r\n",
   "$-1\r\n",
@@ -98,6 +99,9 @@ describe("What can be no answer is refused:", () => {
     ["a negative size", "$-2\r\n"],
     ["a size in another notation", "$1e3\r\n"],
     ["a line that ends with a line feed alone", "+OK\n"],
+    ["a line of nothing", "\r\n"],
+    ["a line feed", "\n"],
+    ["a line feed behind a line", "+OK\r\n\n"],
     ["HTTP", "HTTP/1.1 400 Bad Request\r\n"],
     ["a line without an end", `+${"x".repeat(5000)}`],
   ])("%s", (_what, bytes) => {

@@ -34,6 +34,11 @@ export function exodus({ world, visits, random, process, token }: Stage): Scene[
   const { maxTombstones } = world.settings;
   const size = maxTombstones + 1 + random.int(MOST_STRANGERS);
   const isUsers = random.chance(0.5);
+  const isSignedOut = random.chance(0.5);
+  const spelling = world.question(process.service, {
+    operation: "VerifyToken",
+    token: random.pick(process.authority.tokens.get(token)?.spellings ?? [token]),
+  });
   const crowd = () => {
     for (let index = 0; index < size; index++) {
       const garbage = world.drawGarbage(MANY_TOKENS * (1 + visits.count) + index, "jwt");
@@ -51,6 +56,7 @@ export function exodus({ world, visits, random, process, token }: Stage): Scene[
       afterMs: random.ms(5, 100),
       act: () => {
         if (isUsers) invalidateUserOf(process, token, { world, visits });
+        else if (isSignedOut) visits.invalidate(process, { question: spelling });
       },
     },
     { afterMs: random.ms(0, 5), act: crowd },
