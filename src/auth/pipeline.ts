@@ -20,6 +20,7 @@ import type { Config } from "./config/config.js";
 import type { GrpcConfig, RestConfig } from "./config/upstreams.js";
 import type { Events } from "./events.js";
 import { createUpstreamReports } from "./upstream-reports.js";
+import { watchedTls } from "./watched-tls.js";
 
 /** Beside gRPC, REST is probably not needed at first: its HTTP client is loaded this much later, in milliseconds. */
 const WARM_AFTER_MS = 1000;
@@ -82,7 +83,8 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
   }
 
   function grpcUpstream(grpc: GrpcConfig): PipelineUpstream {
-    const { url, tls, timeoutMs, interceptors } = grpc;
+    const { url, timeoutMs, interceptors } = grpc;
+    const tls = watchedTls(grpc.tls, "grpc.tls", config);
     const { maxAnswerBytes } = config;
     const network =
       url === undefined
@@ -93,7 +95,8 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
   }
 
   function restUpstream(rest: RestConfig): PipelineUpstream {
-    const { url, tls, agent, paths } = rest;
+    const { url, agent, paths } = rest;
+    const tls = watchedTls(rest.tls, "rest.tls", config);
     const { maxAnswerBytes } = config;
     const network = make.rest({ url, tls, agent, paths, maxAnswerBytes, clock, random });
     const warming = clock.setTimeout(network.warm, config.grpc ? WARM_AFTER_MS : 0, { background: true });

@@ -1,13 +1,13 @@
 import type { Clock } from "../runtime/clock.js";
 import { lazyImport } from "../runtime/lazy-import.js";
-import type { TlsOptions } from "../runtime/tls-options.js";
+import { currentTls, type TlsSource } from "../runtime/tls-options.js";
 import type { RedisWire } from "./redis-connection.js";
 import { RedisDialer } from "./redis-dialer.js";
 import type { SharedStore } from "./shared-store.js";
 
 export interface RedisAddress {
   readonly url: string;
-  readonly tls?: TlsOptions | undefined;
+  readonly tls?: TlsSource | undefined;
   /** When nothing was heard for so long, Redis is asked whether it is there, in milliseconds. */
   readonly pingIntervalMs: number;
 }
@@ -56,7 +56,7 @@ export function connectRedis(
   };
 }
 
-async function makeWire(url: string, tls: TlsOptions | undefined): Promise<RedisWire> {
+async function makeWire(url: string, tls: TlsSource | undefined): Promise<RedisWire> {
   const { Keyv } = await loadKeyv(); // one after the other: Jest's loader fails when both ask for what they share
   const { default: KeyvRedis, createClient } = await loadKeyvRedis();
   const cut = new AbortController();
@@ -64,7 +64,7 @@ async function makeWire(url: string, tls: TlsOptions | undefined): Promise<Redis
     url,
     disableOfflineQueue: true,
     disableClientInfo: true, // a command that a user of few rights may not give
-    socket: { ...tls, connectTimeout: CONNECT_MS, reconnectStrategy: false, signal: cut.signal } as never,
+    socket: { ...currentTls(tls), connectTimeout: CONNECT_MS, reconnectStrategy: false, signal: cut.signal } as never,
   });
   const connect = client.connect.bind(client);
   client.connect = () => Promise.reject(new Error("one connection each")); // @keyv/redis connects a client that has ended anew

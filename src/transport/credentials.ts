@@ -1,7 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import { raceAbort, raceTimeout } from "../runtime/abort.js";
 import type { Clock } from "../runtime/clock.js";
-import { errorName } from "../runtime/error-name.js";
+import { FailureReport } from "../runtime/failure-report.js";
 import { MIN_TRY_MS, timeLeftMs } from "./call-context.js";
 import { UnavailableError } from "./outcome.js";
 import { forward, unaryTransport } from "./stage.js";
@@ -10,9 +10,6 @@ import { forward, unaryTransport } from "./stage.js";
 export type CredentialHeaders =
   | Readonly<Record<string, string>>
   | (() => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>);
-
-/** A function that fails now and then makes no flood of lines, in milliseconds. */
-const REPORT_EVERY_MS = 60_000;
 
 export interface CredentialOptions {
   clock: Clock;
@@ -32,16 +29,7 @@ export function withCredentials(
       forward(inner, { ...call, header: call.header === undefined ? own : merge(call.header, own) }),
     );
   }
-  let failing = false;
-  let quietUntil = Number.NEGATIVE_INFINITY;
-  const failed = (error: unknown) => {
-    const now = clock.monotonic();
-    if (!failing && now >= quietUntil) {
-      quietUntil = now + REPORT_EVERY_MS;
-      onFailure(errorName(error));
-    }
-    failing = true;
-  };
+  const report = new FailureReport(clock, onFailure);
   return unaryTransport(async (call) => {
     const fetched = raceAbort(Promise.resolve().then(headers), call.signal); // within the bound, so that no timer stays
     const leftMs = Math.max(0, timeLeftMs(call.context, clock) - MIN_TRY_MS);
@@ -50,10 +38,10 @@ export function withCredentials(
     let own: Headers;
     try {
       own = merge(call.header, await bounded);
-      failing = false;
+      report.succeeded();
     } catch (error) {
       if (call.signal?.aborted) throw error;
-      failed(error);
+      report.failed(error);
       throw new CredentialsError("the function given as `headers` failed");
     }
     return forward(inner, { ...call, header: own });

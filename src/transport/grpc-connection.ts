@@ -3,7 +3,7 @@ import * as net from "node:net";
 import * as tls from "node:tls";
 import type { Clock } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
-import type { TlsOptions } from "../runtime/tls-options.js";
+import { currentTls, type TlsSource } from "../runtime/tls-options.js";
 
 /**
  * What is certain about a call that an error ended:
@@ -26,7 +26,7 @@ const GOODBYE_MS = 5000;
 const { NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM, NGHTTP2_STREAM_STATE_IDLE } = http2.constants;
 
 export interface ConnectionOptions {
-  readonly tls: TlsOptions | undefined;
+  readonly tls: TlsSource | undefined;
   readonly clock: Clock;
   /** The time for the answer to a PING, in milliseconds. */
   readonly pingMs: number;
@@ -64,6 +64,7 @@ export class GrpcConnection {
   #asking: Promise<boolean> | undefined;
   #goodbye: NodeJS.Timeout | undefined;
 
+  /** @throws TlsSettingsError */
   constructor(url: URL, options: ConnectionOptions, { onMade, onAnswer, onEnd }: ConnectionListener) {
     this.#options = options;
     this.#onAnswer = onAnswer;
@@ -236,14 +237,20 @@ export class GrpcConnection {
   }
 }
 
-function dial(url: URL, options: TlsOptions | undefined): net.Socket {
+function dial(url: URL, options: TlsSource | undefined): net.Socket {
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   const secure = url.protocol === "https:";
   const port = url.port === "" ? (secure ? 443 : 80) : Number(url.port);
   if (!secure) return net.connect({ host, port });
   // An IP address is no name to ask for (RFC 6066 §3); the certificate is held against it all the same.
   const servername = net.isIP(host) ? undefined : { servername: host };
-  return tls.connect({ ...(options as tls.SecureContextOptions), ...servername, host, port, ALPNProtocols: ["h2"] });
+  return tls.connect({
+    ...(currentTls(options) as tls.SecureContextOptions),
+    ...servername,
+    host,
+    port,
+    ALPNProtocols: ["h2"],
+  });
 }
 
 /** Whether not even its headers were written: it waits for the server to have room. */

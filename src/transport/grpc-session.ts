@@ -1,6 +1,6 @@
 import { raceTimeout } from "../runtime/abort.js";
 import type { Clock, Timer } from "../runtime/clock.js";
-import type { TlsOptions } from "../runtime/tls-options.js";
+import type { TlsSource } from "../runtime/tls-options.js";
 import { drawLife } from "./connection-life.js";
 import { dropped, GrpcConnection } from "./grpc-connection.js";
 
@@ -11,7 +11,7 @@ const [PING_SHARE, MIN_PING_MS, MAX_PING_MS] = [1 / 4, 50, 500];
 
 export interface SessionOptions {
   url: string;
-  tls: TlsOptions | undefined;
+  tls: TlsSource | undefined;
   /** Of one call, in milliseconds. */
   timeoutMs: number;
   clock: Clock;
@@ -131,9 +131,10 @@ export class ReplaceableSession {
 
   async #succeed(old: GrpcConnection): Promise<void> {
     const { clock, timeoutMs } = this.#options;
-    const successor = this.#dial();
-    this.#successor = successor;
+    let successor: GrpcConnection | undefined;
     try {
+      successor = this.#dial();
+      this.#successor = successor;
       await raceTimeout(successor.greeted(), clock, timeoutMs, () => new Error("no greeting"));
       if (this.#current === old) this.#current = successor;
       old.retire();
@@ -141,7 +142,7 @@ export class ReplaceableSession {
       if (old.accepts) this.#live(old, EXTENSION_MS);
     } finally {
       this.#successor = undefined;
-      if (this.#current !== successor) successor.cutOff(); // there is another one by now, or it was not made in time
+      if (this.#current !== successor) successor?.cutOff(); // there is another one by now, or it was not made in time
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor, Transport, UnaryResponse } from "@connectrpc/connect";
 import type { Clock } from "../runtime/clock.js";
-import type { TlsOptions } from "../runtime/tls-options.js";
+import type { TlsSource } from "../runtime/tls-options.js";
 import { hadItsTime } from "./call-context.js";
 import { believesGrpcStatus, isServiceWord, isTimeout, toUpstreamError } from "./grpc-outcome.js";
 import { ReplaceableSession } from "./grpc-session.js";
@@ -17,7 +17,7 @@ export interface GrpcUpstreamOptions {
   url: string;
   /** Of one call, in milliseconds. */
   timeoutMs: number;
-  tls?: TlsOptions | undefined;
+  tls?: TlsSource | undefined;
   clock: Clock;
   /** From 0 (included) to 1 (excluded). */
   random: () => number;

@@ -1,3 +1,5 @@
+import { TLS_SETTINGS_FAILED } from "../runtime/tls-options.js";
+
 /** The two ways to the auth service. */
 export type Upstream = "grpc" | "rest";
 
@@ -70,11 +72,14 @@ export class UpstreamError extends Error {
   }
 }
 
-const OUR_LIMITS: readonly string[] = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
+const OUR_FAILURES: readonly string[] = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", TLS_SETTINGS_FAILED];
 
-/** Whether a system error tells of a limit of our own process or machine: no files or no memory left for another connection. */
+/**
+ * Whether a system error tells of our own process or machine: no files or no memory left for another connection, or no TLS settings to
+ * make it with.
+ */
 export function isOurs(code: string | undefined): boolean {
-  return code !== undefined && OUR_LIMITS.includes(code);
+  return code !== undefined && OUR_FAILURES.includes(code);
 }
 
 /** What a call gets that a breaker does not let through. */

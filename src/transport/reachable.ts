@@ -1,18 +1,24 @@
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
-import type { TlsOptions } from "../runtime/tls-options.js";
+import { currentTls, type TlsOptions, type TlsSource } from "../runtime/tls-options.js";
 
 const CONNECT_TIMEOUT_MS = 1000;
 
 /** Whether a connection is accepted at the URL's address. */
-export function isReachable(url: string, tls: TlsOptions | undefined): Promise<boolean> {
+export function isReachable(url: string, tls: TlsSource | undefined): Promise<boolean> {
   const { protocol, hostname, port } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, "");
+  let secure: TlsOptions | undefined;
+  try {
+    secure = currentTls(tls);
+  } catch {
+    return Promise.resolve(false);
+  }
   return new Promise((resolve) => {
     const socket =
       protocol === "https:"
         ? connectTls({
-            ...(tls as object),
+            ...(secure as object),
             host,
             port: Number(port || 443),
             ...(isIP(host) ? {} : { servername: host }),

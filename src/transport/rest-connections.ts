@@ -2,7 +2,7 @@ import { type ClientRequest, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "../runtime/clock.js";
-import type { TlsOptions } from "../runtime/tls-options.js";
+import { currentTls, type TlsOptions, type TlsSource } from "../runtime/tls-options.js";
 import { drawLife } from "./connection-life.js";
 
 /** One of Node's for each scheme, as got takes them. */
@@ -13,7 +13,7 @@ export interface Agents {
 
 export interface RestConnectionsOptions {
   url: string;
-  tls?: TlsOptions;
+  tls?: TlsSource;
   /** In the place of our own. It stays its owner's: only its idle connections to this URL are dropped, and it is not closed. */
   agent?: HttpAgent;
   clock: Clock;
@@ -83,6 +83,9 @@ export class RestConnections {
   }
 }
 
+/** As Node's types have them. */
+type ReadTls = { ca?: string; cert?: string; key?: string } | undefined;
+
 /** The connection that one request was given. */
 export class Connection {
   readonly #request: ClientRequest;
@@ -115,7 +118,8 @@ function endOld(agent: HttpAgent, live: (onOld: () => void) => () => void): void
   const old = new WeakSet<object>();
   const { createConnection, keepSocketAlive } = agent;
   agent.createConnection = (...args) => {
-    const socket = createConnection.apply(agent, args) as Socket;
+    const socket = createConnection.apply(agent, args) as Socket | undefined;
+    if (!socket) return undefined;
     const end = live(() => {
       old.add(socket);
       const isIdle = Object.values(agent.freeSockets).some((sockets) => sockets?.includes(socket));
@@ -127,9 +131,26 @@ function endOld(agent: HttpAgent, live: (onOld: () => void) => () => void): void
   agent.keepSocketAlive = (socket) => !old.has(socket) && keepSocketAlive.call(agent, socket);
 }
 
-function ownAgents(tls: TlsOptions | undefined, keepAlive: boolean): Agents {
+function ownAgents(tls: TlsSource | undefined, keepAlive: boolean): Agents {
   return {
     http: new HttpAgent({ keepAlive }),
-    https: new HttpsAgent({ keepAlive, ...(tls as { ca?: string; cert?: string; key?: string } | undefined) }),
+    https: typeof tls === "function" ? asking(tls, keepAlive) : new HttpsAgent({ keepAlive, ...(tls as ReadTls) }),
   };
+}
+
+/** An agent that asks for TLS settings whenever it connects. It resumes no session, which would go on with the certificate before. */
+function asking(tls: () => TlsOptions, keepAlive: boolean): HttpsAgent {
+  const agent = new HttpsAgent({ keepAlive, maxCachedSessions: 0 });
+  const { createConnection } = agent;
+  agent.createConnection = (options, callback) => {
+    let current: ReadTls;
+    try {
+      current = currentTls(tls) as ReadTls;
+    } catch (error) {
+      process.nextTick(callback as (error: unknown) => void, error);
+      return undefined;
+    }
+    return createConnection.call(agent, { ...options, ...current }, callback);
+  };
+  return agent;
 }

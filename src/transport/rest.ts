@@ -4,7 +4,7 @@ import { Code, type Transport, type UnaryResponse } from "@connectrpc/connect";
 import type { Got } from "got";
 import type { Clock } from "../runtime/clock.js";
 import { lazyImport } from "../runtime/lazy-import.js";
-import type { TlsOptions } from "../runtime/tls-options.js";
+import type { TlsSource } from "../runtime/tls-options.js";
 import { isFresh } from "./call-context.js";
 import { answersAnother } from "./operation.js";
 import { UpstreamError } from "./outcome.js";
@@ -17,7 +17,7 @@ import { type UnaryCall, unaryTransport } from "./stage.js";
 export interface RestUpstreamOptions {
   /** Base URL; the paths are appended to it. */
   url: string;
-  tls?: TlsOptions;
+  tls?: TlsSource;
   /** Makes the connections, in the place of our own. */
   agent?: Agent;
   paths: RestPaths;

@@ -13,8 +13,8 @@ export interface GrpcOptions {
   url?: string;
   /** Time for one call, in milliseconds. Default 1000, 20 to 300,000. */
   timeoutMs?: number;
-  /** Certificates in PEM, for `https:` URLs. */
-  tls?: TlsOptions;
+  /** Certificates in PEM, for `https:` URLs; or a function that returns them, which is called at the start and for each connection. */
+  tls?: TlsOptions | (() => TlsOptions);
   /** Connect interceptors around every gRPC call. */
   interceptors?: readonly Interceptor[];
   /**
@@ -30,8 +30,8 @@ export interface RestOptions {
   url: string;
   /** Time for one request, in milliseconds. Default 2000, 20 to 300,000. */
   timeoutMs?: number;
-  /** Certificates in PEM, for `https:` URLs. */
-  tls?: TlsOptions;
+  /** Certificates in PEM, for `https:` URLs; or a function that returns them, which is called at the start and for each connection. */
+  tls?: TlsOptions | (() => TlsOptions);
   /**
    * Makes the connections, in the place of our own: for a proxy, or a unix socket (Node's `http.Agent` with a `socketPath`).
    * An agent of Node for the scheme of `url`, or one made like it; TLS settings are then its own, so not beside `tls`. It stays yours:
@@ -81,8 +81,8 @@ export interface LimitOptions {
 export interface RedisOptions {
   /** `redis://user:password@host:port/number` or `rediss://…`, user and password encoded. */
   url: string;
-  /** Certificates in PEM, for `rediss:` URLs. */
-  tls?: TlsOptions;
+  /** Certificates in PEM, for `rediss:` URLs; or a function that returns them, which is called at the start and for each connection. */
+  tls?: TlsOptions | (() => TlsOptions);
   /**
    * After so many milliseconds without a word from Redis it is pinged. Default 10,000, at least 1. An operation notices at once that it
    * is gone, whatever this says.

@@ -1,58 +1,36 @@
-import { X509Certificate } from "node:crypto";
-import { createSecureContext, type SecureContextOptions } from "node:tls";
-import type { TlsOptions } from "../../runtime/tls-options.js";
+import { isPromise } from "../../runtime/is-promise.js";
+import { type TlsOptions, type TlsSource, tlsDefects } from "../../runtime/tls-options.js";
 import { keysOf } from "./declaration.js";
 import type { SettingReader } from "./setting-reader.js";
 import { SETTINGS } from "./settings.js";
 
+/** Node looks at the certificates only when it connects: better to learn of a mistake at the start. A function is asked once for that. */
 export function readTls(
   read: SettingReader,
   upstream: string,
-  given: TlsOptions | undefined,
+  given: TlsSource | undefined,
   url: string | undefined,
   protocol = "https:",
-) {
+): TlsSource | undefined {
   if (given === undefined) return undefined;
-  const tls = read.section(`${upstream}.tls`, given, keysOf(SETTINGS.grpc.tls));
+  const path = `${upstream}.tls`;
   if (url && new URL(url).protocol !== protocol)
-    read.problem(`${upstream}.tls`, given, `no tls, or an ${protocol} URL in ${upstream}.url`);
-  checkPem(read, `${upstream}.tls`, tls);
-  return tls;
+    read.problem(path, given, `no tls, or an ${protocol} URL in ${upstream}.url`);
+  const current = typeof given === "function" ? askedOnce(read, path, given) : given;
+  const tls = read.section(path, current, keysOf(SETTINGS.grpc.tls));
+  for (const { key, expected } of tlsDefects(tls)) read.secretProblem(key ? `${path}.${key}` : path, expected);
+  return typeof given === "function" ? given : tls;
 }
 
-/** Node looks at the certificates only when it connects: better to learn of a mistake at the start. */
-function checkPem(read: SettingReader, path: string, { ca, cert, key }: TlsOptions): void {
-  const authorities = [ca].flat();
-  if (ca !== undefined && !(authorities.length > 0 && authorities.every(isAuthority)))
-    read.secretProblem(`${path}.ca`, "certificates in PEM");
-  if ((cert === undefined) !== (key === undefined)) return read.secretProblem(path, "cert and key together");
-  const isCert = cert === undefined || (isText(cert) && isUsable({ cert }));
-  const isKey = key === undefined || (isText(key) && isUsable({ key }));
-  if (!isCert) read.secretProblem(`${path}.cert`, "a certificate in PEM");
-  if (!isKey) read.secretProblem(`${path}.key`, "a key in PEM, not encrypted");
-  if (isCert && isKey && !isUsable({ cert, key })) read.secretProblem(path, "cert and key that belong together");
-}
-
-function isUsable(options: SecureContextOptions): boolean {
+function askedOnce(read: SettingReader, path: string, source: () => TlsOptions): TlsOptions | undefined {
+  let tls: TlsOptions | undefined;
   try {
-    createSecureContext(options);
-    return true;
+    tls = source();
   } catch {
-    return false;
+    // What it threw may hold a key.
   }
-}
-
-/** Node takes a text that is no certificate for none, and stops at the first that it cannot read: then it trusts no server. */
-function isAuthority(text: unknown): boolean {
-  if (!isText(text)) return false;
-  const certificates = String(text).match(/-----BEGIN [^-]*CERTIFICATE-----[^-]+-----END [^-]*CERTIFICATE-----/g) ?? [];
-  try {
-    return certificates.map((pem) => new X509Certificate(pem)).length > 0;
-  } catch {
-    return false;
-  }
-}
-
-function isText(value: unknown): value is string | Buffer {
-  return typeof value === "string" || Buffer.isBuffer(value);
+  if (tls !== undefined && !isPromise(tls)) return tls;
+  if (tls !== undefined) Promise.resolve(tls).catch(() => undefined);
+  read.secretProblem(path, "a function that returns certificates and keys in PEM at once");
+  return undefined;
 }

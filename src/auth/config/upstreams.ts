@@ -1,6 +1,6 @@
 import type { Agent } from "node:http";
 import type { Interceptor, Transport } from "@connectrpc/connect";
-import type { TlsOptions } from "../../runtime/tls-options.js";
+import type { TlsSource } from "../../runtime/tls-options.js";
 import { MIN_TRY_MS } from "../../transport/call-context.js";
 import { DEFAULT_REST_PATHS, type RestPaths } from "../../transport/rest-request.js";
 import { keysOf } from "./declaration.js";
@@ -17,14 +17,14 @@ interface UpstreamConfig {
 export interface GrpcConfig extends UpstreamConfig {
   /** `undefined` with a custom transport. */
   readonly url: string | undefined;
-  readonly tls: TlsOptions | undefined;
+  readonly tls: TlsSource | undefined;
   readonly interceptors: readonly Interceptor[];
   readonly transport: Transport | undefined;
 }
 
 export interface RestConfig extends UpstreamConfig {
   readonly url: string;
-  readonly tls: TlsOptions | undefined;
+  readonly tls: TlsSource | undefined;
   readonly agent: Agent | undefined;
   readonly paths: RestPaths;
 }
