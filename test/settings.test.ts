@@ -217,7 +217,7 @@ function documentedBelow(section: string, interfaceName: string): Map<string, Do
   return new Map(
     members.flatMap(([key, member]) => {
       const path = pathOf(section, key);
-      const [, type = ""] = /^(?:Partial<)?(\w+)>?$/.exec(member.type) ?? [];
+      const [, type = ""] = /^(?:Partial<)?(\w+)>?(?: \| \(\(\) => \1\))?$/.exec(member.type) ?? [];
       return [[path, member] as const, ...(sections.has(path) ? documentedBelow(path, type) : [])];
     }),
   );

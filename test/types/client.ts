@@ -10,6 +10,7 @@ import {
   getAuthClient,
   type Organization,
   optionsFromEnv,
+  type TlsOptions,
   type VerifiedToken,
 } from "portero/client";
 import { AuthService } from "portero/proto";
@@ -83,3 +84,11 @@ export const authenticated: Promise<VerifiedToken>[] = [
 export const typeName: string = AuthService.typeName;
 export const stub = stubAuthClient({ users: { abc: { id: "ana", locals: ["madrid"] } } });
 export const starting = startAuthService({ organizations: { "org-1": { modules: ["inventory"] } } });
+
+// Certificates, or a function that returns them.
+const certificates: TlsOptions = { ca: ["-----BEGIN CERTIFICATE-----"], cert: Buffer.alloc(0), key: "" };
+export const tls: AuthClientOptions = {
+  grpc: { url: "https://auth.example", tls: () => certificates },
+  rest: { url: "https://auth.example", tls: certificates },
+  cache: { redis: { url: "rediss://redis.example", tls: () => certificates } },
+};

@@ -14,10 +14,10 @@ export function readTls(
 ): TlsSource | undefined {
   if (given === undefined) return undefined;
   const path = `${upstream}.tls`;
-  if (url && new URL(url).protocol !== protocol)
-    read.problem(path, given, `no tls, or an ${protocol} URL in ${upstream}.url`);
   const current = typeof given === "function" ? askedOnce(read, path, given) : given;
   const tls = read.section(path, current, keysOf(SETTINGS.grpc.tls));
+  if (url && new URL(url).protocol !== protocol)
+    read.problem(path, given, `no tls, or an ${protocol} URL in ${upstream}.url`);
   for (const { key, expected } of tlsDefects(tls)) read.secretProblem(key ? `${path}.${key}` : path, expected);
   return typeof given === "function" ? given : tls;
 }
