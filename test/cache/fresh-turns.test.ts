@@ -27,7 +27,7 @@ describe("Of fresh calls about one token", () => {
     service.allow("token-ana", { id: "ana", permissions: ["read", "write"] });
     const others = Array.from({ length: 1350 }, () => ask());
     await settle();
-    expect([service.calls.total, client.status().upstream]).toEqual([1, { active: 1, queued: 0 }]);
+    expect([service.calls.total, client.status().upstream]).toMatchObject([1, { active: 1, queued: 0 }]);
     gate.release();
     expect((await first).user.permissions).toEqual(["read"]);
     await until(() => gate.held === 1);
