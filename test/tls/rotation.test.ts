@@ -170,8 +170,11 @@ describeWithRedis("Certificates from a function, for Redis,", () => {
   test("are those of the moment in which a connection is made", async () => {
     const redis = await startRedisServer();
     opened({ close: () => redis.kill() });
+    /** The settings of the servers that let a client in, one for each time. */
+    const letIn: ServerTls[] = [];
     const tunnel = async (tls: ServerTls) => {
       const server = createServer(tls, (inbound: TLSSocket) => {
+        letIn.push(tls);
         const outbound = connect(Number(new URL(redis.url).port), "127.0.0.1");
         for (const socket of [inbound, outbound]) socket.on("error", () => undefined);
         inbound.pipe(outbound).pipe(inbound);
@@ -198,7 +201,6 @@ describeWithRedis("Certificates from a function, for Redis,", () => {
     network.heal(await tunnel(AFTER.server));
     current = AFTER.client;
     network.cut();
-    await until(() => network.connections === 2 && client.status().cache.shared === "available");
-    expect(network.standing).toBe(1);
-  });
+    await until(() => letIn.includes(AFTER.server) && client.status().cache.shared === "available");
+  }, 20_000); // a busy machine may need several attempts
 });
