@@ -161,7 +161,7 @@ export const SCOPE = [
   {
     sources: ["src/cache/invalidation.ts", "src/cache/timeline.ts", "src/cache/tombstones.ts"],
     suites: [
-      ...suites("cache", "timeline"),
+      ...suites("cache", "timeline", "subjects", "organizations"),
       ...cacheSuites("tombstones", "clocks", "shared-invalidation", "invalidation", "shares"),
       ...suites("attack", "jwt-spelling"),
     ],

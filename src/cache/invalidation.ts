@@ -132,9 +132,8 @@ export class SubjectInvalidations {
   }
 
   /** Takes over what the store knows of the subject; `false` when it cannot be asked. */
-  async learn(about: Subject, subject: string): Promise<boolean> {
-    if (!this.#store) return true;
-    const [{ known, entries }] = await this.#store.read(tombstoneOf(about, subject));
+  async learn(about: Subject, subject: string, store: GuardedStore): Promise<boolean> {
+    const [{ known, entries }] = await store.read(tombstoneOf(about, subject));
     if (entries.length > 0) this.hear(about, subject, (latestOf(entries) as StoredEntry).askedAt);
     return known;
   }

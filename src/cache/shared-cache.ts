@@ -80,7 +80,7 @@ export class SharedCache<Q, V> {
     if (value === undefined) return IN_DOUBT;
     const subject = this.#spec.subjectOf(question, value);
     const mayBeInvalidated = !any.known || any.entries.length > 0;
-    if (mayBeInvalidated && !(await this.#subjects.learn(about, subject))) return IN_DOUBT;
+    if (mayBeInvalidated && !(await this.#subjects.learn(about, subject, this.#store))) return IN_DOUBT;
     const [now, askedAt] = [this.#clock.now(), stored.askedAt];
     const expiresAt = Math.min(stored.expiresAt, askedAt + this.#spec.ttlMs); // of another process, whose TTLs may be longer: ours hold here
     const endsAt = this.#clock.monotonic() + (expiresAt - Math.max(now, askedAt));

@@ -9,8 +9,10 @@ const HONEST = [
   "$-1\r\n",
   "$0\r\n\r\n",
   "$12\r\n*9\r\n$9\r\n\r\n\n+\r\n",
+  "$0000000003\r\nabc\r\n",
   "*0\r\n",
   "*-1\r\n",
+  "*1\r\n:5\r\n",
   "*3\r\n$3\r\nabc\r\n$-1\r\n$2\r\n\r\n\r\n",
 ].join("");
 
@@ -96,6 +98,9 @@ describe("What can be no answer is refused:", () => {
     ["a map", "%1\r\n"],
     ["something pushed", ">2\r\n"],
     ["a size of no digits", "$\r\n"],
+    ["a size below zero by more than one", "$-12\r\n"],
+    ["a size with a sign", "$+1\r\n"],
+    ["a size of eleven digits", "$00000000001\r\n"],
     ["a negative size", "$-2\r\n"],
     ["a size in another notation", "$1e3\r\n"],
     ["a line that ends with a line feed alone", "+OK\n"],

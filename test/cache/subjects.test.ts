@@ -1,0 +1,116 @@
+import { describe, expect, test } from "@jest/globals";
+import { SubjectInvalidations, subjectKey } from "../../src/cache/invalidation.js";
+import { Timeline } from "../../src/cache/timeline.js";
+import type { AuthClient } from "../../src/client.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { openClient, startService } from "../support/open-client.js";
+
+const LONG = "x".repeat(300);
+
+async function start(users: Record<string, { id: string; organizationId?: string }>) {
+  const service = await startService({ users });
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const client = openClient(service, { clock, cache: { store } });
+  for (const token of Object.keys(users)) await client.verifyToken(token);
+  await settle();
+  const held = (by: AuthClient = client) => Object.keys(users).filter((token) => by.peekToken(token));
+  return { service, clock, store, client, held };
+}
+
+describe("The invalidation of", () => {
+  test("a user whose id is long forgets that one, and none whose id is as long", async () => {
+    const users = { "token-ana": { id: `${LONG}a` }, "token-ben": { id: `${LONG}b` } };
+    const { client, held } = await start(users);
+    await client.invalidateUser({ userId: `${LONG}a`, organizationId: "org-1" });
+    expect(held()).toEqual(["token-ben"]);
+  });
+
+  test.each(['["org-1","ana"]', 'user:["org-1","ana"]', "ana"])(
+    "the organization %s forgets no user",
+    async (organizationId) => {
+      const { client, held } = await start({ "token-ana": { id: "ana" } });
+      await client.invalidateOrganization(organizationId);
+      expect(held()).toEqual(["token-ana"]);
+    },
+  );
+});
+
+test("Keys of subjects: a user's and an organization's differ, and so do those of any two.", () => {
+  const ids = ["a", "b", `${LONG}a`, `${LONG}b`, "x".repeat(128), "x".repeat(129)];
+  const keys = ids.flatMap((id) => [subjectKey("user", `["o","${id}"]`), subjectKey("organization", id)]);
+  expect(new Set(keys).size).toBe(2 * ids.length);
+  expect(Math.max(...keys.map(({ length }) => length))).toBeLessThanOrEqual("organization:".length + 128);
+});
+
+test("A tombstone lies in the store as version 0.1.0 reads it: from when it holds, until when, and nothing else.", async () => {
+  const { clock, store, client } = await start({ "token-ana": { id: "ana" } });
+  await client.invalidateUser({ userId: "ana", organizationId: "org-1" });
+  for (const kind of ["user-invalidated", "any-user-invalidated"]) {
+    const [key] = store.keys(kind);
+    const { askedAt, expiresAt, value } = JSON.parse(String(store.texts.get(key as string)));
+    expect(value).toBe(true);
+    expect(askedAt - clock.now()).toBeCloseTo(0, 1);
+    expect(expiresAt - askedAt).toBe(24 * 3_600_000 + 60_000);
+  }
+});
+
+describe("What another process has invalidated", () => {
+  /** At 1000 by both clocks; asks and hears of Ana. */
+  function hearing() {
+    const clock = new ManualClock(1000);
+    const timeline = new Timeline(clock);
+    const subjects = new SubjectInvalidations({ store: undefined, timeline });
+    const key = subjectKey("user", "ana");
+    return {
+      clock,
+      timeline,
+      subjects,
+      hear: (at: number) => subjects.hear("user", "ana", at),
+      isVoid: (order: number) => subjects.void(key, order),
+      isVoidStored: (askedAt: number) => subjects.voidStored(key, askedAt),
+    };
+  }
+
+  test("is void here if it was asked for before it was heard of, and the same again is no news", () => {
+    const { timeline, hear, isVoid } = hearing();
+    const before = timeline.asks().order;
+    hear(900);
+    const after = timeline.asks().order;
+    expect([before, after].map(isVoid)).toEqual([true, false]);
+    hear(900);
+    expect(isVoid(after)).toBe(false);
+    hear(901);
+    expect(isVoid(after)).toBe(true);
+  });
+
+  test("is void in the store up to when it was made", () => {
+    const { hear, isVoidStored } = hearing();
+    hear(900);
+    expect([900, 901].map(isVoidStored)).toEqual([true, false]);
+  });
+
+  test("later than now is void up to now, and as time goes on up to when it was made", async () => {
+    const { clock, hear, isVoidStored } = hearing();
+    hear(5000);
+    expect([1000, 1001].map(isVoidStored)).toEqual([true, false]);
+    await clock.advance(500);
+    hear(5000);
+    expect([1000, 1001].map(isVoidStored)).toEqual([true, false]); // the clock is no nearer to it than it was
+    clock.setWall(3000);
+    hear(5000);
+    expect([4000, 4001].map(isVoidStored)).toEqual([true, false]);
+    clock.setWall(3000);
+    hear(5000);
+    expect([5000, 5001].map(isVoidStored)).toEqual([true, false]);
+  });
+
+  test("is the latest that was invalidated", () => {
+    const { timeline, subjects, hear } = hearing();
+    const before = timeline.next();
+    hear(900);
+    expect(subjects.latest).toBeGreaterThan(before);
+    expect(subjects.latest).toBeLessThan(timeline.next());
+  });
+});

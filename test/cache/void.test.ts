@@ -1,0 +1,155 @@
+import { describe, expect, test } from "@jest/globals";
+import type { StoredEntry } from "../../src/cache/guarded-store.js";
+import { Invalidation, latestOf, MAX_SKEW_MS, SubjectInvalidations, subjectKey } from "../../src/cache/invalidation.js";
+import { Timeline } from "../../src/cache/timeline.js";
+import { ManualClock } from "../support/manual-clock.js";
+
+const START = 1_000_000;
+const MEANING = 7;
+
+/** One cache, and what happens in it: each event of the table at the head of `invalidation.ts`. */
+function start({ hasDigestIds = true } = {}) {
+  const timeline = new Timeline(new ManualClock(START));
+  const subjects = new SubjectInvalidations({ store: undefined, timeline });
+  const invalidation = new Invalidation(subjects, hasDigestIds);
+  const asking = (id = "ana") => {
+    const order = timeline.next();
+    return { id, order, triedAs: order, history: { invalidatedAs: 0, newestAnswered: 0 }, meaning: undefined };
+  };
+  const entryOf = (subject: string, askedAt: number, meaning?: number) => ({
+    value: "",
+    order: timeline.next(),
+    askedAt,
+    expiresAt: askedAt + 1000,
+    endsAt: askedAt + 1000,
+    subject: subjectKey("user", subject),
+    meaning,
+  });
+  /** Whether what the store brings of that id and meaning, asked for at that time, is void. */
+  const isVoidInStore = (askedAt: number, { id = "ana", meaning }: { id?: string; meaning?: number } = {}) =>
+    invalidation.isVoidInStore(asking(id), entryOf("user", askedAt, meaning));
+  return { timeline, subjects, invalidation, asking, entryOf, isVoidInStore };
+}
+
+type Started = ReturnType<typeof start>;
+const at = { order: 0, wall: START };
+
+describe.each<[string, (on: Started) => void]>([
+  ["an id was invalidated", ({ invalidation }) => invalidation.invalidated("ana", at, undefined, false)],
+  ["an id was refused", ({ invalidation }) => invalidation.refused("ana", at)],
+  ["a known id could not be deleted", ({ invalidation }) => invalidation.undeleted("ana", at, true)],
+  ["a strange id could not be deleted", ({ invalidation }) => invalidation.undeleted("ana", at, false)],
+])("What the store brings where %s", (_what, happens) => {
+  test.each([true, false])(
+    "is void if it may have been asked for before that, and no other id's (digests: %p)",
+    (digests) => {
+      const on = start({ hasDigestIds: digests });
+      happens(on);
+      expect(on.isVoidInStore(START + MAX_SKEW_MS)).toBe(true);
+      expect(on.isVoidInStore(START + MAX_SKEW_MS + 1)).toBe(false);
+      expect(on.isVoidInStore(START - MAX_SKEW_MS)).toBe(true);
+      expect(on.isVoidInStore(START, { id: "ben" })).toBe(false);
+    },
+  );
+});
+
+test("Strangers' refusals, deletions and invalidations make nothing of others void, however many there are.", () => {
+  const on = start();
+  for (let n = 0; n < 10_100; n++) {
+    on.invalidation.refused(`garbage-${n}`, at);
+    on.invalidation.undeleted(`garbage-${n}`, at, false);
+    on.invalidation.invalidated(`garbage-${n}`, at, 1000 + n, false);
+  }
+  expect(on.isVoidInStore(START - 1, { meaning: MEANING })).toBe(false);
+  expect(on.isVoidInStore(START - 1, { id: "garbage-10099" })).toBe(true);
+  expect(on.invalidation.isVoid({ order: -1, subject: "", meaning: MEANING })).toBe(false);
+});
+
+describe("Where a meaning was invalidated, what has it is void", () => {
+  test("in the store, if it may have been asked for before that, and nothing of another meaning or of none", () => {
+    const on = start();
+    expect(on.isVoidInStore(START, { meaning: MEANING })).toBe(false);
+    on.invalidation.invalidated("ben", at, MEANING, true);
+    expect(on.isVoidInStore(START + MAX_SKEW_MS, { meaning: MEANING })).toBe(true);
+    expect(on.isVoidInStore(START + MAX_SKEW_MS + 1, { meaning: MEANING })).toBe(false);
+    expect(on.isVoidInStore(START, { meaning: MEANING + 1 })).toBe(false);
+    expect(on.isVoidInStore(START)).toBe(false);
+  });
+
+  test("in the process, in the order of the process", () => {
+    const { invalidation } = start();
+    const isVoid = (order: number, meaning?: number) => invalidation.isVoid({ order, subject: "", meaning });
+    expect(isVoid(4, MEANING)).toBe(false);
+    invalidation.invalidated("ben", { order: 5, wall: START }, MEANING, true);
+    expect([isVoid(4, MEANING), isVoid(6, MEANING), isVoid(4, MEANING + 1), isVoid(4)]).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  test("also where it is the floor that says so, which holds against meanings alone", () => {
+    const on = start();
+    for (let n = 0; n < 10_001; n++) on.invalidation.invalidated(`known-${n}`, { order: n, wall: START }, n, true);
+    expect(on.invalidation.isVoid({ order: 0, subject: "", meaning: -1 })).toBe(true);
+    expect(on.invalidation.isVoid({ order: 0, subject: "", meaning: undefined })).toBe(false);
+    expect(on.isVoidInStore(START, { meaning: -1 })).toBe(true);
+    expect(on.isVoidInStore(START)).toBe(false);
+  });
+});
+
+test("What is about an invalidated user is void, in the process and in the store.", async () => {
+  const { subjects, invalidation, asking, entryOf } = start();
+  const [ana, ben] = [entryOf("ana", START), entryOf("ben", START)];
+  await subjects.invalidate("user", "ana");
+  expect([ana, ben].map((entry) => invalidation.isVoid(entry))).toEqual([true, false]);
+  expect([ana, ben].map((entry) => invalidation.isVoidInStore(asking(), entry))).toEqual([true, false]);
+});
+
+test("What the store brings is void beside a newer entry of the process, or where its load is discarded.", () => {
+  const { invalidation, asking, entryOf } = start();
+  const entry = entryOf("ana", START);
+  const isVoidBeside = (askedAt: number) => invalidation.isVoidInStore(asking(), entry, { askedAt });
+  expect([START - 1, START, START + 1].map(isVoidBeside)).toEqual([false, false, true]);
+  const discarded = { ...asking(), history: { invalidatedAs: Number.POSITIVE_INFINITY, newestAnswered: 0 } };
+  expect(invalidation.isVoidInStore(discarded, entry)).toBe(true);
+});
+
+test("A load is discarded if it asked before its id was invalidated, or tried before what was answered.", () => {
+  const { invalidation } = start();
+  const isDiscarded = (order: number, triedAs: number) =>
+    invalidation.isDiscarded({ order, triedAs, history: { invalidatedAs: 10, newestAnswered: 20 } });
+  expect([isDiscarded(9, 21), isDiscarded(11, 19)]).toEqual([true, true]);
+  expect([isDiscarded(11, 21), isDiscarded(11, 20)]).toEqual([false, false]); // its own answer is no later one
+});
+
+test("An entry is doubted that may have been asked for before its id was refused with everybody.", () => {
+  const { invalidation } = start();
+  const isDoubted = (askedAt: number, id = "ana") => invalidation.isDoubted(id, { askedAt });
+  expect(isDoubted(START)).toBe(false);
+  invalidation.doubted("ana", at);
+  expect([START, START + MAX_SKEW_MS, START + MAX_SKEW_MS + 1].map((askedAt) => isDoubted(askedAt))).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  expect(isDoubted(START, "ben")).toBe(false);
+});
+
+test.each([true, false])("What was written is known, by its id and by its meaning (digests: %p).", (hasDigestIds) => {
+  const { invalidation } = start({ hasDigestIds });
+  expect(invalidation.isWritten("ana")).toBe(false);
+  invalidation.written("ana", MEANING);
+  invalidation.written("ben", undefined);
+  const known = ["ana", "ben", `${MEANING}`, "carl", "undefined"].filter((id) => invalidation.isWritten(id));
+  expect(known).toEqual(["ana", "ben", `${MEANING}`]);
+});
+
+test("Of several entries the one counts that was asked for last; of two at once, the first slot's.", () => {
+  const entry = (askedAt: number, value: string): StoredEntry => ({ askedAt, expiresAt: 9, value });
+  expect(latestOf([])).toBeUndefined();
+  expect(latestOf([entry(1, "a"), entry(2, "b")])?.value).toBe("b");
+  expect(latestOf([entry(2, "a"), entry(1, "b")])?.value).toBe("a");
+  expect(latestOf([entry(1, "a"), entry(1, "b")])?.value).toBe("a");
+});
