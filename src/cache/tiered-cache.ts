@@ -95,8 +95,11 @@ export class TieredCache<Q, V, P, R> {
     const landed = fresh ? this.#loader.fresh(id, question, call) : this.#loader.miss(id, question, call);
     const landing = await raceAbort(landed, call.signal);
     if (landing.kind === "turned away") {
-      if (landing.gate !== call.gate) return this.get(question, call, id); // it joined another caller, whose gate is not its own
-      throw landing.error;
+      const { gate, ...others } = call;
+      if (landing.gate === gate) throw landing.error;
+      // It joined another caller, whose gate is not its own. Beside those that joined with it: of gates one after the other there is no end.
+      if (gate && !this.holds(id)) await raceAbort(gate(), call.signal);
+      return this.get(question, others, id);
     }
     if (landing.kind !== "unavailable") return landing;
     if (fresh || landing.stale === undefined) throw landing.error;

@@ -146,12 +146,12 @@ describe("onUnknown turns a token away", () => {
   });
 
   test("for this caller alone: one that has joined it is asked for itself, or asks the service", async () => {
-    const { service, asked, codeOf } = await open();
+    const { service, client, asked, codeOf } = await open();
     let decide: (verdict: "overloaded") => void = () => undefined;
     const slow = codeOf("token-ana", () => new Promise((resolve) => (decide = resolve)));
     await settle();
     const joined = codeOf("token-ana");
-    const unguarded = codeOf("token-ana", undefined);
+    const unguarded = client.verifyToken("token-ana").then(({ user }) => user.id);
     await settle();
     expect([asked.length, service.calls.total]).toEqual([0, 0]);
     decide("overloaded");
@@ -174,6 +174,62 @@ describe("onUnknown turns a token away", () => {
     decide("overloaded");
     expect(await Promise.all([slow, second, third])).toEqual(["overloaded", "invalid_token", "grpc"]);
     expect(service.calls.total).toBe(1);
+  });
+});
+
+describe("Callers that have joined one that is turned away", () => {
+  const TAKES_MS = 100;
+
+  test.each([{ fresh: false }, { fresh: true }])(
+    "are each asked for themselves, and all at once: $fresh",
+    async ({ fresh }) => {
+      const { clock, service, client } = await open();
+      let calls = 0;
+      const onUnknown: OnUnknownToken = async () => {
+        calls++;
+        await new Promise<void>((resolve) => clock.setTimeout(resolve, TAKES_MS));
+        return "overloaded" as const;
+      };
+      const ask = () => client.verifyToken("token-ana", { fresh, onUnknown }).catch(({ code }) => code);
+      const all = Promise.all(Array.from({ length: 50 }, ask));
+      const unguarded = client.verifyToken("token-ana", { fresh });
+      for (let turn = 0; turn < 3; turn++) await clock.advance(TAKES_MS);
+      expect(new Set(await all)).toEqual(new Set(["overloaded"]));
+      expect([calls, (await unguarded).user.id, service.calls.total]).toEqual([50, "ana", 1]);
+    },
+  );
+
+  test("go on together where they are let through", async () => {
+    const { client, service } = await open();
+    let decide: (verdict: "overloaded") => void = () => undefined;
+    const first = client
+      .verifyToken("token-ana", { onUnknown: () => new Promise((resolve) => (decide = resolve)) })
+      .catch(({ code }) => code);
+    await settle();
+    const others = Array.from({ length: 50 }, () =>
+      client.verifyToken("token-ana", { onUnknown: async () => undefined }),
+    );
+    await settle();
+    decide("overloaded");
+    expect([await first, (await Promise.all(others)).length, service.calls.total]).toEqual(["overloaded", 50, 1]);
+  });
+
+  test("stop waiting for their own verdict when they leave", async () => {
+    const { client } = await open();
+    let decide: (verdict: "overloaded") => void = () => undefined;
+    const first = client
+      .verifyToken("token-ana", { onUnknown: () => new Promise((resolve) => (decide = resolve)) })
+      .catch(({ code }) => code);
+    await settle();
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const other = client.verifyToken("token-ana", { onUnknown: () => new Promise(() => undefined), signal });
+    await settle();
+    decide("overloaded");
+    expect(await first).toBe("overloaded");
+    await settle();
+    leaving.abort(new Error("left"));
+    await expect(other).rejects.toThrow("left");
   });
 });
 
