@@ -44,7 +44,7 @@ export class FreshTurns<T> {
     this.#clock = clock;
   }
 
-  /** A question was answered, after so many milliseconds. */
+  /** A question was answered, and not refused, after so many milliseconds. */
   answeredAfter(ms: number): void {
     this.#usualMs = this.#usualMs === undefined ? ms : this.#usualMs + (ms - this.#usualMs) * WEIGHT;
   }

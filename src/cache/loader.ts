@@ -255,11 +255,11 @@ export class Loader<Q, V, P, R> {
     } catch (error) {
       return this.#unavailable(load, error, looked);
     }
-    this.#turns.answeredAfter(timeline.monotonic - asked.monotonic);
     if (verdict.kind === "refusal") {
       this.#refused(load, verdict, tried, looked);
       return verdict;
     }
+    this.#turns.answeredAfter(timeline.monotonic - asked.monotonic); // a refusal tells nothing: garbage, which strangers send, takes no time
     this.#options.refusals.answered(verdict.source);
     const entry = this.#results.entryOf(task, verdict.value, asked);
     // Else its entry was invalidated while the load was under way, or a question asked later was answered: storing it would be a stale set.

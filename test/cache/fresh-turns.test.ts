@@ -73,6 +73,22 @@ describe("Of fresh calls about one token", () => {
     gate.open();
   });
 
+  test("nor sooner because garbage, which strangers can send, is refused in no time", async () => {
+    const { service, gate, clock, client, ask } = await gated();
+    gate.open();
+    for (let garbage = 0; garbage < 10; garbage++)
+      await client.verifyToken(`garbage-${garbage}`).catch(() => undefined);
+    gate.close();
+    const before = service.calls.total;
+    void ask().catch(() => undefined);
+    await until(() => gate.held === 1);
+    void ask().catch(() => undefined);
+    await clock.advance(199);
+    expect(service.calls.total - before).toBe(1);
+    gate.release();
+    gate.open();
+  });
+
   test("the next one has what is left of the deadline of the first that waits for it", async () => {
     const { service, gate, clock, client } = await gated();
     service.grpc.hang();
