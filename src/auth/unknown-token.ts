@@ -60,11 +60,13 @@ export function unknownTokenGate(
     }
     if (!isPromise(returned)) return judge(returned);
     const late = new LateError();
-    const inTime = raceTimeout(Promise.resolve(returned), clock, deadlineMs, () => late).catch((thrown: unknown) => {
+    const unlessClosed = raceAbort(Promise.resolve(returned), signal);
+    const verdict = await raceTimeout(unlessClosed, clock, deadlineMs, () => late).catch((thrown: unknown) => {
       if (thrown === late) throw failed(`it took longer than ${deadlineMs} ms`);
+      if (signal.aborted && thrown === signal.reason) throw thrown;
       return judgeThrown(thrown);
     });
-    judge(await raceAbort(inTime, signal));
+    judge(verdict);
   };
 }
 

@@ -300,12 +300,14 @@ test("What onUnknown takes is a part of the deadline.", async () => {
   expect(code).toBe("auth_unavailable");
 });
 
-test("A client that is closed meanwhile ends the wait.", async () => {
-  const { client, codeOf } = await open();
+test("A client that is closed meanwhile ends the wait, and onUnknown is not blamed for it.", async () => {
+  const { clock, client, logger, codeOf } = await open();
   const code = codeOf("token-ana", () => new Promise(() => undefined));
   await settle();
   await client.close();
   expect(await code).toBe("auth_unavailable");
+  await clock.advance(DEADLINE_MS);
+  expect(logger.lines).toEqual([]);
 });
 
 test("The stub client calls it for tokens that were not good before.", async () => {
