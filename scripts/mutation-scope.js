@@ -129,7 +129,7 @@ export const SCOPE = [
   },
   {
     sources: ["src/runtime/bounded-map.ts", "src/cache/process-cache.ts"],
-    suites: cacheSuites("shares", "bounds", "clocks", "invalidation"),
+    suites: [...suites("cache", "process-room"), ...cacheSuites("shares", "bounds", "clocks", "invalidation")],
   },
   {
     sources: ["src/cache/single-flight.ts"],
@@ -161,7 +161,7 @@ export const SCOPE = [
   {
     sources: ["src/cache/invalidation.ts", "src/cache/timeline.ts", "src/cache/tombstones.ts"],
     suites: [
-      ...suites("cache", "timeline", "subjects", "organizations"),
+      ...suites("cache", "timeline", "void", "subjects", "organizations"),
       ...cacheSuites("tombstones", "clocks", "shared-invalidation", "invalidation", "shares"),
       ...suites("attack", "jwt-spelling"),
     ],
