@@ -277,7 +277,8 @@ export class Loader<Q, V, P, R> {
     const { isInformed, source, reason } = refusal;
     if (isInformed) refusals.answered(source);
     else this.#tellRefused(load, source, looked);
-    if (invalidation.isDiscarded(load)) return;
+    const { triedAs, history } = load; // a refusal is as old as the last try
+    if (invalidation.isDiscarded({ order: triedAs, triedAs, history })) return;
     this.#flights.answered(load);
     // While everybody is refused the entry is used to its end, and asked about again before.
     if (!isInformed && task.mode.kind === "refresh" && refusals.isRefusing(source)) invalidation.doubted(id, tried);

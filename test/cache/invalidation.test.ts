@@ -1,7 +1,9 @@
+import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
+import { AuthService } from "../../src/proto.js";
 import { AnswerGate } from "../support/answer-gate.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { openClient, startService } from "../support/open-client.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { unsignedJwt } from "../support/unsigned-jwt.js";
 import { until } from "../support/until.js";
 
@@ -225,4 +227,37 @@ test("A refused flight that was overtaken by an invalidation is not remembered."
   gate.release();
   await outcome;
   expect((await client.verifyToken("token-new")).user.id).toBe("new");
+});
+
+test("A refusal whose last try came after the invalidation, and after a later answer, ends the entry of that answer.", async () => {
+  let fail = () => {};
+  const said: (() => Promise<void>)[] = [
+    () =>
+      new Promise((_, reject) => {
+        fail = () => reject(new ConnectError("gone", Code.Unavailable));
+      }),
+    async () => undefined,
+    () => Promise.reject(new ConnectError("no", Code.Unauthenticated)),
+  ];
+  const answers = createRouterTransport(({ service }) =>
+    service(AuthService, { verifyToken: () => ({ userId: "ana", organizationId: "org-1", isActive: true }) }),
+  );
+  const transport: Transport = {
+    ...answers,
+    unary: async (...call) => {
+      await said.shift()?.();
+      return answers.unary(...call);
+    },
+  };
+  const clock = new ManualClock();
+  const client = openBareClient({ clock, grpc: { transport }, cache: { namespace: "shop" } });
+  const early = client.verifyToken("token-ana").catch(({ code }) => code);
+  await until(() => said.length === 2);
+  await client.invalidateToken("token-ana");
+  expect((await client.verifyToken("token-ana")).source).toBe("grpc");
+  expect(client.peekToken("token-ana")).toBeDefined();
+  fail();
+  await clock.advance(100);
+  expect(await early).toBe("invalid_token");
+  expect(client.peekToken("token-ana")).toBeUndefined();
 });
