@@ -112,7 +112,7 @@ export class StoreGate {
     const change = changeOf(kind);
     const store = this.#breaker;
     const breaker = change === "set" ? this.#writeBreaker : store;
-    const admission = this.#closed || store.refuses ? undefined : breaker.admit();
+    const admission = this.#closed || store.turnsAway(!isStrangers) ? undefined : breaker.admit(!isStrangers);
     if (!admission) return Promise.reject(new Error("the shared cache is being skipped"));
     const errorsBefore = this.#errors;
     if (isStrangersRead) this.#strangersReads++;
@@ -138,7 +138,7 @@ export class StoreGate {
       if (!isStrangers) this.#wellAt = this.#options.clock.monotonic();
       admission.succeeded();
       if (change) this.#writeHealth.succeeded(change);
-      if (store.state !== "closed") store.admit()?.succeeded(); // a write finds the store again, too
+      if (store.state !== "closed") store.admit(!isStrangers)?.succeeded(); // a write finds the store again, too
       if (store === this.#breaker && store.state === "closed") this.#say(true);
       return result;
     }, fail);
