@@ -4,8 +4,12 @@ const LIFE_MS = 600_000;
 /**
  * A fifth more or less, so that connections that were made together do not end together.
  *
- * @param random from 0 (included) to 1 (excluded)
+ * @param random from 0 (included) to 1 (excluded); what it throws would end the process: it is called behind a socket's events
  */
 export function drawLife(random: () => number, ms = LIFE_MS): number {
-  return ms * (0.8 + 0.4 * random());
+  try {
+    return ms * (0.8 + 0.4 * random());
+  } catch {
+    return ms;
+  }
 }

@@ -51,13 +51,16 @@ async function withRest(answer: reply.GrpcReply) {
 }
 
 describe("a refusal of a token over gRPC is final", () => {
-  test.each(refused)("$name: neither retried nor asked of REST, a success, and remembered", async ({ reply }) => {
-    const { grpc, rest, client, ask } = await withRest(reply);
-    await expect(ask()).rejects.toMatchObject({ code: "invalid_token", status: 401 });
-    await expect(ask()).rejects.toMatchObject({ code: "invalid_token" });
-    expect([grpc.requests.length, rest.calls.total]).toEqual([1, 0]);
-    expect(client.status()).toMatchObject({ grpc: { breaker: "closed", failures: 0 }, cache: { refusals: 1 } });
-  });
+  test.each(refused)(
+    "$name: neither retried nor asked of REST, neither a failure nor a success, and remembered",
+    async ({ reply }) => {
+      const { grpc, rest, client, ask } = await withRest(reply);
+      await expect(ask()).rejects.toMatchObject({ code: "invalid_token", status: 401 });
+      await expect(ask()).rejects.toMatchObject({ code: "invalid_token" });
+      expect([grpc.requests.length, rest.calls.total]).toEqual([1, 0]);
+      expect(client.status()).toMatchObject({ grpc: { breaker: "closed", failures: 1 }, cache: { refusals: 1 } });
+    },
+  );
 
   test("gRPC alone: asked once, and remembered", async () => {
     const { grpc, client, ask } = await grpcAlone(reply.trailers(16));
@@ -155,12 +158,15 @@ describe("broken gRPC", () => {
 });
 
 describe("gRPC without the operation", () => {
-  test.each(unimplemented)("$name: REST answers, and the breaker sees a healthy server", async ({ reply }) => {
-    const { grpc, rest, client, ask } = await withRest(reply);
-    expect(await ask()).toMatchObject({ user: { id: "ana" }, source: "rest" });
-    expect([grpc.requests.length, rest.calls.VerifyToken]).toEqual([1, 1]);
-    expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 0 });
-  });
+  test.each(unimplemented)(
+    "$name: REST answers, and the breaker sees a sign of life, which wipes no failure",
+    async ({ reply }) => {
+      const { grpc, rest, client, ask } = await withRest(reply);
+      expect(await ask()).toMatchObject({ user: { id: "ana" }, source: "rest" });
+      expect([grpc.requests.length, rest.calls.VerifyToken]).toEqual([1, 1]);
+      expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 1 });
+    },
+  );
 
   test.each(unimplemented)("$name: alone it is an outage that is not retried", async ({ reply }) => {
     const { grpc, client, ask } = await grpcAlone(reply);

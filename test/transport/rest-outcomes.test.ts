@@ -65,16 +65,21 @@ test.each(ROWS)("$name: the error holds neither the token nor what the upstream 
 });
 
 describe("a refusal of a token over REST is final", () => {
-  test.each(rows("refused"))("$name: not retried, a success, and remembered", async ({ reply: refusal }) => {
-    const { rest, client, ask } = await restAlone(reply.status(503));
-    await ask().catch(() => undefined);
-    rest.reply = refusal;
-    rest.requests.length = 0;
-    await expect(ask()).rejects.toMatchObject({ code: "invalid_token", status: 401 });
-    await expect(ask()).rejects.toMatchObject({ code: "invalid_token" });
-    expect(rest.requests).toHaveLength(1);
-    expect(client.status().rest).toMatchObject({ breaker: "closed", failures: 0 });
-  });
+  test.each(rows("refused"))(
+    "$name: not retried, neither a failure nor a success, and remembered",
+    async ({ reply: refusal }) => {
+      const { rest, client, ask } = await restAlone(reply.status(503));
+      await ask().catch(() => undefined);
+      const { failures } = client.status().rest!;
+      expect(failures).toBeGreaterThan(0);
+      rest.reply = refusal;
+      rest.requests.length = 0;
+      await expect(ask()).rejects.toMatchObject({ code: "invalid_token", status: 401 });
+      await expect(ask()).rejects.toMatchObject({ code: "invalid_token" });
+      expect(rest.requests).toHaveLength(1);
+      expect(client.status().rest).toMatchObject({ breaker: "closed", failures });
+    },
+  );
 
   test.each(rows("refused"))(
     "$name as the fallback: a verdict, and gRPC is not blamed: a stranger could make the token up",
