@@ -127,11 +127,11 @@ export class Loader<Q, V, P, R> {
     const load =
       this.#join(other, subject) ??
       this.#begin(id, question, { kind: "refresh", newerThan: entry }, new Standing(subject));
-    entry.refreshAt = Number.POSITIVE_INFINITY; // once
+    entry.refreshAt = entry.freshUntil; // once
     const again = () => {
       // The entry still holds. Try again half-way to its end, and so on.
       const now = this.#options.clock.monotonic();
-      entry.refreshAt = now + (entry.freshUntil - now) / 2;
+      entry.refreshAt = Math.ceil(now + (entry.freshUntil - now) / 2);
     };
     load.landed.then(({ kind }) => kind !== "answer" && again(), again);
   }

@@ -5,16 +5,16 @@ import type { CacheSpec, Entry } from "./spec.js";
 import { SubjectShares } from "./subject-shares.js";
 
 /** An entry of the process cache. Ends by two clocks are the earlier of both. */
-export interface ProcessEntry<V, P> extends Pick<Entry<V>, "value" | "order" | "askedAt" | "subject" | "meaning"> {
-  /** What a hit hands out: made once, when the entry was stored. */
+export interface ProcessEntry<V, P> extends Pick<Entry<V>, "order" | "askedAt" | "subject" | "meaning"> {
+  /** What a hit hands out: made once, when the entry was stored. The value itself is not kept beside it. */
   readonly hit: P;
   /** From here on it is no hit: monotonic … */
   readonly freshUntil: number;
-  /** … and wall time, in milliseconds. */
-  readonly freshUntilWall: number;
-  /** Until here it may be served while the service is unavailable: monotonic and wall time, in milliseconds. */
+  /** … and wall time, after `askedAt`. All of these are whole milliseconds, the last before the end: V8 keeps those in the entry itself. */
+  readonly freshForMs: number;
+  /** Until here it may be served while the service is unavailable: monotonic, and wall time after `askedAt`. */
   readonly staleUntil: number;
-  readonly staleUntilWall: number;
+  readonly staleForMs: number;
   /** From here on it is refreshed in the background. Monotonic, in milliseconds. */
   refreshAt: number;
   /** Roughly what it takes, with its key. */
@@ -133,7 +133,7 @@ export class ProcessView<Q, V, P> {
    */
   findFresh(id: string, now = this.#clock.monotonic(), wall = this.#clock.now()): ProcessEntry<V, P> | undefined {
     const entry = this.#map.get(this.#keyOf(id));
-    if (entry === undefined || now >= entry.freshUntil || wall >= entry.freshUntilWall) return undefined;
+    if (entry === undefined || now >= entry.freshUntil || wall >= entry.askedAt + entry.freshForMs) return undefined;
     return this.#invalidation.isVoid(entry) ? undefined : entry;
   }
 
@@ -141,7 +141,8 @@ export class ProcessView<Q, V, P> {
   findStale(id: string): ProcessEntry<V, P> | undefined {
     const entry = this.#map.get(this.#keyOf(id));
     if (entry === undefined || this.#options.staleIfErrorMs <= 0) return undefined;
-    if (this.#clock.monotonic() >= entry.staleUntil || this.#clock.now() >= entry.staleUntilWall) return undefined;
+    if (this.#clock.monotonic() >= entry.staleUntil) return undefined;
+    if (this.#clock.now() >= entry.askedAt + entry.staleForMs) return undefined;
     return this.#invalidation.isVoid(entry) || this.#invalidation.isDoubted(id, entry) ? undefined : entry;
   }
 
@@ -161,24 +162,23 @@ export class ProcessView<Q, V, P> {
     const { value, order, askedAt, expiresAt, endsAt, subject, meaning } = entry;
     const [now, wall] = [this.#clock.monotonic(), this.#clock.now()];
     const endsHard = now + (hardExpiry - wall);
-    const freshUntil = Math.min(endsAt, tierEnd, endsHard);
-    const freshUntilWall = Math.min(expiresAt, hardExpiry);
-    if (freshUntil <= now || freshUntilWall <= wall) {
+    const freshUntil = Math.floor(Math.min(endsAt, tierEnd, endsHard));
+    const freshForMs = Math.floor(Math.min(expiresAt, hardExpiry) - askedAt);
+    if (freshUntil <= now || askedAt + freshForMs <= wall) {
       this.forget(id);
       return undefined;
     }
     const key = this.#keyOf(id);
     const refreshShare = REFRESH_BY - (REFRESH_BY - REFRESH_FROM) * random();
     const kept: ProcessEntry<V, P> = {
-      value,
       hit: this.#spec.present(value, "process", hardExpiry),
       order,
       askedAt,
       freshUntil,
-      freshUntilWall,
-      staleUntil: staleIfErrorMs > 0 ? Math.min(endsAt + staleIfErrorMs, endsHard) : 0, // takes no room of its own
-      staleUntilWall: staleIfErrorMs > 0 ? Math.min(expiresAt + staleIfErrorMs, hardExpiry) : 0,
-      refreshAt: endsAt - (expiresAt - askedAt) * (1 - refreshShare), // where `hardExpiry` comes first, never
+      freshForMs,
+      staleUntil: Math.floor(Math.min(endsAt + staleIfErrorMs, endsHard)),
+      staleForMs: Math.floor(Math.min(expiresAt + staleIfErrorMs, hardExpiry) - askedAt),
+      refreshAt: Math.floor(endsAt - (expiresAt - askedAt) * (1 - refreshShare)), // where `hardExpiry` comes first, never
       subject,
       meaning,
       bytes: this.#spec.bytesOf(value) + bytesOf(key) + bytesOf(subject) + ENTRY_BYTES,

@@ -76,8 +76,8 @@ export interface CacheSpec<Q, V, P, R> {
   readonly isKnownByEntry?: boolean;
   /** Asks the service. Rejects when it could not tell. */
   ask(question: Q, options: AskOptions): Promise<Verdict<V, R>>;
-  /** Makes what callers get, `hardExpiry` being the question's own or infinite. Frozen: it is shared between them. */
-  present(value: V, source: AnswerSource, hardExpiry: number): P;
+  /** Makes what callers get, also from what it made before, `hardExpiry` being the question's own or infinite. Frozen: it is shared between them. */
+  present(value: V | P, source: AnswerSource, hardExpiry: number): P;
   /** What a question says of itself. Must not throw. */
   read?(question: Q): Reading;
   readonly about: Subject;

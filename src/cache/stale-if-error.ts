@@ -29,15 +29,15 @@ export class StaleIfError<Q, V, P> {
   }
 
   /** A store that could be read has the last word: an entry that is missing or in doubt there may have been refused elsewhere. */
-  find(asking: Asking, { lookup, entry }: Looked<V>): V | undefined {
-    if (!lookup?.known) return this.#process.findStale(asking.id)?.value;
+  find(asking: Asking, { lookup, entry }: Looked<V>): V | P | undefined {
+    if (!lookup?.known) return this.#process.findStale(asking.id)?.hit;
     return entry && this.#options.staleIfErrorMs > 0 ? this.#shared(asking, entry) : undefined;
   }
 
-  #shared(asking: Asking, entry: Entry<V>): V | undefined {
+  #shared(asking: Asking, entry: Entry<V>): V | P | undefined {
     const { clock, staleIfErrorMs } = this.#options;
     const held = this.#process.findStale(asking.id);
-    if (held && isNewer(held, entry)) return held.value; // another load has brought it since
+    if (held && isNewer(held, entry)) return held.hit; // another load has brought it since
     if (clock.monotonic() >= entry.endsAt + staleIfErrorMs) return undefined;
     if (clock.now() >= entry.expiresAt + staleIfErrorMs) return undefined;
     // Once more: meanwhile its id may have been invalidated, or refused, also in answer to a question asked before this one.

@@ -91,7 +91,7 @@ describe("An entry that has ended serves while the service is unavailable", () =
   const stale = (options: Parameters<typeof start>[0]) => {
     const started = start(options);
     started.keep("a", { meaning: 7 });
-    return { ...started, findStale: () => started.view.findStale("a")?.value };
+    return { ...started, findStale: () => started.view.findStale("a")?.hit };
   };
 
   test("for as long as it may, and not at all where it may not", async () => {
@@ -117,6 +117,6 @@ describe("An entry that has ended serves while the service is unavailable", () =
     voided.invalidation.invalidated("other", voided.timeline.contradicts(), 7, true);
     doubted.invalidation.doubted("a", doubted.timeline.contradicts());
     expect([voided.findStale(), doubted.findStale()]).toEqual([undefined, undefined]);
-    expect(doubted.view.findFresh("a")?.value).toBe(1);
+    expect(doubted.view.findFresh("a")?.hit).toBe(1);
   });
 });
