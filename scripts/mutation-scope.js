@@ -53,20 +53,20 @@ export const SCOPE = [
     suites: suites("transport", "breaker", "failover", "probe", "retry", "retry-throttle", "pipeline"),
   },
   {
-    sources: ["src/http/bearer.ts", "src/http/connection-token.ts", "src/auth/token.ts", "src/auth/token-api.ts"],
+    sources: ["src/http/bearer.ts", "src/auth/token.ts", "src/auth/token-api.ts", "src/auth/recent-tokens.ts"],
     suites: [
-      ...suites("auth", "token", "token-api"),
-      ...suites("http", "bearer", "kept-connection"),
+      ...suites("auth", "recent-tokens", "token", "token-api"),
+      ...suites("http", "bearer", "recent-headers"),
       ...suites("properties", "bearer"),
     ],
   },
   {
     sources: ["src/http/request.ts"],
-    suites: suites("http", "request", "bearer", "guard-sources", "cookie", "kept-connection", "upgrade"),
+    suites: suites("http", "request", "bearer", "guard-sources", "cookie", "recent-headers", "upgrade"),
   },
   {
     sources: ["src/http/authenticator.ts"],
-    suites: suites("http", "options", "middleware", "attached-user", "kept-connection", "upgrade", "cookie"),
+    suites: suites("http", "options", "middleware", "attached-user", "recent-headers", "upgrade", "cookie"),
   },
   {
     sources: ["src/http/middleware.ts", "src/http/express-adapter.ts", "src/http/koa-adapter.ts"],

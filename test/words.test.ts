@@ -38,10 +38,7 @@ const GIVEN_UP: readonly (readonly [string, RegExp])[] = [
   ["blame, blamedBy", /\b(settleBy|\.settle)\b/],
   ["upstream, upstream route", /\b(Leg|legs?)\b/],
   ["slotFactories, singletons, identityDigest", /\b(cutters?|(const|let) (alone|whose))\b/],
-  [
-    "Token, connection token, attached auth",
-    /\b(Presented\w+|presented(By|Bearer)|(peek|verify)Presented|RequestAuth|takingTexts)\b/,
-  ],
+  ["Token, attached auth", /\b(Presented\w+|presented(By|Bearer)|(peek|verify)Presented|RequestAuth|takingTexts)\b/],
   ["isExpressError, asExpressError, nextWithError", /\b(stops\(|toStopping|onwards)\b/],
 ];
 /** The same, in documents. */

@@ -16,6 +16,7 @@ import { MassRefusals } from "./mass-refusals.js";
 import { withAsker } from "./on-behalf.js";
 import { createPipeline, networkUpstreams, type UpstreamFactories } from "./pipeline.js";
 import { becomeReady } from "./readiness.js";
+import { RecentTokens } from "./recent-tokens.js";
 import { createRemoteAuthService } from "./service-calls.js";
 import { StringLists } from "./string-lists.js";
 import { createTokenSyntax, Token } from "./token.js";
@@ -55,6 +56,7 @@ export function assembleAuthClient(
   const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, signal: closing.signal });
   const refusals = new MassRefusals({ clock, logger: config.logger, events });
   const caches = createCaches(service, { config, events, lists, refusals, maxTombstones });
+  const recent = new RecentTokens({ maxBytes: config.cache.recentBytes, clock });
 
   const gateOptions = { clock, deadlineMs, logger: config.logger, signal: closing.signal };
 
@@ -93,10 +95,13 @@ export function assembleAuthClient(
     if (!token.fits(isToken)) throw new AuthError("invalid_request");
   }
 
+  let isClosed = false; // beside the signal, whose getter is dear on each hit
   let closed: Promise<void> | undefined;
 
   async function close(): Promise<void> {
+    isClosed = true;
     closing.abort(new Error("The client is closed."));
+    recent.clear();
     pipeline.close();
     await caches.close();
     events.clear();
@@ -104,8 +109,9 @@ export function assembleAuthClient(
 
   const client: AuthClient = {
     ...withTextApi({
+      recent,
       peek: (token) => {
-        if (closing.signal.aborted || typeof token.text !== "string") return undefined;
+        if (isClosed || typeof token.text !== "string") return undefined;
         return caches.token.peek(token.text, token.id);
       },
       verify: (token, call) =>

@@ -1,4 +1,5 @@
 import { crc32 } from "node:zlib";
+import { ownCopyOf } from "../runtime/own-copy.js";
 import { expiryIn } from "./jwt-expiry.js";
 import type { TokenFacts } from "./model.js";
 
@@ -39,14 +40,9 @@ let latest = { part: "", isJose: false, digest: 0 };
 function headerOf(part: string): typeof latest {
   if (part !== latest.part) {
     const bytes = decoded(part);
-    latest = { part: copyOf(part), isJose: readsAsJose(bytes), digest: crc32(bytes) };
+    latest = { part: ownCopyOf(part), isJose: readsAsJose(bytes), digest: crc32(bytes) };
   }
   return latest;
-}
-
-/** Of its own: a piece of a token would keep all of it in memory. */
-function copyOf(part: string): string {
-  return Buffer.from(part, "latin1").toString("latin1");
 }
 
 function readsAsJose(bytes: Buffer): boolean {

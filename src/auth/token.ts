@@ -4,14 +4,17 @@ import { isMisspeltJwt } from "./jwt.js";
 /** A bearer token of a request: checked once and hashed once, however often it is asked about. */
 export class Token {
   readonly text: string;
-  /** A connection keeps it, and brings this very object again. */
-  isKept = false;
+  /** The `Authorization` header that it came in, whose end it is. */
+  readonly header: string | undefined;
+  /** Where `recent-tokens.ts` holds it. */
+  generation = 0;
   #id: string | undefined;
   #checkedBy: TokenSyntax | undefined;
   #fits = false;
 
-  constructor(text: string) {
+  constructor(text: string, header?: string) {
     this.text = text;
+    this.header = header;
   }
 
   /** Its key in the process: nothing but its text decides it. */

@@ -103,10 +103,15 @@ export interface AuthPlace {
 /**
  * Attaches the outcome of a middleware to a request, and the user and the locals to their place.
  *
+ * @param earlier what is attached to it
  * @throws what the place throws, where it cannot be written to
  */
-export function attachAuth(request: object, place: AuthPlace, attached: AttachedAuth): undefined {
-  const earlier = attachedAuthOf(request);
+export function attachAuth(
+  request: object,
+  place: AuthPlace,
+  attached: AttachedAuth,
+  earlier: AttachedAuth | undefined,
+): undefined {
   (request as { [KEY]?: AttachedAuth })[KEY] = attached;
   if (attached.auth) {
     if (earlier) attached.follow(earlier);

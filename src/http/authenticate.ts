@@ -1,7 +1,7 @@
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { isPromise } from "../runtime/is-promise.js";
-import { AttachedAuth, attachAuth } from "./attached-auth.js";
+import { AttachedAuth, attachAuth, attachedAuthOf } from "./attached-auth.js";
 import type { AttachOptions, AuthenticateOptions } from "./auth-options.js";
 import { createAuthenticator } from "./authenticator.js";
 import { type MaybeHeaded, nodeOf } from "./request.js";
@@ -18,11 +18,11 @@ export async function authenticate<R extends MaybeHeaded>(
   const { settings, tokenOf, verify } = createAuthenticator<R>("authenticate", options);
   const node = nodeOf(request);
   const attach = (state: AttachedAuth) => {
-    if (options.attach) attachAuth(node, placeOf(request, node), state);
+    if (options.attach) attachAuth(node, placeOf(request, node), state, attachedAuthOf(node));
   };
   try {
     const token = tokenOf(request, request, node);
-    const verified = verify(token, request, request, node);
+    const verified = verify(token, request, attachedAuthOf(node));
     const auth = await verified;
     attach(new AttachedAuth(settings, auth, token, isPromise(verified)));
     return auth;

@@ -4,12 +4,11 @@ import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { getAuthClient } from "../auth/shared-client.js";
 import { isToken, Token, type TokenSyntax } from "../auth/token.js";
-import { peek, verify } from "../auth/token-api.js";
+import { TokenAccess } from "../auth/token-api.js";
 import { isPromise } from "../runtime/is-promise.js";
-import { attachedAuthOf, type MiddlewareSettings } from "./attached-auth.js";
+import type { AttachedAuth, MiddlewareSettings } from "./attached-auth.js";
 import { type AuthenticateOptions, type GivenOptions, type Maker, readAuthOptions } from "./auth-options.js";
-import { withTokenSyntax } from "./bearer.js";
-import { connectionToken, dropConnectionToken, keepConnectionToken } from "./connection-token.js";
+import { headerToken, withTokenSyntax } from "./bearer.js";
 import { isRepeated, type MaybeHeaded } from "./request.js";
 import { warnOfSecondSource } from "./second-source.js";
 
@@ -24,8 +23,12 @@ export interface Authenticator<R> {
    * @throws AuthError where there is none
    */
   tokenOf(request: R, headed: MaybeHeaded, node: object): Token;
-  /** The user of the token: at once when this process knows it. Throws, or rejects with, an `AuthError`. */
-  verify(token: Token, request: R, headed: MaybeHeaded, node: object): VerifiedToken | Promise<VerifiedToken>;
+  /**
+   * The user of the token: at once when this process knows it. Throws, or rejects with, an `AuthError`.
+   *
+   * @param earlier what an earlier middleware has attached
+   */
+  verify(token: Token, request: R, earlier: AttachedAuth | undefined): VerifiedToken | Promise<VerifiedToken>;
   /** Whether a request that failed with this error goes on as anonymous. */
   isAnonymous(error: unknown, headed: MaybeHeaded): boolean;
 }
@@ -37,29 +40,25 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
   const { onUnknown, invalidToken, onError } = given;
   const traits = traitsOf(client);
   const { isToken: syntax } = traits;
+  const tokens = new TokenAccess(client);
   const optional = maker === "optionalAuth";
 
   return {
     settings: { client, realm, resourceMetadata: given.resourceMetadata, onError, maker, traits },
     tokenOf(request, headed, node) {
-      const token = ownSource ? readSource(ownSource, request, syntax) : connectionToken(headed);
+      const token = ownSource ? readSource(ownSource, request, syntax) : headerToken(headed, tokens);
       if (token) return token;
       warnOfSecondSource(maker, client, node);
       throw new AuthError("missing_token");
     },
-    verify(token, request, headed, node) {
-      const earlier = fresh ? undefined : attachedAuthOf(node);
-      // Another version of this package may have attached it, without `answerOf`.
-      const answer = earlier?.answerOf?.(client, token);
-      if (answer) return answer;
-      const known = fresh ? undefined : peek(client, token);
-      if (known) {
-        if (!ownSource) keepConnectionToken(headed, token);
-        return known; // it was checked before it was cached
+    verify(token, request, earlier) {
+      if (!fresh) {
+        // Another version of this package may have attached it, without `answerOf`.
+        const known = earlier?.answerOf?.(client, token) ?? tokens.peek(token);
+        if (known) return known; // it was checked before it was cached
       }
-      dropConnectionToken(headed);
       if (!token.fits(syntax)) throw new AuthError("invalid_request");
-      return verify(client, token, onUnknown ? { fresh, onUnknown: (facts) => onUnknown(facts, request) } : { fresh });
+      return tokens.verify(token, onUnknown ? { fresh, onUnknown: (facts) => onUnknown(facts, request) } : { fresh });
     },
     isAnonymous(error, headed) {
       if (!optional || !(error instanceof AuthError)) return false;

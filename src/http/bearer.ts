@@ -1,6 +1,7 @@
 import { AuthError } from "../auth/errors.js";
-import { isToken, type TokenSyntax } from "../auth/token.js";
-import { headerOf, isRepeated, type MaybeHeaded } from "./request.js";
+import { isToken, Token, type TokenSyntax } from "../auth/token.js";
+import type { TokenAccess } from "../auth/token-api.js";
+import { headerOf, isRepeated, type MaybeHeaded, rawHeadersOf } from "./request.js";
 
 const SCHEME = "bearer";
 const SPACE = 0x20;
@@ -29,27 +30,44 @@ export function withTokenSyntax<T>(syntax: TokenSyntax, read: () => T): T {
  * @throws AuthError `invalid_request` for anything else, and for a second `Authorization` header
  */
 export function bearerToken(request: MaybeHeaded): string | undefined {
-  const credentials = bearerCredentials(request);
+  const header = authorizationOf(request);
+  const credentials = header === undefined ? undefined : credentialsIn(header);
   if (credentials !== undefined && !currentSyntax(credentials)) throw new AuthError("invalid_request");
   return credentials;
 }
 
 /**
- * The text after the scheme, unchecked: a token that the cache knows was checked before, so that a hit spares the check.
+ * The token that `bearerToken` returns, unchecked: one that the cache knows was checked before, so that a hit spares the check.
  *
+ * @param known finds the token of a header that the client has let in: that text was read before
  * @throws AuthError `invalid_request` for a second `Authorization` header, and where nothing, or no space, follows the scheme
  */
-export function bearerCredentials(request: MaybeHeaded): string | undefined {
-  const value = headerOf(request, "authorization");
-  if (value === undefined) return undefined;
-  if (isRepeated(request, "authorization")) {
+export function headerToken(request: MaybeHeaded, known: Pick<TokenAccess, "find">): Token | undefined {
+  const header = authorizationOf(request);
+  if (header === undefined) return undefined;
+  const recent = known.find(header);
+  if (recent) return recent;
+  const credentials = credentialsIn(header);
+  return credentials === undefined ? undefined : new Token(credentials, header);
+}
+
+/** The only `Authorization` header. */
+function authorizationOf(request: MaybeHeaded): string | undefined {
+  const rawHeaders = rawHeadersOf(request);
+  const value = headerOf(request, "authorization", rawHeaders);
+  if (value !== undefined && isRepeated(request, "authorization", rawHeaders)) {
     throw new AuthError("invalid_request", { message: "The request carries more than one Authorization header." });
   }
-  if (value.slice(0, SCHEME.length).toLowerCase() !== SCHEME) return undefined;
+  return value;
+}
+
+/** The text after the scheme, to the end of the header. */
+function credentialsIn(header: string): string | undefined {
+  if (header.slice(0, SCHEME.length).toLowerCase() !== SCHEME) return undefined;
   let at = SCHEME.length;
-  while (value.charCodeAt(at) === SPACE) at++;
-  if (at > SCHEME.length && at < value.length) return value.slice(at);
-  if (at < value.length && isSchemeCharacter(value.charCodeAt(at))) return undefined; // "Bearerish"
+  while (header.charCodeAt(at) === SPACE) at++;
+  if (at > SCHEME.length && at < header.length) return header.slice(at);
+  if (at < header.length && isSchemeCharacter(header.charCodeAt(at))) return undefined; // "Bearerish"
   throw new AuthError("invalid_request");
 }
 

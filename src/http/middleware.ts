@@ -52,22 +52,23 @@ export function authStep<R>(maker: "requireAuth" | "optionalAuth", options: Give
   /** Anonymous, or refused. */
   function withoutUser(error: unknown, node: IncomingMessage, place: AuthPlace): undefined {
     if (!isAnonymous(error, node)) throw error;
-    return attachAuth(node, place, new AttachedAuth(settings, undefined, undefined));
+    return attachAuth(node, place, new AttachedAuth(settings, undefined, undefined), attachedAuthOf(node));
   }
   return {
     name: maker,
     run(request, node, place) {
+      const earlier = attachedAuthOf(node); // once: Express on Node 20 makes each look at a request dear
       let token: Token;
       let auth: VerifiedToken | Promise<VerifiedToken>;
       try {
         token = tokenOf(request, node, node);
-        auth = verify(token, request, node, node);
+        auth = verify(token, request, earlier);
       } catch (error) {
         return withoutUser(error, node, place);
       }
-      if (!isPromise(auth)) return attachAuth(node, place, new AttachedAuth(settings, auth, token));
+      if (!isPromise(auth)) return attachAuth(node, place, new AttachedAuth(settings, auth, token), earlier);
       return auth.then(
-        (verified) => attachAuth(node, place, new AttachedAuth(settings, verified, token, true)),
+        (verified) => attachAuth(node, place, new AttachedAuth(settings, verified, token, true), attachedAuthOf(node)),
         (error) => withoutUser(error, node, place),
       );
     },

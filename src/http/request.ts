@@ -28,9 +28,13 @@ type HeadersLike = HeaderRecord | { get(name: string): string | null };
  *
  * @throws AuthError `invalid_request` where the value is neither text nor a list of texts
  */
-export function headerOf(request: MaybeHeaded, name: string): string | undefined {
+export function headerOf(
+  request: MaybeHeaded,
+  name: string,
+  rawHeaders: RawHeaders = rawHeadersOf(request),
+): string | undefined {
   const value = (request.headers as HeaderRecord | null | undefined)?.[name];
-  if (typeof value === "string" && rawHeadersOf(request)) return value; // at once: Node writes names in lower case
+  if (typeof value === "string" && rawHeaders) return value; // at once: Node writes names in lower case
   return joined(headerValues(request, name), name);
 }
 
@@ -70,8 +74,15 @@ function isNode(value: unknown): value is object {
   return typeof value === "object" && value !== null && "rawHeaders" in value;
 }
 
-function rawHeadersOf({ rawHeaders, req, raw }: MaybeHeaded): readonly string[] | undefined {
-  return rawHeaders ?? (req as RequestLike | undefined)?.rawHeaders ?? (raw as RequestLike | undefined)?.rawHeaders;
+type RawHeaders = readonly string[] | undefined;
+
+/** One property after the other: Express on Node 20 makes each look at a request dear. */
+export function rawHeadersOf(request: MaybeHeaded): RawHeaders {
+  return (
+    request.rawHeaders ??
+    (request.req as RequestLike | undefined)?.rawHeaders ??
+    (request.raw as RequestLike | undefined)?.rawHeaders
+  );
 }
 
 /** Every line of a header, as it stood on the wire. */
@@ -107,8 +118,11 @@ function headerValues(request: MaybeHeaded, name: string): readonly string[] {
 }
 
 /** Whether a header came on more than one line. Node keeps only the first `Authorization`: a proxy may have looked at another. */
-export function isRepeated(request: MaybeHeaded, name: string): boolean {
-  const rawHeaders = rawHeadersOf(request);
+export function isRepeated(
+  request: MaybeHeaded,
+  name: string,
+  rawHeaders: RawHeaders = rawHeadersOf(request),
+): boolean {
   if (!rawHeaders) return headerValues(request, name).length > 1; // Fetch joins them, and the comma is no part of a token
   let seen = false;
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 import express from "express";
-import { bearerCredentials } from "../../src/http/bearer.js";
+import { headerToken } from "../../src/http/bearer.js";
 import { type AuthOptions, authenticate, getAuth, optionalAuth, requireAuth } from "../../src/index.js";
 import type { FakeAuthService } from "../../src/testing.js";
 import { faces } from "../support/faces.js";
@@ -216,7 +216,8 @@ describe.each(faces)("$name", (face) => {
 });
 
 describe("what stands in the place of the token", () => {
-  const credentials = (authorization?: string) => bearerCredentials({ headers: { authorization } });
+  const credentials = (authorization?: string) =>
+    headerToken({ headers: { authorization } }, { find: () => undefined })?.text;
 
   test.each([
     ["Bearer abc", "abc"],

@@ -26,6 +26,7 @@ export interface Settings {
   readonly cache: {
     readonly maxEntries: number;
     readonly maxBytes: number;
+    readonly recentBytes: number;
     readonly ttlMs: number;
     readonly localsTtlMs: number;
     readonly permissionsTtlMs: number;
@@ -88,6 +89,7 @@ const DEFAULTS: Tuning = {
   cache: {
     maxEntries: 20_000,
     maxBytes: 67_108_864,
+    recentBytes: 16_777_216,
     ttlMs: 300_000,
     localsTtlMs: 3_600_000,
     permissionsTtlMs: 300_000,
@@ -123,6 +125,7 @@ function drawTuning(random: Random, theme: Theme, store: StoreMode): Tuning {
     cache: {
       maxEntries: random.pick([2, 1000, 1000]),
       maxBytes: random.pick([3000, 67_108_864, 67_108_864, 67_108_864]),
+      recentBytes: random.pick([0, 1500, 16_777_216, 16_777_216]),
       ttlMs: ttl(),
       localsTtlMs: ttl(),
       permissionsTtlMs: ttl(),

@@ -20,6 +20,8 @@ export interface Report {
 /** How long after close() something may still be on its way to the shared tier: two operations, 50 ms each. */
 const CLOSING_MS = INVALIDATION_MS + ROUNDING_MS;
 
+/** Two generations of headers that were let in: the timer of the second is the last one. */
+const REMEMBERED_MS = 120_000;
 /** How often the world is visited again after the last fault has ended, until everything must serve. */
 const VISITS_IN_RECOVERY = 4;
 
@@ -104,7 +106,7 @@ class Run {
     await this.#afterAction();
     await this.#pass(SHARED_LOOKUP_MS);
     this.#checkNothingIsLeft(({ pendingInForeground }) => pendingInForeground); // at once, and not only when the time for it is over
-    await this.#pass(budgets(settings).deadlineMs + 2000);
+    await this.#pass(Math.max(budgets(settings).deadlineMs + 2000, REMEMBERED_MS));
     this.#checkNothingIsLeft(({ pending }) => pending);
     for (const process of processes) {
       this.#driver.probe(process);

@@ -11,6 +11,7 @@ export interface CacheConfig {
   readonly maxEntries: number;
   readonly maxBytes: number;
   readonly maxTokensPerUser: number;
+  readonly recentBytes: number;
   readonly ttlMs: number;
   readonly localsTtlMs: number;
   readonly permissionsTtlMs: number;
@@ -53,6 +54,7 @@ export function readCache(read: SettingReader, given: CacheOptions | undefined, 
     maxEntries,
     maxTokensPerUser: read.number(maxTokensPerUser, options.maxTokensPerUser),
     maxBytes: read.number(setting.maxBytes, options.maxBytes),
+    recentBytes: read.number(setting.recentBytes, options.recentBytes),
     ttlMs: read.number(setting.ttlMs, options.ttlMs),
     localsTtlMs: read.number(setting.localsTtlMs, options.localsTtlMs),
     permissionsTtlMs: read.number(setting.permissionsTtlMs, options.permissionsTtlMs),

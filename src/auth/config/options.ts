@@ -104,6 +104,11 @@ export interface CacheOptions {
    * own, the oldest first. Raise it for service accounts with many tokens. Default: an eighth of `maxEntries`.
    */
   maxTokensPerUser?: number;
+  /**
+   * `Authorization` headers that were let in within the last two minutes, in bytes, roughly: their texts are kept in memory, so that a hit
+   * behind a proxy need not hash its token. Each hit is still looked up in the cache. Default 16,777,216 (16 MiB); 0 = none is kept.
+   */
+  recentBytes?: number;
   /** A verified token, in milliseconds; never past the token's own `exp`. Default 300,000. */
   ttlMs?: number;
   /** A user's locals, in milliseconds. Default 3,600,000. */

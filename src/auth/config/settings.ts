@@ -63,6 +63,7 @@ export const SETTINGS = placed("", {
     maxEntries: integer(20_000, { min: 1, max: 2 ** 24 }),
     maxBytes: integer(67_108_864, { min: 1 }),
     maxTokensPerUser: integer(undefined, { min: 1 }),
+    recentBytes: integer(16_777_216),
     ttlMs: duration(300_000),
     localsTtlMs: duration(3_600_000),
     permissionsTtlMs: duration(300_000),

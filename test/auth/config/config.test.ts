@@ -63,6 +63,7 @@ test("Two URLs are enough: everything else has its default.", () => {
       maxEntries: 20_000,
       maxTokensPerUser: 2500,
       maxBytes: 67_108_864,
+      recentBytes: 16_777_216,
       ttlMs: 300_000,
       localsTtlMs: 3_600_000,
       permissionsTtlMs: 300_000,

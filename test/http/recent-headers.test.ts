@@ -4,9 +4,15 @@ import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { connectionToken, dropConnectionToken, keepConnectionToken } from "../../src/http/connection-token.js";
-import type { RequestLike } from "../../src/http/request.js";
-import type { AuthClient } from "../../src/index.js";
+import { TokenAccess } from "../../src/auth/token-api.js";
+import {
+  type AuthClient,
+  type AuthClientOptions,
+  type AuthenticateOptions,
+  authenticate,
+  bearerToken,
+  type RequestLike,
+} from "../../src/index.js";
 import { type FaceOptions, faces } from "../support/faces.js";
 import { closeAll, closing, startAuth } from "../support/http-fixture.js";
 import { listen } from "../support/raw-request.js";
@@ -16,13 +22,17 @@ afterEach(closeAll);
 const users = { "token-ana": { id: "ana" }, "token-eva": { id: "eva" } };
 
 /** A request as far as it matters here. */
-function requestOf(authorization: string, socket: object | null, httpVersionMajor = 1): RequestLike {
-  return {
-    headers: { authorization },
-    rawHeaders: ["Authorization", authorization],
-    httpVersionMajor,
-    socket,
-  } as never;
+function requestOf(authorization: string): RequestLike {
+  return { headers: { authorization }, rawHeaders: ["Authorization", authorization] };
+}
+
+function headerIn({ headers }: RequestLike): string {
+  if (headers instanceof Headers) return headers.get("authorization") as string;
+  return Object.values(headers)[0] as string;
+}
+
+function isRemembered(client: AuthClient, header: string): boolean {
+  return new TokenAccess(client).find(header) !== undefined;
 }
 
 /** A guarded app, and one connection to it that is kept from request to request. */
@@ -63,21 +73,16 @@ describe.each(faces)("on one connection, with $name,", (face) => {
     expect(connections).toHaveLength(1);
   });
 
-  test("a token that is invalidated and refused is let in no more", async () => {
+  test("a token that is invalidated and refused is let in no more, though its header is remembered", async () => {
     const { ask, client, service, connections } = await keepConnection(face);
-    const kept = () => {
-      const presented = () => connectionToken(requestOf("Bearer token-ana", connections[0]!));
-      const first = presented();
-      return presented() === first;
-    };
     expect([await ask("Bearer token-ana"), await ask("Bearer token-ana")]).toEqual(["ana", "ana"]);
-    expect(kept()).toBe(true);
+    expect(isRemembered(client, "Bearer token-ana")).toBe(true);
     service.refuse("token-ana");
     await client.invalidateToken("token-ana");
 
     expect([await ask("Bearer token-ana"), await ask("Bearer token-ana")]).toEqual([401, 401]);
     expect(connections).toHaveLength(1);
-    expect(kept()).toBe(false);
+    expect(isRemembered(client, "Bearer token-ana")).toBe(true);
   });
 
   test("a second Authorization header is refused, also behind the same first one", async () => {
@@ -144,56 +149,48 @@ describe.each(faces)("on one connection, with $name,", (face) => {
 type Peek = AuthClient["peekToken"];
 type Verify = AuthClient["verifyToken"];
 
-describe("What a connection keeps", () => {
-  const presented = (given: RequestLike) => {
-    const token = connectionToken(given);
-    if (!token) throw new Error("no token");
-    return token;
-  };
+test("What a client remembers of headers does not show when it is logged", async () => {
+  const { client } = await startAuth({ users });
+  const token = "token-ana";
+  await authenticate(requestOf(`Bearer ${token}`), { client });
+  const request = requestOf(`Bearer ${token}`);
+  await authenticate(request, { client, attach: true });
 
-  test("is the token of the last known request, for the same header alone", () => {
-    const socket = {};
-    const first = presented(requestOf("Bearer one", socket));
-    keepConnectionToken(requestOf("Bearer one", socket), first);
+  expect(inspect(client, { showHidden: true, depth: null })).not.toContain(token);
+  const attached = (request as unknown as Record<symbol, unknown>)[Symbol.for("portero.request")];
+  expect(inspect(attached, { showHidden: true, depth: null })).not.toContain(token);
+});
 
-    expect(presented(requestOf("Bearer one", socket))).toBe(first);
-    expect(presented(requestOf("Bearer one", {}))).not.toBe(first);
-    expect(presented(requestOf("Bearer two", socket)).text).toBe("two");
-    expect(connectionToken(requestOf("Basic one", socket))).toBeUndefined();
-    expect(presented(requestOf("Bearer one", socket)).id).toBe(first.id);
-  });
-
-  test("is nothing where nobody was known", () => {
-    const socket = {};
-    expect(presented(requestOf("Bearer one", socket))).not.toBe(presented(requestOf("Bearer one", socket)));
-  });
-
+describe("A header is remembered", () => {
   test.each<[string, RequestLike]>([
-    ["on HTTP/2", requestOf("Bearer one", {}, 2)],
-    ["without a connection", requestOf("Bearer one", null)],
-    ["on what is no connection", requestOf("Bearer one", "a socket" as never)],
-    ["of a request that ends HTTP on its connection", { ...requestOf("Bearer one", {}), upgrade: true } as RequestLike],
-    ["of a header that is long for its token", requestOf(`Bearer${" ".repeat(100)}one`, {})],
-  ])("is nothing %s", (_where, given) => {
-    keepConnectionToken(given, presented(given));
-    expect(presented(given)).not.toBe(presented(given));
+    ["of HTTP/2", { ...requestOf("Bearer token-ana"), httpVersionMajor: 2 } as RequestLike],
+    ["of an upgrade", { ...requestOf("Bearer token-ana"), upgrade: true } as RequestLike],
+    ["without a connection or the lines of the wire", { headers: { authorization: "Bearer token-ana" } }],
+    ["of Fetch", { headers: new Headers({ authorization: "Bearer token-ana" }) }],
+    ["with another spelling of its name", { headers: { Authorization: "Bearer token-ana" } }],
+    ["with another spelling of the scheme", requestOf("bearer   token-ana")],
+  ])("%s", async (_what, request) => {
+    const { client, service } = await startAuth({ users });
+    await authenticate(request, { client });
+    expect(isRemembered(client, headerIn(request))).toBe(false); // the service was asked: the next one is a hit
+    await authenticate(request, { client });
+
+    expect(isRemembered(client, headerIn(request))).toBe(true);
+    expect((await authenticate(request, { client })).user.id).toBe("ana");
+    expect(service.calls.VerifyToken).toBe(1);
   });
 
-  test("is let go of when it is known no more", () => {
-    const given = requestOf("Bearer one", {});
-    const first = presented(given);
-    keepConnectionToken(given, first);
-    dropConnectionToken(given);
-
-    expect(presented(given)).not.toBe(first);
-  });
-
-  test("does not show when the connection is logged", () => {
-    const socket = {};
-    const given = requestOf("Bearer one-secret", socket);
-    keepConnectionToken(given, presented(given));
-
-    expect(presented(given)).toBe(presented(given));
-    expect(inspect(socket, { showHidden: true, depth: null })).toBe("{}");
+  test.each<[string, Partial<AuthClientOptions["cache"]>, AuthenticateOptions<RequestLike>]>([
+    ["where recentBytes is 0", { recentBytes: 0 }, {}],
+    ["where the process caches no token", { ttlMs: 0 }, {}],
+    ["where the service is asked each time", {}, { fresh: true }],
+    ["where the token comes from elsewhere", {}, { token: bearerToken }],
+  ])("never %s", async (_where, cache, options) => {
+    const { client } = await startAuth({ users }, { cache: cache as object });
+    const request = requestOf("Bearer token-ana");
+    for (let time = 0; time < 3; time++) {
+      expect((await authenticate(request, { client, ...options })).user.id).toBe("ana");
+    }
+    expect(isRemembered(client, "Bearer token-ana")).toBe(false);
   });
 });
