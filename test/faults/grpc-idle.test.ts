@@ -61,9 +61,15 @@ test.each([
   expect(caller.client.status().grpc).toMatchObject({ breaker: "closed", failures: 0 });
 });
 
-/** Whether these bytes are a PING alone (RFC 9113 §6.7), not an answer to one. */
-function isPing(bytes: Buffer): boolean {
-  return bytes.length === 17 && bytes[3] === 6 && bytes[4] === 0;
+/** How many PINGs are in these bytes (RFC 9113 §6.7), answers to some aside: a busy machine sends other frames with them. */
+function pingsIn(bytes: Buffer): number {
+  let pings = 0;
+  let at = bytes.subarray(0, 3).toString() === "PRI" ? 24 : 0;
+  while (at + 9 <= bytes.length) {
+    if (bytes[at + 3] === 6 && bytes[at + 4] === 0) pings++;
+    at += 9 + bytes.readUIntBE(at, 3);
+  }
+  return pings;
 }
 
 /** Tells the code of GOAWAY that a server says to a client which only ever asks whether it is there. */
@@ -95,7 +101,7 @@ describeWithGrpcio("A gRPC server in Python, behind which nothing is forgotten,"
     }
     record("gRPC", "grpcio (Python), gRPC alone, a call after each of 20 quiet times", during);
     expect(outcomesOf(during)).toEqual(Array.from({ length: 20 }, () => "200 grpc"));
-    expect([network.connections, network.asked.filter(isPing).length]).toEqual([1, 20]);
+    expect([network.connections, network.asked.reduce((sum, bytes) => sum + pingsIn(bytes), 0)]).toEqual([1, 20]);
 
     expect(await goawayFor(server.url, 20)).toBe(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
   });

@@ -9,6 +9,7 @@ import { meetSomebody, recovery, wave } from "./endure.js";
 import { expectBack, expectOutage, expectOutageForGoodTokens, expectServedBy } from "./expectations.js";
 import { startGrpcServer } from "./grpc-server.js";
 import { record } from "./ledger.js";
+import { noLongerWell } from "./no-longer-well.js";
 import { opened } from "./opened.js";
 import { everybody } from "./people.js";
 import { BROKEN, BUSY, UNREACHABLE } from "./rest-faults.js";
@@ -174,6 +175,7 @@ describeWithRedis("Redis and an upstream at once: the other upstream answers, an
       }),
     );
     await (redisFault === "killed" ? redis.kill() : redis.pause());
+    await noLongerWell();
     const suffered = await Promise.all(
       halves.map(async ({ name, servedBy, strike, heal, caller, known }) => {
         await strike();

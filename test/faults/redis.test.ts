@@ -6,6 +6,7 @@ import { type Answer, type Caller, openCaller, somebodyNew } from "./caller.js";
 import { meetSomebody, wave } from "./endure.js";
 import { expectServedBy } from "./expectations.js";
 import { record } from "./ledger.js";
+import { noLongerWell } from "./no-longer-well.js";
 import { opened } from "./opened.js";
 import { everybody, tokenOf } from "./people.js";
 import { connectAdmin } from "./redis-admin.js";
@@ -55,6 +56,7 @@ async function endure(scene: Scene, fault: string, { strike, heal }: Ordeal): Pr
   const { first, second, service } = scene;
   const [known, other] = [await meetSomebody(first, "grpc"), await meetSomebody(second, "grpc")];
   await strike(scene);
+  await noLongerWell();
   service.resetCalls();
   const during: Answer[] = [];
   for (let round = 0; round < 3; round++) during.push(...(await wave(first, known)), ...(await wave(second, other)));
