@@ -19,7 +19,7 @@ export const memory: Bench = {
   setup:
     "Processes with the default bounds, each of which first verifies the tokens of 20,000 distinct users (30 permissions, 20 of 1,000 locals). " +
     "Heap per token: the heap and the buffers outside of it, after garbage collection, before and after that. Growth: the highest resident " +
-    "set while a million garbage tokens are refused, 1,280 at once, over that of the same process before, collected. Node's heap is limited to " +
+    "set while a million garbage tokens are refused, 1,216 at once, over that of the same process before, collected. Node's heap is limited to " +
     "512 MiB (`--max-old-space-size=512`); beside it the same with Node's own limit, which follows from the machine's memory – with more " +
     "room V8 collects later, here when the heap has grown to about four times what is in use – and the same with users who come once.",
   async run({ quick, progress }) {
