@@ -23,6 +23,8 @@ export interface RedisConnectionOptions {
   clock: Clock;
   /** Asks for a sign of life when nothing was heard for so long, in milliseconds. */
   pingIntervalMs: number;
+  /** A ping was answered before an operation's caller would have given it up. */
+  onPong: () => void;
   onEnd: (error: unknown) => void;
   /** Redis says that keys lie on several masters. */
   onCluster: () => void;
@@ -167,13 +169,20 @@ export class RedisConnection {
     this.#watch = setPatientTimeout(clock, onDue, SILENCE_MS, { background: true });
   }
 
+  async #askForLife(): Promise<void> {
+    const { clock, onPong } = this.#options;
+    const askedAt = clock.monotonic();
+    const refusal = await this.run(() => this.#prove());
+    if (!refusal && clock.monotonic() - askedAt < GIVEN_UP_MS) onPong();
+  }
+
   #rest(waitMs = this.#options.pingIntervalMs): void {
     const { clock, pingIntervalMs } = this.#options;
     this.#heardAt ||= clock.monotonic();
     this.#ping = clock.setTimeout(
       () => {
         const left = this.#heardAt + pingIntervalMs - clock.monotonic();
-        if (left <= 0) this.run(() => this.#prove()).catch(() => undefined); // whatever it says, the next operation meets it
+        if (left <= 0) this.#askForLife().catch(() => undefined); // whatever it says, the next operation meets it
         this.#rest(left > 0 ? left : pingIntervalMs);
       },
       waitMs,

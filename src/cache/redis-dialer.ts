@@ -28,6 +28,7 @@ const [MIN_PACE_MS, MAX_PACE_MS] = [1000, 1700];
 export class RedisDialer {
   readonly #options: RedisDialerOptions;
   readonly #listeners: (() => void)[] = [];
+  readonly #pongListeners: (() => void)[] = [];
   /** Settles when the first attempt has ended; rejects when it failed. */
   readonly ready: Promise<void>;
   #first!: { resolve(): void; reject(error: unknown): void };
@@ -56,6 +57,11 @@ export class RedisDialer {
     this.#listeners.push(listener);
   }
 
+  /** Tells of each ping that was answered in time. */
+  onPong(listener: () => void): void {
+    this.#pongListeners.push(listener);
+  }
+
   run<T>(operation: (wire: RedisWire) => Promise<T>): Promise<T> {
     return this.#connection?.run(operation) ?? Promise.reject(new NotConnectedError(this.#failure));
   }
@@ -80,7 +86,10 @@ export class RedisDialer {
     try {
       const wire = await makeWire();
       const onEnd = (error: unknown) => this.#ended(error);
-      connection = new RedisConnection(wire, { clock, pingIntervalMs, onCluster, onEnd });
+      const onPong = () => {
+        for (const listener of this.#pongListeners) listener();
+      };
+      connection = new RedisConnection(wire, { clock, pingIntervalMs, onCluster, onPong, onEnd });
       this.#latest = connection;
       if (this.#closed) return connection.end(new Error("the client is closed"));
       const refusal = await connection.open();

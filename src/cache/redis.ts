@@ -47,6 +47,7 @@ export function connectRedis(
     store: {
       ready: dialer.ready,
       onConnected: (listener) => dialer.onConnected(listener),
+      onPong: (listener) => dialer.onPong(listener),
       get: async (key) => (await getAll([key]))[0],
       getAll,
       set: (key, value, ttlMs) => dialer.run((wire) => wire.set(key, value, ttlMs)),

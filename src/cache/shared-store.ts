@@ -12,4 +12,6 @@ export interface SharedStore {
   readonly ready?: Promise<unknown>;
   /** Calls back whenever the store has a new connection: what failed on the one before says nothing about this one. */
   onConnected?(listener: () => void): void;
+  /** Calls back whenever the store, asked by itself whether it is there, said so within the time of an operation. */
+  onPong?(listener: () => void): void;
 }

@@ -61,6 +61,9 @@ export class StoreGate {
       this.#breaker = this.#watchedBreaker(); // with it, what is under way on the connection before counts for nothing
       this.#writeBreaker = this.#newBreaker();
     });
+    store.onPong?.(() => {
+      this.#wellAt = clock.monotonic();
+    });
     this.#limit = new TimeLimit(clock, OPERATION_MS, () => new SlowError("the shared cache is slow"));
     store.on?.("error", this.#onError);
     this.#starting = store.ready !== undefined;

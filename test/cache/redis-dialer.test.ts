@@ -105,6 +105,26 @@ describe("An idle process", () => {
   });
 });
 
+describe("A ping", () => {
+  test.each<[string, number, unknown, number]>([
+    ["is told of", 0, undefined, 1],
+    ["is told of when it was answered in the last moment", 49, undefined, 1],
+    ["is not told of when an operation would have been given up meanwhile", 50, undefined, 0],
+    ["is not told of when Redis is loading", 0, new Error("LOADING Redis is loading the dataset in memory"), 0],
+    ["is not told of when it came upon a replica", 0, READONLY, 0],
+  ])("%s (after %d ms)", async (_, ms, refusal, times) => {
+    const { clock, redis, dialer } = await dial();
+    let pongs = 0;
+    dialer.onPong(() => void pongs++);
+    redis.lastDelete = () =>
+      new Promise((resolve, reject) => clock.setTimeout(() => (refusal ? reject(refusal) : resolve(true)), ms));
+    await clock.advance(10_000);
+    await clock.advance(ms);
+    expect(pongs).toBe(times);
+    await dialer.close();
+  });
+});
+
 test("A Redis that is silent for 600 ms, though it was asked, is connected to anew", async () => {
   const { clock, redis, dialer, remove } = await dial();
   redis.lastDelete = () => new Promise(() => undefined);

@@ -122,6 +122,24 @@ describe("A stranger's slow look", () => {
     expect(made.isThere()).toBe(false);
   });
 
+  test("says nothing about a store that answered a ping within a second, and counts when the ping is older", async () => {
+    const { clock, store, crowd, isThere } = await open();
+    const slowCrowd = async () => {
+      const all = crowd(3);
+      await settle();
+      await clock.advance(OPERATION_MS);
+      await Promise.all(all);
+    };
+    await clock.advance(SECOND_MS);
+    store.before = () => hang();
+    store.pong();
+    await slowCrowd();
+    expect(isThere()).toBe(true);
+    await clock.advance(SECOND_MS - OPERATION_MS);
+    await slowCrowd();
+    expect(isThere()).toBe(false);
+  });
+
   test("that fails counts at once", async () => {
     const made = await open();
     expect((await made.client.verifyToken("token-ana")).source).toBe("shared");

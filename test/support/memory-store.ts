@@ -10,6 +10,8 @@ export class MemoryStore implements SharedStore {
   readonly log: string[] = [];
   /** What an operation does before it is carried out; to wait for ever, or to fail. */
   before: (operation: Operation, key: string) => unknown = () => undefined;
+  /** The store was asked by itself whether it is there, and said so. */
+  pong: () => void = () => undefined;
   readonly #ends = new Map<string, number>();
   readonly #clock: Clock;
 
@@ -32,6 +34,10 @@ export class MemoryStore implements SharedStore {
   async delete(key: string): Promise<boolean> {
     await this.#begin("delete", key);
     return this.texts.delete(key);
+  }
+
+  onPong(listener: () => void): void {
+    this.pong = listener;
   }
 
   /** Keeps operations of one kind waiting; the function returned lets them go. */
