@@ -128,11 +128,6 @@ export class CircuitBreaker {
     return Math.max(0, this.#state.until - this.#options.clock.monotonic());
   }
 
-  /** Whether {@link admit} would refuse a call now that is not preferred. */
-  get refuses(): boolean {
-    return this.turnsAway(false);
-  }
-
   /** Whether {@link admit} would refuse now. */
   turnsAway(preferred: boolean): boolean {
     const state = this.#state;

@@ -1,23 +1,10 @@
 import * as http2 from "node:http2";
-import * as net from "node:net";
-import * as tls from "node:tls";
+import type * as net from "node:net";
 import type { Clock } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
-import { currentTls, type TlsSource } from "../runtime/tls-options.js";
-
-/**
- * What is certain about a call that an error ended:
- * - `unprocessed`: its request never left, or the server said that it did not look at it (RFC 9113 §8.7).
- * - `cut off`: we dropped its connection ourselves.
- */
-export type Fate = "unprocessed" | "cut off";
-
-const fates = new WeakMap<object, Fate>();
-
-/** @param error as it came from a connection or one of its streams, not one that was made of it */
-export function fateOf(error: object): Fate | undefined {
-  return fates.get(error);
-}
+import type { TlsSource } from "../runtime/tls-options.js";
+import { dial } from "./grpc-dial.js";
+import { dropped, failure, fateOf, mark, unprocessed } from "./grpc-fate.js";
 
 /** A connection without a call for so long may be gone, though it looks alive, in milliseconds: balancers and NAT forget such ones. */
 const IDLE_MS = 10_000;
@@ -237,43 +224,8 @@ export class GrpcConnection {
   }
 }
 
-function dial(url: URL, options: TlsSource | undefined): net.Socket {
-  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  const secure = url.protocol === "https:";
-  const port = url.port === "" ? (secure ? 443 : 80) : Number(url.port);
-  if (!secure) return net.connect({ host, port });
-  // An IP address is no name to ask for (RFC 6066 §3); the certificate is held against it all the same.
-  const servername = net.isIP(host) ? undefined : { servername: host };
-  return tls.connect({
-    ...(currentTls(options) as tls.SecureContextOptions),
-    ...servername,
-    host,
-    port,
-    ALPNProtocols: ["h2"],
-  });
-}
-
 /** Whether not even its headers were written: it waits for the server to have room. */
 function isUnsent(stream: http2.ClientHttp2Stream): boolean {
   if (stream.destroyed) return false;
   return stream.id === undefined || stream.state.state === NGHTTP2_STREAM_STATE_IDLE;
-}
-
-/** What a call gets whose connection we dropped. */
-export function dropped(): Error {
-  return mark(failure("ECONNABORTED", "the connection was dropped"), "cut off");
-}
-
-function unprocessed(): Error {
-  return mark(failure("ERR_HTTP2_STREAM_CANCEL", "the server did not look at it"), "unprocessed");
-}
-
-function failure(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code });
-}
-
-/** The first fate holds. */
-function mark<E extends Error>(error: E, fate: Fate): E {
-  if (!fates.has(error)) fates.set(error, fate);
-  return error;
 }

@@ -1,6 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type Fate, fateOf } from "./grpc-connection.js";
+import { type Fate, fateOf } from "./grpc-fate.js";
 import { isLookup } from "./operation.js";
 import { isOurs, UpstreamError } from "./outcome.js";
 import type { UnaryCall } from "./stage.js";

@@ -2,7 +2,8 @@ import { raceTimeout } from "../runtime/abort.js";
 import type { Clock, Timer } from "../runtime/clock.js";
 import type { TlsSource } from "../runtime/tls-options.js";
 import { drawLife } from "./connection-life.js";
-import { dropped, GrpcConnection } from "./grpc-connection.js";
+import { GrpcConnection } from "./grpc-connection.js";
+import { dropped } from "./grpc-fate.js";
 
 /** It goes on for so long where no other one could be made, in milliseconds. */
 const EXTENSION_MS = 60_000;

@@ -28,7 +28,7 @@ export function createBreaker(options: Partial<CircuitBreakerOptions> = {}) {
   /** Everything that is seen from outside. */
   const seen = () => ({
     state: breaker.state,
-    refuses: breaker.refuses,
+    refuses: breaker.turnsAway(false),
     failures: breaker.failures,
     retryAfterMs: breaker.retryAfterMs,
     moves: [...moves],

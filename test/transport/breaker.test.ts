@@ -134,7 +134,7 @@ test("nonsense of REST settles at once: it cannot be blamed later, and a probe t
   }
   await clock.advance(30_000);
   const { error } = await rejected(start(failure("rest", "broken")), turn);
-  expect([breaker.state, breaker.refuses]).toEqual(["half-open", false]);
+  expect([breaker.state, breaker.turnsAway(false)]).toEqual(["half-open", false]);
   (error as UpstreamError).blame?.(true);
   expect(breaker.state).toBe("half-open");
 });

@@ -215,7 +215,7 @@ describe("an abort during the probe", () => {
     await turn();
     expect(outcome).toEqual({ state: "rejected", error: reason });
     expect(moves).toEqual([HALF_OPENED]);
-    expect([breakers.grpc.refuses, breakers.rest.failures]).toEqual([false, 0]);
+    expect([breakers.grpc.turnsAway(false), breakers.rest.failures]).toEqual([false, 0]);
 
     grpc.behaviour = "answer";
     rest.behaviour = "answer";
@@ -265,7 +265,7 @@ describe("a probe without REST beside it", () => {
     await upstreams.clock.advance(GRPC_MS / 2);
     expect(outcome.state).toBe("rejected");
     expect(upstreams.moves).toEqual([HALF_OPENED]);
-    expect(upstreams.breakers.grpc.refuses).toBe(false);
+    expect(upstreams.breakers.grpc.turnsAway(false)).toBe(false);
   });
 });
 
