@@ -21,8 +21,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Packages that one file alone may import. */
 const ONE_FILE_EACH = {
   got: "src/transport/rest.ts",
-  keyv: "src/cache/redis.ts",
-  "@keyv/redis": "src/cache/redis.ts",
+  keyv: "src/cache/redis-link.ts",
+  "@keyv/redis": "src/cache/redis-link.ts",
   "lru-cache": "src/runtime/bounded-map.ts",
 };
 /** What Connect offers without the promises of semantic versioning, and the file that takes it. */

@@ -5,6 +5,14 @@ const MAX_LINE_BYTES = 4096;
 /** More keys than one look ever asks for. */
 const MAX_ITEMS = 4096;
 
+/** How much a reply may hold. */
+export interface ReplyBounds {
+  /** In all. Default 4096. */
+  readonly maxItems?: number;
+  /** Lists within lists, the outermost counted. Default 1: a flat one. */
+  readonly maxDepth?: number;
+}
+
 const [CR, LF] = [0x0d, 0x0a];
 const [STATUS, FAILURE, NUMBER, TEXT, LIST] = [0x2b, 0x2d, 0x3a, 0x24, 0x2a]; // + - : $ *
 const [MINUS, ZERO] = [0x2d, 0x30];
@@ -13,19 +21,30 @@ const MAX_DIGITS = 10;
 /**
  * Looks at what a Redis sends before the client decodes it. Decoders believe what a reply says about its own size: forty bytes of
  * `*33000000` cost a gigabyte, and a reply without an end costs whatever the network can bring. What is asked here is answered by a
- * line, a text, or a flat list of texts (RESP2), of a bounded size.
+ * line, a text, or a list (RESP2), of a bounded size.
  */
 export class ReplyGuard {
+  readonly #maxItems: number;
+  readonly #maxDepth: number;
   /** Bytes in all. */
   #bytes = 0;
   /** Bytes of the reply that is coming in. */
   #ofReply = 0;
-  /** Of the list that is coming in. */
+  /** Of the innermost list that is coming in … */
   #itemsLeft = 0;
+  /** … and of those around it, with the one that is coming in. */
+  readonly #outer: number[] = [];
+  /** Of all lists of the reply that is coming in. */
+  #items = 0;
   /** Of the text that is coming in, with its line end. */
   #textLeft = 0;
   /** The beginning of a line that is not complete. */
   #begun: Buffer | undefined;
+
+  constructor({ maxItems = MAX_ITEMS, maxDepth = 1 }: ReplyBounds = {}) {
+    this.#maxItems = maxItems;
+    this.#maxDepth = maxDepth;
+  }
 
   get bytes(): number {
     return this.#bytes;
@@ -83,15 +102,22 @@ export class ReplyGuard {
   }
 
   #beginList(items: number): boolean {
-    if (this.#itemsLeft > 0 || items > MAX_ITEMS) return false; // a list within a list
-    if (items <= 0) this.#itemEnded();
-    else this.#itemsLeft = items;
+    if (this.#itemsLeft > 0 && this.#outer.length + 1 >= this.#maxDepth) return false;
+    if (items > this.#maxItems - this.#items) return false;
+    if (items > 0) {
+      if (this.#itemsLeft > 0) this.#outer.push(this.#itemsLeft);
+      this.#itemsLeft = items;
+      this.#items += items;
+    } else this.#itemEnded();
     return true;
   }
 
   #itemEnded(): void {
     if (this.#itemsLeft > 0) this.#itemsLeft--;
-    if (this.#itemsLeft === 0) this.#ofReply = 0;
+    while (this.#itemsLeft === 0 && this.#outer.length > 0) this.#itemsLeft = (this.#outer.pop() as number) - 1;
+    if (this.#itemsLeft > 0) return;
+    this.#ofReply = 0;
+    this.#items = 0;
   }
 }
 

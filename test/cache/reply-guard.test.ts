@@ -131,3 +131,33 @@ describe("What can be no answer is refused:", () => {
     expect(guard.accepts(half)).toBe(false);
   });
 });
+
+describe("Lists within lists, where they are asked for,", () => {
+  const NESTED = "*2\r\n*3\r\n:0\r\n*2\r\n$1\r\na\r\n*0\r\n*-1\r\n*1\r\n*1\r\n:7\r\n";
+  const guardOf = (maxItems: number, maxDepth: number) => new ReplyGuard({ maxItems, maxDepth });
+
+  test("are let through as deep and as long as they may be, wherever the network cuts them, again and again", () => {
+    for (let size = 1; size <= NESTED.length; size++) {
+      const guard = guardOf(9, 4);
+      for (let at = 0; at < 3 * NESTED.length; at += size) {
+        expect(guard.accepts(Buffer.from(NESTED.repeat(3).slice(at, at + size)))).toBe(true);
+      }
+    }
+  });
+
+  test.each([
+    ["deeper", 9, 3],
+    ["of more items in all", 8, 4],
+  ])("are refused when they are %s", (_how, maxItems, maxDepth) => {
+    expect(guardOf(maxItems, maxDepth).accepts(Buffer.from(NESTED))).toBe(false);
+  });
+
+  test("count as one reply until the outermost ends", () => {
+    const half = text(MAX_REPLY_BYTES / 2);
+    const guard = guardOf(10, 2);
+    expect(guard.accepts(Buffer.from("*2\r\n*1\r\n"))).toBe(true);
+    expect(guard.accepts(half)).toBe(true);
+    expect(guard.accepts(Buffer.from("*1\r\n"))).toBe(true);
+    expect(guard.accepts(half)).toBe(false);
+  });
+});

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { createClient } from "@keyv/redis";
 import { Keyv } from "keyv";
 import { connectRedis } from "../../src/cache/redis.js";
+import { parseRedisUrl, type RedisTarget } from "../../src/cache/redis-target.js";
 import type { CacheOptions, SharedStore } from "../../src/client.js";
 import { type Clock, systemClock } from "../../src/runtime/clock.js";
 import { ManualClock } from "../support/manual-clock.js";
@@ -51,7 +52,7 @@ const patientClock: Clock = {
 async function openRedis(): Promise<Subject> {
   const server = await startRedisServer();
   afterwards(() => server.kill());
-  const address = { url: server.url, pingIntervalMs: LONG_MS };
+  const address = { target: parseRedisUrl(server.url) as RedisTarget, pingIntervalMs: LONG_MS };
   const redis = connectRedis(address, { clock: patientClock, random: () => 0, onCluster: () => undefined });
   afterwards(() => redis.close());
   const admin = createClient({ url: server.url });

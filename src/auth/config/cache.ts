@@ -1,4 +1,5 @@
 import type { RedisAddress } from "../../cache/redis.js";
+import { parseRedisUrl } from "../../cache/redis-target.js";
 import type { SharedStore } from "../../cache/shared-store.js";
 import { type AnswerSources, identityOf, shapersOf } from "./cache-identity.js";
 import { keysOf } from "./declaration.js";
@@ -63,7 +64,7 @@ export function readCache(read: SettingReader, given: CacheOptions | undefined, 
     processTtlMs: read.number(setting.processTtlMs, options.processTtlMs),
     staleIfErrorMs: read.number(setting.staleIfErrorMs, options.staleIfErrorMs),
     redisUrl: redis?.url,
-    redis,
+    redis: redis?.address,
     store,
     identity: namespace ?? identityOf(sources),
     secrets: readSecrets(read, options.secret),
@@ -99,7 +100,10 @@ export function redisSettingOf(options: CacheOptions): "cache.redisUrl" | "cache
 }
 
 /** `redisUrl` is the short form of `redis: { url }`. */
-function readRedis(read: SettingReader, options: CacheOptions): RedisAddress | undefined {
+function readRedis(
+  read: SettingReader,
+  options: CacheOptions,
+): { readonly url: string; readonly address: RedisAddress | undefined } | undefined {
   const { redisUrl, redis } = options;
   if (redisUrl !== undefined && redis !== undefined) {
     read.secretProblem("cache.redis", "either cache.redis or cache.redisUrl", "both");
@@ -108,22 +112,12 @@ function readRedis(read: SettingReader, options: CacheOptions): RedisAddress | u
   const path = redisSettingOf(options);
   const value = redis === undefined ? redisUrl : given.url;
   const url = read.url(path, value, ["redis:", "rediss:"], { hint: ENCODED });
-  if (url !== undefined && !isRedisUrl(url)) read.urlProblem(path, url, `a URL${ENCODED}`);
+  const target = url === undefined ? undefined : parseRedisUrl(url);
+  if (url !== undefined && !target) read.urlProblem(path, url, `a URL${ENCODED}`);
   if (redis && typeof redis === "object" && value === undefined) read.problem(path, undefined, "a URL");
   const pingIntervalMs = read.number(SETTINGS.cache.redis.pingIntervalMs, given.pingIntervalMs);
   const tls = readTls(read, "cache.redis", given.tls, url, "rediss:");
-  return url === undefined ? undefined : { url, tls, pingIntervalMs };
-}
-
-/** Whether the Redis client takes it: that would refuse another only when it is made, which is later. */
-function isRedisUrl(url: string): boolean {
-  const { username, password, pathname } = new URL(url);
-  try {
-    decodeURIComponent(username + password);
-  } catch {
-    return false;
-  }
-  return /^\/?\d*$/.test(pathname);
+  return url === undefined ? undefined : { url, address: target && { target, tls, pingIntervalMs } };
 }
 
 function isStore(store: SharedStore): boolean {
