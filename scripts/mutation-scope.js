@@ -159,7 +159,12 @@ export const SCOPE = [
     ],
   },
   {
-    sources: ["src/cache/invalidation.ts", "src/cache/timeline.ts", "src/cache/tombstones.ts"],
+    sources: [
+      "src/cache/invalidation.ts",
+      "src/cache/subject-invalidations.ts",
+      "src/cache/timeline.ts",
+      "src/cache/tombstones.ts",
+    ],
     suites: [
       ...suites("cache", "timeline", "void", "subjects", "organizations"),
       ...cacheSuites("tombstones", "clocks", "shared-invalidation", "invalidation", "shares"),
@@ -170,6 +175,7 @@ export const SCOPE = [
     sources: [
       "src/cache/tiered-cache.ts",
       "src/cache/loader.ts",
+      "src/cache/service-loads.ts",
       "src/cache/load-task.ts",
       "src/cache/load-results.ts",
       "src/cache/stale-if-error.ts",

@@ -1,10 +1,10 @@
 import { GuardedStore } from "../cache/guarded-store.js";
-import { SubjectInvalidations } from "../cache/invalidation.js";
 import { createKeyring } from "../cache/keyring.js";
 import { ProcessCache } from "../cache/process-cache.js";
 import { connectRedis, type RedisStore } from "../cache/redis.js";
 import type { CacheSpec } from "../cache/spec.js";
 import { errorCode } from "../cache/store-error.js";
+import { SubjectInvalidations } from "../cache/subject-invalidations.js";
 import { type CacheCounts, TieredCache } from "../cache/tiered-cache.js";
 import { Timeline } from "../cache/timeline.js";
 import { systemClock } from "../runtime/clock.js";

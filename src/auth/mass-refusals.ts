@@ -1,4 +1,4 @@
-import type { RefusalWatch } from "../cache/loader.js";
+import type { RefusalWatch } from "../cache/service-loads.js";
 import type { AnswerSource } from "../cache/spec.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";

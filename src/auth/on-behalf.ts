@@ -1,5 +1,5 @@
-import { subjectKey } from "../cache/invalidation.js";
 import type { Asker } from "../cache/loader.js";
+import { subjectKey } from "../cache/subject-invalidations.js";
 import type { CallOptions } from "./auth-client.js";
 import { subjectOf } from "./cache-specs.js";
 import type { User, UserRef } from "./model.js";

@@ -1,10 +1,7 @@
-import { hash } from "node:crypto";
 import { type BoundedMap, createBoundedMap } from "../runtime/bounded-map.js";
-import type { GuardedStore, StoredEntry } from "./guarded-store.js";
-import type { EntryName } from "./keyring.js";
-import type { Entry, Subject } from "./spec.js";
-import type { Timeline } from "./timeline.js";
-import { MAX_TOMBSTONES, type Tombstone, Tombstones } from "./tombstones.js";
+import type { StoredEntry } from "./guarded-store.js";
+import type { Entry } from "./spec.js";
+import { boundedKey, type Tombstone, Tombstones } from "./tombstones.js";
 
 /*
  * Every fact carries when it was asked for. What was asked for later wins. An answer is void if it was asked for before one of these:
@@ -23,7 +20,8 @@ import { MAX_TOMBSTONES, type Tombstone, Tombstones } from "./tombstones.js";
  * |                                            |                                                      | for before is never stale    |
  * | another process invalidated a subject      | a tombstone here, when it is read: `hear`            | every entry about it         |
  *
- * Only of subjects do other processes learn: an id that the store could not be told to delete they serve until its entry ends.
+ * Only of subjects do other processes learn, see `subject-invalidations.ts`: an id that the store could not be told to delete they serve
+ * until its entry ends.
  *
  * `isVoid` is asked of what this process asked for itself, or has accepted; there, "before" is the order of this process.
  * `isVoidInStore` is asked of what the shared cache brings; there, times are by other clocks, and what could have been asked before
@@ -39,109 +37,9 @@ export const MAX_SKEW_MS = 60_000;
  * processes have that share it: a tombstone need not be remembered for longer.
  */
 export const SHARED_LIFE_MS = 24 * 3_600_000;
-const TOMBSTONE_MS = SHARED_LIFE_MS + MAX_SKEW_MS;
 
-/** Longer keys are remembered as digests. In characters. */
-const MAX_KEY_LENGTH = 128;
-const MAX_REMEMBERED = 10_000;
-
-/** Says whether there is any tombstone of a subject of that kind at all: if not, none need be looked for. */
-export function anyInvalidated(about: Subject): EntryName {
-  return { kind: `any-${about}-invalidated`, id: "", isTombstone: true };
-}
-
-/** The key that entries, and tombstones in this process, have of a subject. */
-export function subjectKey(about: Subject, subject: string): string {
-  const key = boundedKey(subject); // of a user it begins with a bracket, see `compoundId`, or is a digest
-  return about === "user" ? key : `${about}:${key}`;
-}
-
-function boundedKey(id: string): string {
-  return id.length <= MAX_KEY_LENGTH ? id : `#${hash("sha256", id, "base64url")}`;
-}
-
-export interface SubjectInvalidationsOptions {
-  store: GuardedStore | undefined;
-  timeline: Timeline;
-  maxTombstones?: number | undefined;
-}
-
-/** Invalidated users and organizations, for all caches of a client. */
-export class SubjectInvalidations {
-  /** Of each kind that the caches remember, so many one by one. */
-  readonly maxTombstones: number;
-  readonly #tombstones: Tombstones;
-  readonly #store: GuardedStore | undefined;
-  readonly #timeline: Timeline;
-  /** What the store's tombstone of a subject said last, and when that was heard, monotonic: the same again is no news. */
-  #seen: BoundedMap<{ readonly at: number; readonly heardAt: number }> | undefined;
-  #latest = 0;
-
-  constructor({ store, timeline, maxTombstones = MAX_TOMBSTONES }: SubjectInvalidationsOptions) {
-    this.maxTombstones = maxTombstones;
-    this.#tombstones = new Tombstones(maxTombstones);
-    this.#store = store;
-    this.#timeline = timeline;
-  }
-
-  /** When the last one was invalidated. What a question is about shows only in its answer: none asked before is joined. */
-  get latest(): number {
-    return this.#latest;
-  }
-
-  void(key: string, order: number): boolean {
-    return this.#tombstones.void(key, order);
-  }
-
-  voidStored(key: string, askedAt: number): boolean {
-    return this.#tombstones.voidStored(key, askedAt);
-  }
-
-  /** Rejects when the store could not be told; this process has forgotten all the same. */
-  async invalidate(about: Subject, subject: string): Promise<void> {
-    const made = this.#timeline.contradicts();
-    this.#record(subjectKey(about, subject), made, made.wall);
-    const tombstone = { askedAt: made.wall, expiresAt: made.wall + TOMBSTONE_MS, value: true };
-    await this.#store?.writeConfirmed(tombstoneOf(about, subject), tombstone, TOMBSTONE_MS);
-    await this.#store?.writeConfirmed(anyInvalidated(about), tombstone, TOMBSTONE_MS); // after it, so that it outlives it
-  }
-
-  /**
-   * Another process invalidated the subject. All that this process has asked so far is void: how the other's clock stands to ours is
-   * not known well enough to except anything.
-   *
-   * @param at wall time in milliseconds, by the clock of that process
-   */
-  hear(about: Subject, subject: string, at: number): void {
-    const key = subjectKey(about, subject);
-    const seen = this.#seen?.get(key);
-    if (seen?.at === at) {
-      this.#tombstones.prolong(key, Math.min(at, this.#timeline.wallOf(seen.heardAt)));
-      return;
-    }
-    const { order, wall } = this.#timeline.contradicts();
-    // One from the future is cut to now: else it would make void what is asked from now on and, once evicted, raise the floor for all.
-    this.#record(key, { order, wall: Math.min(at, wall) }, at);
-  }
-
-  #record(key: string, tombstone: Tombstone, at: number): void {
-    this.#seen ??= createBoundedMap({ maxEntries: MAX_REMEMBERED });
-    this.#seen.set(key, { at, heardAt: this.#timeline.monotonic });
-    this.#latest = tombstone.order;
-    this.#tombstones.record(key, tombstone);
-  }
-
-  /** Takes over what the store knows of the subject; `false` when it cannot be asked. */
-  async learn(about: Subject, subject: string, store: GuardedStore): Promise<boolean> {
-    const [{ known, entries }] = await store.read(tombstoneOf(about, subject));
-    if (entries.length > 0) this.hear(about, subject, (latestOf(entries) as StoredEntry).askedAt);
-    return known;
-  }
-}
-
-function tombstoneOf(about: Subject, subject: string): EntryName {
-  return { kind: `${about}-invalidated`, id: subject, isTombstone: true };
-}
+/** So many ids and meanings are remembered that this process wrote. */
+const MAX_WRITTEN = 20_000;
 
 /** The one that was asked for last. */
 export function latestOf(entries: readonly StoredEntry[]): StoredEntry | undefined {
@@ -176,9 +74,21 @@ export interface Asking {
   readonly meaning: number | undefined;
 }
 
+/** What was heard of users and organizations, in whatever way: see `subject-invalidations.ts`. */
+export interface Subjects {
+  /** Of each kind that the caches remember, so many one by one. */
+  readonly maxTombstones: number;
+  /** When the last one was invalidated, in the order of this process. */
+  readonly latest: number;
+  /** Whether what this process asked for about a subject, at that place in its order, is void. */
+  void(key: string, order: number): boolean;
+  /** Whether what may have been asked for about it at that time, wall time in milliseconds, is void. */
+  voidStored(key: string, askedAt: number): boolean;
+}
+
 /** When what is known of one kind of question is void. */
 export class Invalidation {
-  readonly #subjects: SubjectInvalidations;
+  readonly #subjects: Subjects;
   readonly #hasDigestIds: boolean;
   readonly #meanings: Tombstones;
   /** Ids that were invalidated: the store may have lost the deletion. */
@@ -190,7 +100,7 @@ export class Invalidation {
   readonly #doubted: Tombstones;
   #written: BoundedMap<true> | undefined;
 
-  constructor(subjects: SubjectInvalidations, hasDigestIds: boolean) {
+  constructor(subjects: Subjects, hasDigestIds: boolean) {
     this.#subjects = subjects;
     this.#hasDigestIds = hasDigestIds;
     const { maxTombstones } = subjects;
@@ -261,7 +171,7 @@ export class Invalidation {
 
   /** The id, of that meaning, was written to the store. */
   written(id: string, meaning: number | undefined): void {
-    this.#written ??= createBoundedMap<true>({ maxEntries: 2 * MAX_REMEMBERED });
+    this.#written ??= createBoundedMap<true>({ maxEntries: MAX_WRITTEN });
     this.#written.set(this.#keyOf(id), true);
     if (meaning !== undefined) this.#written.set(`${meaning}`, true);
   }

@@ -1,10 +1,11 @@
 import type { Clock } from "../runtime/clock.js";
-import { type Invalidation, subjectKey } from "./invalidation.js";
+import type { Invalidation } from "./invalidation.js";
 import type { LoadTask } from "./load-task.js";
 import type { NegativeCache } from "./negative-cache.js";
 import type { ProcessEntry, ProcessView } from "./process-cache.js";
 import type { SharedCache, SharedLookup } from "./shared-cache.js";
 import type { CacheSpec, Entry } from "./spec.js";
+import { subjectKey } from "./subject-invalidations.js";
 import type { Moment } from "./timeline.js";
 import type { Tombstone } from "./tombstones.js";
 

@@ -1,14 +1,13 @@
 import { Standing } from "../runtime/standing.js";
 import { FreshTurns } from "./fresh-turns.js";
 import { isNewer } from "./invalidation.js";
-import { LoadResults, type ResultOptions, type ResultTiers } from "./load-results.js";
+import { LoadResults, type ResultOptions } from "./load-results.js";
 import { type Gate, type LoadMode, LoadTask, MISS } from "./load-task.js";
 import type { ProcessEntry } from "./process-cache.js";
+import { ServiceLoads, type ServiceOptions, type ServiceTiers } from "./service-loads.js";
 import { type Load, SingleFlight } from "./single-flight.js";
-import type { AnswerSource, CacheSpec, Entry, Outcome, Verdict } from "./spec.js";
+import type { CacheSpec, Entry, Outcome, Verdict } from "./spec.js";
 import { type Looked, StaleIfError, type StaleIfErrorOptions } from "./stale-if-error.js";
-import type { Timeline } from "./timeline.js";
-import type { Tombstone } from "./tombstones.js";
 
 /** How a load lands: the service answered, or refused, or could not tell; then an expired entry may be served. */
 export type Landing<P, R> =
@@ -16,11 +15,6 @@ export type Landing<P, R> =
   | { readonly kind: "unavailable"; readonly error: unknown; readonly stale: P | undefined }
   /** The service was not asked. That goes for the caller alone whose gate it was. */
   | { readonly kind: "turned away"; readonly gate: Gate; readonly error: unknown };
-
-/** Where a load looks, and what it leaves its answer in. */
-export interface LoaderTiers<Q, V, P, R> extends ResultTiers<Q, V, P, R> {
-  readonly timeline: Timeline;
-}
 
 export interface LoadCounts {
   /** Answered by the process cache. */
@@ -33,22 +27,9 @@ export interface LoadCounts {
   misses: number;
 }
 
-export interface LoaderOptions extends ResultOptions, StaleIfErrorOptions {
-  readonly refusals: RefusalWatch;
+export interface LoaderOptions extends ResultOptions, ServiceOptions, StaleIfErrorOptions {
   /** Whether a question failed because the service is unavailable, or because there was no place to ask it. */
   readonly couldNotAsk: (error: unknown) => boolean;
-}
-
-/** Knows whether an upstream refuses everybody, which is no evidence about one user. */
-export interface RefusalWatch {
-  answered(source: AnswerSource): void;
-  /**
-   * What it had accepted before, and should still accept, was refused.
-   *
-   * @param user of whom that was: the key of a subject
-   */
-  refused(source: AnswerSource, user: string): void;
-  isRefusing(source: AnswerSource): boolean;
 }
 
 /** On behalf of which user a question is asked: the key of the subject, where the caller knows it. */
@@ -61,26 +42,23 @@ export interface Caller {
 }
 
 type LoadOf<Q, P, R> = Load<LoadTask<Q>, Landing<P, R>>;
-type Refusal<R> = Extract<Verdict<unknown, R>, { kind: "refusal" }>;
 
-/** What was accepted longer ago than so many TTLs may have ended meanwhile, as sessions do over night. */
-const RECENT_TTLS = 2;
-
-/** Loads what the process does not hold: from the shared cache, else from the service; then fills both. */
+/** Loads what the process does not hold: from the shared cache, else from the service. */
 export class Loader<Q, V, P, R> {
   readonly #spec: CacheSpec<Q, V, P, R>;
-  readonly #tiers: LoaderTiers<Q, V, P, R>;
+  readonly #tiers: ServiceTiers<Q, V, P, R>;
   readonly #counts: LoadCounts;
   readonly #options: LoaderOptions;
   readonly #flights: SingleFlight<LoadTask<Q>, Landing<P, R>>;
   readonly #turns: FreshTurns<Landing<P, R>>;
   readonly #results: LoadResults<Q, V, P, R>;
+  readonly #service: ServiceLoads<Q, V, P, R>;
   readonly #stale: StaleIfError<Q, V, P>;
 
   /** @param counts what is counted on the way */
   constructor(
     spec: CacheSpec<Q, V, P, R>,
-    tiers: LoaderTiers<Q, V, P, R>,
+    tiers: ServiceTiers<Q, V, P, R>,
     options: LoaderOptions & { counts: LoadCounts },
   ) {
     this.#spec = spec;
@@ -90,6 +68,7 @@ export class Loader<Q, V, P, R> {
     this.#flights = new SingleFlight(tiers.timeline, tiers.invalidation);
     this.#turns = new FreshTurns(options.clock);
     this.#results = new LoadResults(spec, tiers, options);
+    this.#service = new ServiceLoads(spec, tiers, this.#results, options);
     this.#stale = new StaleIfError(tiers.process, tiers.invalidation, options);
   }
 
@@ -233,66 +212,20 @@ export class Loader<Q, V, P, R> {
     return this.#ask(load, looked, since);
   }
 
-  /** @param waitsSince when it began to wait for that; default: now */
-  async #ask(load: LoadOf<Q, P, R>, looked: Looked<V>, waitsSince?: number): Promise<Landing<P, R>> {
-    const { invalidation, timeline } = this.#tiers;
-    const { id, task } = load;
+  /** @param since when it began to wait for that, monotonic in milliseconds; default: now */
+  async #ask(load: LoadOf<Q, P, R>, looked: Looked<V>, since?: number): Promise<Landing<P, R>> {
+    const { timeline } = this.#tiers;
     this.#counts.misses++;
-    // A refusal holds against all that was asked before the last try; an answer is as old as the first: it may be the answer to that.
-    let tried = timeline.contradicts();
-    const asked = timeline.asks();
-    this.#flights.asks(load, asked.order);
+    const askedAt = timeline.monotonic;
     let verdict: Verdict<V, R>;
-    const onTry = () => {
-      tried = timeline.contradicts();
-      this.#flights.tries(load, tried.order);
-    };
-    const { mode, standing } = task;
-    const fresh = mode.kind === "fresh";
-    const since = fresh ? mode.since : (waitsSince ?? asked.monotonic);
     try {
-      verdict = await this.#spec.ask(task.question, { onTry, fresh, since, standing });
+      verdict = await this.#service.ask(load, looked, since);
     } catch (error) {
       return this.#unavailable(load, error, looked);
     }
-    if (verdict.kind === "refusal") {
-      this.#refused(load, verdict, tried, looked);
-      return verdict;
-    }
-    this.#turns.answeredAfter(timeline.monotonic - asked.monotonic); // a refusal tells nothing: garbage, which strangers send, takes no time
-    this.#options.refusals.answered(verdict.source);
-    const entry = this.#results.entryOf(task, verdict.value, asked);
-    // Else its entry was invalidated while the load was under way, or a question asked later was answered: storing it would be a stale set.
-    if (!invalidation.isDiscarded(load) && !invalidation.isVoid(entry)) {
-      this.#flights.answered(load);
-      this.#results.store(id, entry, task.hardExpiry);
-    }
-    return { kind: "answer", answer: this.#spec.present(verdict.value, verdict.source, task.hardExpiry) };
-  }
-
-  #refused(load: LoadOf<Q, P, R>, refusal: Refusal<R>, tried: Tombstone, looked: Looked<V>): void {
-    const { id, task } = load;
-    const { invalidation } = this.#tiers;
-    const { refusals } = this.#options;
-    const { isInformed, source, reason } = refusal;
-    if (isInformed) refusals.answered(source);
-    else this.#tellRefused(load, source, looked);
-    const { triedAs, history } = load; // a refusal is as old as the last try
-    if (invalidation.isDiscarded({ order: triedAs, triedAs, history })) return;
-    this.#flights.answered(load);
-    // While everybody is refused the entry is used to its end, and asked about again before.
-    if (!isInformed && task.mode.kind === "refresh" && refusals.isRefusing(source)) invalidation.doubted(id, tried);
-    else this.#results.refuse(id, reason, tried, looked.lookup);
-  }
-
-  /** What was good a moment ago by all that is known: not what was invalidated, has ended by its own word, or is long past its TTL. */
-  #tellRefused({ id, task }: LoadOf<Q, P, R>, source: AnswerSource, { entry }: Looked<V>): void {
-    const { clock, refusals } = this.#options;
-    const held = this.#tiers.process.peek(id) ?? entry;
-    if (!held || this.#tiers.invalidation.isVoid(held)) return;
-    const now = clock.now();
-    if (now < task.hardExpiry && now < held.askedAt + RECENT_TTLS * this.#spec.ttlMs)
-      refusals.refused(source, held.subject);
+    if (verdict.kind === "refusal") return verdict;
+    this.#turns.answeredAfter(timeline.monotonic - askedAt); // a refusal tells nothing: garbage, which strangers send, takes no time
+    return { kind: "answer", answer: this.#spec.present(verdict.value, verdict.source, load.task.hardExpiry) };
   }
 
   #unavailable(load: LoadOf<Q, P, R>, error: unknown, looked: Looked<V>): Landing<P, R> {

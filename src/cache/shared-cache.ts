@@ -1,17 +1,9 @@
 import type { Clock } from "../runtime/clock.js";
 import type { GuardedStore, StoredEntry } from "./guarded-store.js";
-import {
-  type Asking,
-  anyInvalidated,
-  type Invalidation,
-  latestOf,
-  MAX_SKEW_MS,
-  SHARED_LIFE_MS,
-  type SubjectInvalidations,
-  subjectKey,
-} from "./invalidation.js";
+import { type Asking, type Invalidation, latestOf, MAX_SKEW_MS, SHARED_LIFE_MS } from "./invalidation.js";
 import type { EntryName } from "./keyring.js";
 import type { CacheSpec, Entry } from "./spec.js";
+import { anyInvalidated, type SubjectInvalidations, subjectKey } from "./subject-invalidations.js";
 import type { Timeline } from "./timeline.js";
 import type { Tombstone } from "./tombstones.js";
 

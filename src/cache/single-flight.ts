@@ -18,20 +18,44 @@ export class Load<K extends Task, T> implements Asking {
   /** What is loaded, and how. */
   readonly task: K;
   readonly history: History;
-  order: number;
-  triedAs: number;
   landed!: Promise<T>;
+  #order: number;
+  #triedAs: number;
 
   constructor(id: string, task: K, history: History, begunAs: number) {
     this.id = id;
     this.task = task;
     this.history = history;
-    this.order = begunAs;
-    this.triedAs = begunAs;
+    this.#order = begunAs;
+    this.#triedAs = begunAs;
+  }
+
+  get order(): number {
+    return this.#order;
+  }
+
+  get triedAs(): number {
+    return this.#triedAs;
   }
 
   get meaning(): number | undefined {
     return this.task.meaning;
+  }
+
+  /** The service is asked only now, however long ago the load began. */
+  asks(order: number): void {
+    this.#order = order;
+    this.#triedAs = order;
+  }
+
+  /** The service is asked, for the first time or again: what this try brings is newer than all that was asked before. */
+  tries(order: number): void {
+    this.#triedAs = order;
+  }
+
+  /** It has its answer: loads of the id that asked before it are discarded, unless they ask again. */
+  answered(): void {
+    this.history.newestAnswered = Math.max(this.history.newestAnswered, this.#triedAs);
   }
 }
 
@@ -91,17 +115,6 @@ export class SingleFlight<K extends Task, T> {
     return load;
   }
 
-  /** The service is asked only now, however long ago the load began. */
-  asks(load: Load<K, T>, order: number): void {
-    load.order = order;
-    load.triedAs = order;
-  }
-
-  /** The service is asked, for the first time or again: what this try brings is newer than all that was asked before. */
-  tries(load: Load<K, T>, order: number): void {
-    load.triedAs = order;
-  }
-
   /** The id was invalidated, and all that has its meaning: what was asked before is discarded. */
   invalidated(id: string, meaning: number | undefined, order: number): void {
     for (const group of this.#groups.values()) {
@@ -109,11 +122,6 @@ export class SingleFlight<K extends Task, T> {
         if (load.id === id || (meaning !== undefined && load.meaning === meaning)) group.invalidatedAs = order;
       }
     }
-  }
-
-  /** The load has its answer: those that asked before it are discarded, unless they ask again. */
-  answered({ history, triedAs }: Load<K, T>): void {
-    history.newestAnswered = Math.max(history.newestAnswered, triedAs);
   }
 
   async #land(load: Load<K, T>, run: (load: Load<K, T>) => Promise<T>): Promise<T> {

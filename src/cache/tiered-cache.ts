@@ -1,11 +1,12 @@
 import { raceAbort } from "../runtime/abort.js";
 import type { GuardedStore } from "./guarded-store.js";
-import { Invalidation, type SubjectInvalidations } from "./invalidation.js";
+import { Invalidation } from "./invalidation.js";
 import { type Caller, type LoadCounts, Loader, type LoaderOptions } from "./loader.js";
 import { NegativeCache } from "./negative-cache.js";
 import type { ProcessCache, ProcessView } from "./process-cache.js";
 import { SharedCache } from "./shared-cache.js";
 import type { CacheSpec, Outcome } from "./spec.js";
+import type { SubjectInvalidations } from "./subject-invalidations.js";
 import type { Timeline } from "./timeline.js";
 
 /** What the caches of a client have in common. */

@@ -1,7 +1,16 @@
+import { hash } from "node:crypto";
 import { type BoundedMap, createBoundedMap } from "../runtime/bounded-map.js";
 
 /** So many are remembered one by one, of either kind. */
 export const MAX_TOMBSTONES = 10_000;
+
+/** Longer keys are remembered as digests. In characters. */
+const MAX_KEY_LENGTH = 128;
+
+/** A key to be remembered by, however long the id is. */
+export function boundedKey(id: string): string {
+  return id.length <= MAX_KEY_LENGTH ? id : `#${hash("sha256", id, "base64url")}`;
+}
 
 /** Until when what was asked for is void. */
 export interface Tombstone {

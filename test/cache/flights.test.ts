@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
-import { Invalidation, SubjectInvalidations } from "../../src/cache/invalidation.js";
+import { Invalidation } from "../../src/cache/invalidation.js";
 import { type Load, SingleFlight } from "../../src/cache/single-flight.js";
+import { SubjectInvalidations } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 
@@ -51,25 +52,25 @@ describe("The latest load of an id is joined", () => {
   });
 
   test("unless a user was invalidated since it was asked", async () => {
-    const { timeline, subjects, flights, begin, joinable } = start();
+    const { timeline, subjects, begin, joinable } = start();
     const load = begin("ana");
     await subjects.invalidate("user", "ben");
     expect(joinable("ana")).toBeUndefined();
-    flights.asks(load, timeline.next());
+    load.asks(timeline.next());
     expect(joinable("ana")).toBe(load);
   });
 });
 
 describe("A load is discarded", () => {
   test("when its id is invalidated, until it asks the service, and not when it asks again", () => {
-    const { timeline, flights, begin, isDiscarded, invalidate } = start();
+    const { timeline, begin, isDiscarded, invalidate } = start();
     const load = begin("ana");
     invalidate("ana");
     expect(isDiscarded(load)).toBe(true);
-    flights.asks(load, timeline.next());
+    load.asks(timeline.next());
     expect(isDiscarded(load)).toBe(false);
     invalidate("ana");
-    flights.tries(load, timeline.next());
+    load.tries(timeline.next());
     expect(isDiscarded(load)).toBe(true);
   });
 
@@ -83,14 +84,14 @@ describe("A load is discarded", () => {
   });
 
   test("when one that asked later was answered, until it asks again", () => {
-    const { timeline, flights, begin, isDiscarded } = start();
+    const { timeline, begin, isDiscarded } = start();
     const [early, late] = [begin("ana"), begin("ana")];
-    flights.asks(early, timeline.next());
-    flights.asks(late, timeline.next());
-    flights.answered(late);
-    flights.answered(early); // which was overtaken, and moves nothing back
+    early.asks(timeline.next());
+    late.asks(timeline.next());
+    late.answered();
+    early.answered(); // which was overtaken, and moves nothing back
     expect([early, late].map(isDiscarded)).toEqual([true, false]);
-    flights.tries(early, timeline.next());
+    early.tries(timeline.next());
     expect(isDiscarded(early)).toBe(false);
   });
 });

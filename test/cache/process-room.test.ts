@@ -1,7 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
-import { Invalidation, SubjectInvalidations } from "../../src/cache/invalidation.js";
+import { Invalidation } from "../../src/cache/invalidation.js";
 import { ProcessCache, SHARE_OF_SUBJECT } from "../../src/cache/process-cache.js";
 import type { CacheSpec } from "../../src/cache/spec.js";
+import { SubjectInvalidations } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import { ManualClock } from "../support/manual-clock.js";
 

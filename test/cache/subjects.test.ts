@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { SubjectInvalidations, subjectKey } from "../../src/cache/invalidation.js";
+import { SubjectInvalidations, subjectKey } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import type { AuthClient } from "../../src/client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";

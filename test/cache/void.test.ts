@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { StoredEntry } from "../../src/cache/guarded-store.js";
-import { Invalidation, latestOf, MAX_SKEW_MS, SubjectInvalidations, subjectKey } from "../../src/cache/invalidation.js";
+import { Invalidation, latestOf, MAX_SKEW_MS } from "../../src/cache/invalidation.js";
+import { SubjectInvalidations, subjectKey } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import { ManualClock } from "../support/manual-clock.js";
 

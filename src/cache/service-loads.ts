@@ -1,0 +1,115 @@
+import type { Clock } from "../runtime/clock.js";
+import type { LoadResults, ResultTiers } from "./load-results.js";
+import type { LoadTask } from "./load-task.js";
+import type { Load } from "./single-flight.js";
+import type { AnswerSource, CacheSpec, Verdict } from "./spec.js";
+import type { Looked } from "./stale-if-error.js";
+import type { Timeline } from "./timeline.js";
+import type { Tombstone } from "./tombstones.js";
+
+/** Where a load looks, and what it leaves its answer in. */
+export interface ServiceTiers<Q, V, P, R> extends ResultTiers<Q, V, P, R> {
+  readonly timeline: Timeline;
+}
+
+export interface ServiceOptions {
+  readonly clock: Clock;
+  readonly refusals: RefusalWatch;
+}
+
+/** Knows whether an upstream refuses everybody, which is no evidence about one user. */
+export interface RefusalWatch {
+  answered(source: AnswerSource): void;
+  /**
+   * What it had accepted before, and should still accept, was refused.
+   *
+   * @param user of whom that was: the key of a subject
+   */
+  refused(source: AnswerSource, user: string): void;
+  isRefusing(source: AnswerSource): boolean;
+}
+
+type Refusal<R> = Extract<Verdict<unknown, R>, { kind: "refusal" }>;
+
+/** What was accepted longer ago than so many TTLs may have ended meanwhile, as sessions do over night. */
+const RECENT_TTLS = 2;
+
+/** Asks the service for a load, and leaves in the tiers what it said, unless something contradicts that already. */
+export class ServiceLoads<Q, V, P, R> {
+  readonly #spec: CacheSpec<Q, V, P, R>;
+  readonly #tiers: ServiceTiers<Q, V, P, R>;
+  readonly #results: LoadResults<Q, V, P, R>;
+  readonly #options: ServiceOptions;
+
+  constructor(
+    spec: CacheSpec<Q, V, P, R>,
+    tiers: ServiceTiers<Q, V, P, R>,
+    results: LoadResults<Q, V, P, R>,
+    options: ServiceOptions,
+  ) {
+    this.#spec = spec;
+    this.#tiers = tiers;
+    this.#results = results;
+    this.#options = options;
+  }
+
+  /**
+   * Rejects when the service could not tell.
+   *
+   * @param looked what the shared cache had
+   * @param waitsSince when the load began to wait for the service, monotonic in milliseconds; default: now
+   */
+  async ask(load: Load<LoadTask<Q>, unknown>, looked: Looked<V>, waitsSince?: number): Promise<Verdict<V, R>> {
+    const { invalidation, timeline } = this.#tiers;
+    const { id, task } = load;
+    const { mode, standing } = task;
+    // A refusal holds against all that was asked before the last try; an answer is as old as the first: it may be the answer to that.
+    let tried = timeline.contradicts();
+    const asked = timeline.asks();
+    load.asks(asked.order);
+    const onTry = () => {
+      tried = timeline.contradicts();
+      load.tries(tried.order);
+    };
+    const fresh = mode.kind === "fresh";
+    const since = fresh ? mode.since : (waitsSince ?? asked.monotonic);
+    const verdict = await this.#spec.ask(task.question, { onTry, fresh, since, standing });
+    if (verdict.kind === "refusal") {
+      this.#refused(load, verdict, tried, looked);
+      return verdict;
+    }
+    this.#options.refusals.answered(verdict.source);
+    const entry = this.#results.entryOf(task, verdict.value, asked);
+    // Else its entry was invalidated while the load was under way, or a question asked later was answered: storing it would be a stale set.
+    if (!invalidation.isDiscarded(load) && !invalidation.isVoid(entry)) {
+      load.answered();
+      this.#results.store(id, entry, task.hardExpiry);
+    }
+    return verdict;
+  }
+
+  #refused(load: Load<LoadTask<Q>, unknown>, refusal: Refusal<R>, tried: Tombstone, looked: Looked<V>): void {
+    const { id, task } = load;
+    const { invalidation } = this.#tiers;
+    const { refusals } = this.#options;
+    const { isInformed, source, reason } = refusal;
+    if (isInformed) refusals.answered(source);
+    else this.#tellRefused(load, source, looked);
+    const { triedAs, history } = load; // a refusal is as old as the last try
+    if (invalidation.isDiscarded({ order: triedAs, triedAs, history })) return;
+    load.answered();
+    // While everybody is refused the entry is used to its end, and asked about again before.
+    if (!isInformed && task.mode.kind === "refresh" && refusals.isRefusing(source)) invalidation.doubted(id, tried);
+    else this.#results.refuse(id, reason, tried, looked.lookup);
+  }
+
+  /** What was good a moment ago by all that is known: not what was invalidated, has ended by its own word, or is long past its TTL. */
+  #tellRefused({ id, task }: Load<LoadTask<Q>, unknown>, source: AnswerSource, { entry }: Looked<V>): void {
+    const { clock, refusals } = this.#options;
+    const held = this.#tiers.process.peek(id) ?? entry;
+    if (!held || this.#tiers.invalidation.isVoid(held)) return;
+    const now = clock.now();
+    if (now < task.hardExpiry && now < held.askedAt + RECENT_TTLS * this.#spec.ttlMs)
+      refusals.refused(source, held.subject);
+  }
+}
