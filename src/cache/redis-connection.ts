@@ -11,6 +11,8 @@ export interface RedisWire {
   getAll(keys: readonly string[]): Promise<readonly unknown[]>;
   set(key: string, value: string, ttlMs: number): Promise<unknown>;
   delete(key: string): Promise<unknown>;
+  /** Any command, in words; what Redis answers must be flat. */
+  send(words: readonly string[]): Promise<unknown>;
   /** Calls back once at least when the connection is over, or what comes over it makes no sense. */
   onError(listener: (error: Error) => void): void;
   /** Asks about everything that comes in, before it is decoded. */

@@ -26,6 +26,8 @@ export interface RedisStore {
   readonly store: SharedStore;
   /** For connections besides those of the store. */
   readonly topology: RedisTopology;
+  /** Any other command about a key, over the store's connection to the master that has it. What Redis answers must be flat. */
+  send(key: string, words: readonly string[]): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -50,6 +52,7 @@ export function connectRedis(
       delete: (key) => dialer.run((wire) => wire.delete(key)),
     },
     topology,
+    send: (_key, words) => dialer.run((wire) => wire.send(words)),
     close: () => dialer.close(),
   };
 }

@@ -26,6 +26,7 @@ async function dial({ random = 0.5, pingIntervalMs = 10_000 } = {}) {
         redis.deletes++;
         return redis.lastDelete();
       },
+      send: async () => undefined,
       onError: () => undefined,
       guard: () => undefined,
       destroy: () => undefined,
