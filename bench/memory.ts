@@ -8,7 +8,7 @@ const TOKEN_BYTES = 2048;
 const FLOOD_BYTES = 64e6;
 const MEBIBYTE = 2 ** 20;
 const FULL = { warmUp: 3000, users: 20_000, garbage: 1_000_000, others: 200_000, rounds: 3 };
-const QUICK = { warmUp: 100, users: 500, garbage: 12_800, others: 1280, rounds: 1 };
+const QUICK = { warmUp: 100, users: 500, garbage: 4096, others: 1024, rounds: 1 };
 const LIMITED = ["--max-old-space-size=512"];
 /** Some points of a plot are enough for the eye. */
 const POINTS = 300;
@@ -19,7 +19,7 @@ export const memory: Bench = {
   setup:
     "Processes with the default bounds, each of which first verifies the tokens of 20,000 distinct users (30 permissions, 20 of 1,000 locals). " +
     "Heap per token: the heap and the buffers outside of it, after garbage collection, before and after that. Growth: the highest resident " +
-    "set while a million garbage tokens are refused, 1,216 at once, over that of the same process before, collected. Node's heap is limited to " +
+    "set while a million garbage tokens are refused, 1,024 at once, over that of the same process before, collected. Node's heap is limited to " +
     "512 MiB (`--max-old-space-size=512`); beside it the same with Node's own limit, which follows from the machine's memory – with more " +
     "room V8 collects later, here when the heap has grown to about four times what is in use – and the same with users who come once.",
   async run({ quick, progress }) {

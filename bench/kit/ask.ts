@@ -18,17 +18,19 @@ export interface AskSample {
   readonly cpuMicros: number;
 }
 
-/** Asks over and over, each caller again as soon as it has an answer. Rejects with the first question that does. */
+/** Asks over and over, each caller again as soon as it has an answer, and once at least. Rejects with the first question that does. */
 export async function keepAsking(ask: () => Promise<unknown>, { inFlight, seconds }: AskOptions): Promise<AskSample> {
   const latencies: number[] = [];
   const cpu = process.cpuUsage();
   const started = performance.now();
   const end = started + seconds * 1000;
   const asker = async () => {
-    for (let at = performance.now(); at < end; at = performance.now()) {
+    let at = performance.now();
+    do {
       await ask();
       latencies.push((performance.now() - at) * 1000);
-    }
+      at = performance.now();
+    } while (at < end);
   };
   await Promise.all(Array.from({ length: inFlight }, asker));
   const { user, system } = process.cpuUsage(cpu);

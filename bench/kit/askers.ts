@@ -11,13 +11,15 @@ export async function launchAskers<K extends string>(
 ): Promise<{ clients: Record<K, AskingProcess["ask"]>; asked: () => number }> {
   let asked = 0;
   const clients = {} as Record<K, AskingProcess["ask"]>;
-  for (const kind of kinds) {
-    const client = await launch(kind);
-    clients[kind] = async (options) => {
-      const sample = await client.call("ask", options);
-      asked += sample.asked;
-      return sample;
-    };
-  }
+  await Promise.all(
+    kinds.map(async (kind) => {
+      const client = await launch(kind);
+      clients[kind] = async (options) => {
+        const sample = await client.call("ask", options);
+        asked += sample.asked;
+        return sample;
+      };
+    }),
+  );
   return { clients, asked: () => asked };
 }

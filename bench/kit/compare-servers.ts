@@ -11,7 +11,7 @@ import { intervalOf, intervalOfRatio } from "./interval.js";
 import { type LoadResult, load } from "./load.js";
 import { type NodeBinary, nodes } from "./nodes.js";
 import { Processes } from "./process.js";
-import { signTokens } from "./tokens.js";
+import { signTokens } from "./signed-tokens.js";
 import type { TurnSamples } from "./turns.js";
 
 const CONNECTIONS = 64;
@@ -119,9 +119,9 @@ async function takeTurns(
         results.push(await load({ url, authorizations, users: mode, connections: CONNECTIONS, seconds }));
       }
     };
-    await until(quick ? 1 : WARM_UP_ROUNDS);
+    if (!quick) await until(WARM_UP_ROUNDS);
     await server.call("forget");
-    await until(quick ? 2 : ROUNDS);
+    await until(quick ? 1 : ROUNDS);
     return {
       samples: await server.call("samples"),
       failed: results.reduce((sum, { failed }) => sum + failed, 0),

@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
-import { exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT } from "jose";
 
 export const ISSUER = "https://issuer.example/";
 export const AUDIENCE = "shop";
-const KEY_ID = "2026-01";
+export const KEY_ID = "2026-01";
 
 /** What the bench's users may do: 30 permissions and 20 locals. */
 export const PERMISSIONS = Array.from({ length: 30 }, (_, index) => `resource${index % 10}:action${index}`);
@@ -13,7 +12,7 @@ export function localsOf(user: number, count = 20): string[] {
   return Array.from({ length: count }, (_, index) => `local-${(user * 7 + index) % Math.max(count * 2, 1000)}`);
 }
 
-function claimsOf(user: number) {
+export function claimsOf(user: number) {
   return {
     iss: ISSUER,
     aud: AUDIENCE,
@@ -22,24 +21,6 @@ function claimsOf(user: number) {
     email: `user-${user}@shop.example`,
     permissions: PERMISSIONS,
     locals: localsOf(user),
-  };
-}
-
-/** Tokens that anybody can verify: RS256, about 1.5 KB. */
-export async function signTokens(
-  count: number,
-): Promise<{ tokens: string[]; publicKey: string; jwks: { keys: JWK[] } }> {
-  const { publicKey, privateKey } = await generateKeyPair("RS256", { extractable: true });
-  const sign = (user: number) =>
-    new SignJWT(claimsOf(user))
-      .setProtectedHeader({ alg: "RS256", typ: "JWT", kid: KEY_ID })
-      .setIssuedAt()
-      .setExpirationTime("2h")
-      .sign(privateKey);
-  return {
-    tokens: await Promise.all(Array.from({ length: count }, (_, user) => sign(user))),
-    publicKey: await exportSPKI(publicKey),
-    jwks: { keys: [{ ...(await exportJWK(publicKey)), alg: "RS256", use: "sig", kid: KEY_ID }] },
   };
 }
 

@@ -44,8 +44,8 @@ export interface PourReport {
 const HOUR_MS = 3_600_000;
 /** Questions that are under way at once while a cache is filled. */
 const AT_ONCE = 100;
-/** Tokens that come at the same moment: as many of strangers as may be under way, and wait. */
-const WAVE = 192 + 1024;
+/** Tokens that come at the same moment: as many of strangers as may wait. How many more may be under way depends on the machine. */
+const WAVE = 1024;
 /** So often the resident set is looked at: after so many answers. */
 const LOOK_EACH = 256;
 /** Until V8 has given back the pages that it collected. */
