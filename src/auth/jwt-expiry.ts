@@ -1,4 +1,6 @@
 const [OPEN, BACKSLASH] = [0x7b, 0x5c];
+/** As JSON has them: blank, tab, line feed, carriage return. */
+const BLANKS: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 const EXP = Buffer.from('"exp"');
 /** So many bytes from there on hold all of a usual `"exp":4102444800,`. */
 const EXP_LENGTH = 20;
@@ -28,9 +30,17 @@ function plainExp(payload: Buffer): unknown {
 }
 
 function parsedExp(payload: Buffer): unknown {
+  if (!isObject(payload)) return undefined;
   try {
     return (JSON.parse(payload.toString("latin1")) as { exp?: unknown }).exp; // the key and its number are ASCII, in UTF-8 too
   } catch {
     return undefined; // three parts, but no JWT
   }
+}
+
+/** Whether it begins as an object of JSON. Of garbage, which strangers send many of, an error of the parser would cost more than all else. */
+function isObject(payload: Buffer): boolean {
+  let at = 0;
+  while (BLANKS.has(payload[at] as number)) at++;
+  return payload[at] === OPEN;
 }

@@ -3,6 +3,7 @@ import type { Clock } from "./clock.js";
 import { FreedRate } from "./freed-rate.js";
 import type { Standing } from "./standing.js";
 import { LatestFirst, TurnsByUser } from "./waiting-lines.js";
+import { type Place, WaitingQuestion, type WaitingRoom } from "./waiting-question.js";
 
 /** One user has at most one part in so many of the places for known questions. */
 const SHARE_OF_USER = 8;
@@ -25,23 +26,12 @@ export interface PlacesOptions {
   overloaded: (reason: string, retryAfterMs: number) => Error;
 }
 
-/** A place that was taken, by a known user or by a stranger: whichever the question was when it got in. */
-export interface Place {
-  readonly user: string | undefined;
-}
-
 /** How many questions are under way and how many wait. */
 export interface Load {
   readonly active: number;
   readonly queued: number;
   readonly queuedKnown: number;
   readonly queuedStrangers: number;
-}
-
-interface Waiting {
-  readonly standing: Standing;
-  enter(place: Place): void;
-  turnAway(reason: string): void;
 }
 
 /**
@@ -53,10 +43,15 @@ interface Waiting {
  */
 export class Places {
   readonly #options: PlacesOptions;
-  readonly #known = new TurnsByUser<Waiting>();
-  readonly #strangers = new LatestFirst<Waiting>();
+  readonly #known = new TurnsByUser<WaitingQuestion>();
+  readonly #strangers = new LatestFirst<WaitingQuestion>();
   readonly #rates = { known: new FreedRate(), strangers: new FreedRate() };
   readonly #activeOf = new Map<string, number>();
+  readonly #room: WaitingRoom = {
+    left: (question) => this.#left(question),
+    movedUp: (question) => this.#movedUp(question),
+    overloaded: (known, reason) => this.#overloaded(known, reason),
+  };
   #activeKnown = 0;
   #activeStrangers = 0;
 
@@ -107,39 +102,12 @@ export class Places {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const full = this.#makeRoom(standing.user, leftMs);
     if (full) return Promise.reject(full);
-    return new Promise<Place>((resolve, reject) => {
-      const leave = () => {
-        this.#leave(waiting);
-        standing.onMoveUp = undefined;
-        timer?.clear();
-        signal?.removeEventListener("abort", onAbort);
-      };
-      const waiting: Waiting = {
-        standing,
-        enter: (place) => {
-          leave();
-          resolve(place);
-        },
-        turnAway: (reason) => {
-          const error = this.#overloaded(standing.known, reason);
-          leave();
-          reject(error);
-        },
-      };
-      const onAbort = () => {
-        leave();
-        reject(signal?.reason);
-      };
-      const { clock } = this.#options;
-      const late = () => waiting.turnAway("no place within the deadline");
-      const timer = Number.isFinite(leftMs) ? clock.setTimeout(late, Math.max(0, leftMs)) : undefined;
-      standing.onMoveUp = () => this.#moveUp(waiting);
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#join(waiting);
-    });
+    const waiting = new WaitingQuestion(standing, this.#room, { clock: this.#options.clock, leftMs, signal });
+    this.#join(waiting);
+    return waiting.place;
   }
 
-  #join(waiting: Waiting): void {
+  #join(waiting: WaitingQuestion): void {
     const now = this.#options.clock.monotonic();
     const { user } = waiting.standing;
     if (user === undefined) {
@@ -151,13 +119,13 @@ export class Places {
     }
   }
 
-  #leave(waiting: Waiting): void {
+  #left(waiting: WaitingQuestion): void {
     const { user } = waiting.standing;
     if (user !== undefined) this.#known.delete(user, waiting);
     this.#strangers.delete(waiting);
   }
 
-  #moveUp(waiting: Waiting): void {
+  #movedUp(waiting: WaitingQuestion): void {
     this.#strangers.delete(waiting);
     this.#join(waiting);
     this.#letIn();
@@ -193,7 +161,7 @@ export class Places {
     }
   }
 
-  #nextKnown(): Waiting | undefined {
+  #nextKnown(): WaitingQuestion | undefined {
     return this.#known.size === 0 ? undefined : this.#known.next((user) => this.#mayTake(user));
   }
 

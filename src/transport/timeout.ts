@@ -1,5 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport, type UnaryResponse } from "@connectrpc/connect";
+import { whenAborted } from "../runtime/abort.js";
 import type { Clock } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
 import { type Upstream, UpstreamError } from "./outcome.js";
@@ -13,10 +14,11 @@ export function withTimeout(inner: Transport, upstream: Upstream, clock: Clock):
   return unaryTransport(<I extends DescMessage, O extends DescMessage>(call: UnaryCall<I, O>) => {
     const { timeoutMs, signal } = call;
     const controller = new AbortController();
+    let letGo: (() => void) | undefined;
     return new Promise<UnaryResponse<I, O>>((resolve, reject) => {
       const finish = () => {
         timer?.clear();
-        signal?.removeEventListener("abort", onAbort);
+        letGo?.();
       };
       const onAbort = () => {
         finish();
@@ -30,7 +32,7 @@ export function withTimeout(inner: Transport, upstream: Upstream, clock: Clock):
       };
       const timer = timeoutMs === undefined ? undefined : setPatientTimeout(clock, onTimeout, timeoutMs);
       if (signal?.aborted) return onAbort();
-      signal?.addEventListener("abort", onAbort, { once: true });
+      letGo = signal && whenAborted(signal, onAbort);
       forward(inner, { ...call, signal: controller.signal }).then(
         (response) => {
           finish();

@@ -98,6 +98,7 @@ describe("The end of a JWT", () => {
     ["an escape in its name", '{"\\u0065xp":4102444800}'],
     ["an object before it", '{"exp":1,"of":{"exp":2},"exp":4102444800}'],
     ["an object behind it", '{"exp":4102444800,"of":{"exp":1}}'],
+    ["blanks around it", ' \t\r\n{"exp":4102444800} '],
   ])("is the token's own, with %s", (_what, payload) => {
     expect(jwtExpiry(tokenOf(payload))).toBe(4_102_444_800_000);
   });

@@ -1,11 +1,42 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "@jest/globals";
-import { raceAbort, raceTimeout, sleep } from "../../src/runtime/abort.js";
+import { raceAbort, raceTimeout, sleep, whenAborted } from "../../src/runtime/abort.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 
 const REASON = new Error("no longer needed");
 const never = () => new Promise<never>(() => undefined);
 const listeners = (signal: AbortSignal) => getEventListeners(signal, "abort").length;
+
+describe("whenAborted", () => {
+  test("has one listener for all that wait, and none for none", () => {
+    const { signal } = new AbortController();
+    const letGo = Array.from({ length: 1000 }, () => whenAborted(signal, () => undefined));
+    expect(listeners(signal)).toBe(1);
+    for (const each of letGo) each();
+    expect(listeners(signal)).toBe(0);
+    const again = whenAborted(signal, () => undefined);
+    letGo[0]?.();
+    expect(listeners(signal)).toBe(1);
+    again();
+    expect(listeners(signal)).toBe(0);
+  });
+
+  test("calls back all that wait, in their order, without those that one of them lets go of", () => {
+    const controller = new AbortController();
+    const called: string[] = [];
+    const wait = (name: string, action = () => undefined as unknown) =>
+      whenAborted(controller.signal, () => {
+        called.push(name);
+        action();
+      });
+    wait("first", () => letGo());
+    const letGo = wait("second");
+    wait("third")();
+    wait("fourth");
+    controller.abort();
+    expect(called).toEqual(["first", "fourth"]);
+  });
+});
 
 describe("raceAbort", () => {
   test("settles as the promise does, and then listens no longer", async () => {

@@ -6,6 +6,7 @@ import Sequencer from "@jest/test-sequencer";
  */
 const SLOWEST = [
   "test/attack/flood.test.ts",
+  "test/attack/recent-headers.test.ts",
   "test/examples/demo.test.ts",
   "test/package/types.test.ts",
   "test/simulation/simulation.test.ts",
