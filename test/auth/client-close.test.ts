@@ -141,7 +141,7 @@ describe("close()", () => {
     expect(clock.pending).toBe(0);
   });
 
-  test("waits for what is being written to the shared tier", async () => {
+  test("waits for what is being written to the shared cache", async () => {
     const clock = new ManualClock();
     const store = new MemoryStore(clock);
     const { client } = await open({ clock, cache: { store } });

@@ -47,7 +47,7 @@ function begin(client: AuthClient) {
   return { outcome, done };
 }
 
-describe("Beside a fresh call that hangs, with a shared tier,", () => {
+describe("Beside a fresh call that hangs, with a shared cache,", () => {
   test("who is content with what that holds gets it at once", async () => {
     const { service, client, hang } = await withSharedCopy();
     hang();
@@ -154,7 +154,7 @@ describe("Beside a fresh call that hangs, with a shared tier,", () => {
   });
 });
 
-test("Who finds nothing in the shared tier asks the service, and waits for nobody who still looks there.", async () => {
+test("Who finds nothing in the shared cache asks the service, and waits for nobody who still looks there.", async () => {
   const { service, store, client } = await withSharedCopy();
   store.texts.clear();
   const looks = holdLooks(store);
@@ -172,7 +172,7 @@ test("Who finds nothing in the shared tier asks the service, and waits for nobod
   await second.done;
 });
 
-test("Beside a refresh that hangs, what the shared tier holds serves to its end, also when the process' copy is over.", async () => {
+test("Beside a refresh that hangs, what the shared cache holds serves to its end, also when the process' copy is over.", async () => {
   const TTL_MS = 2000;
   const service = await startService({ users: { "token-ana": { id: "ana" } } });
   const clock = new ManualClock();

@@ -10,7 +10,7 @@ async function serviceOf(count: number, text = "") {
   });
 }
 
-describe("The process tier", () => {
+describe("The process cache", () => {
   test("holds maxEntries at most, and lets go of the least recently used one", async () => {
     const service = await serviceOf(4);
     const client = openClient(service, { cache: { maxEntries: 3 } });

@@ -57,7 +57,7 @@ describe("A fresh call", () => {
     expect((await client.verifyToken("token-ben")).source).toBe("process");
   });
 
-  test("skips the shared tier", async () => {
+  test("skips the shared cache", async () => {
     const clock = new ManualClock();
     const store = new MemoryStore(clock);
     const service = await startService({ users: { "token-ana": readOnly } });
@@ -71,14 +71,8 @@ describe("A fresh call", () => {
     const store = new MemoryStore(clock);
     const service = await startService({ users: { "token-ana": readOnly } });
     const client = openClient(service, { clock, cache: { store, processTtlMs: 10 } });
-    let letGo: () => void = () => undefined;
-    store.before = (operation, key) =>
-      operation === "get" &&
-      key.includes(":token:") &&
-      new Promise<void>((resolve) => {
-        letGo = resolve;
-      });
-    const slow = client.verifyToken("token-ana").catch((error: unknown) => error); // still looks into the shared tier
+    const letGo = store.hold("get", "token");
+    const slow = client.verifyToken("token-ana").catch((error: unknown) => error); // still looks into the shared cache
     await until(() => store.count("get") > 0);
     store.before = () => undefined;
     await client.verifyToken("token-ana", { fresh: true });
@@ -172,7 +166,7 @@ describe("A fresh call", () => {
 });
 
 describe("An older flight that lands later", () => {
-  test("does not overwrite a newer answer, here or in the shared tier", async () => {
+  test("does not overwrite a newer answer, here or in the shared cache", async () => {
     const clock = new ManualClock();
     const store = new MemoryStore(clock);
     const { service, gate, client } = await gated({ store });

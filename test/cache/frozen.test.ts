@@ -48,7 +48,7 @@ describe("Everything that a client returns is deeply frozen:", () => {
     ["locals", (client: AuthClient) => client.getUserLocals(anaRef)],
     ["permissions", (client: AuthClient) => client.getUserPermissions(anaRef)],
     ["an organization", (client: AuthClient) => client.getOrganization("org-1")],
-  ])("%s, from the service, the process and the shared tier", async (_what, ask) => {
+  ])("%s, from the service, the process and the shared cache", async (_what, ask) => {
     const service = await startService(directory);
     const clock = new ManualClock();
     const cache = { store: new MemoryStore(clock) };
@@ -69,7 +69,7 @@ describe("What is the same is kept once:", () => {
     expect(await client.getUserPermissions(anaRef)).toBe(ana.user.permissions);
   });
 
-  test("also when they come from the shared tier", async () => {
+  test("also when they come from the shared cache", async () => {
     const service = await startService(directory);
     const clock = new ManualClock();
     const cache = { store: new MemoryStore(clock) };

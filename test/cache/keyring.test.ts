@@ -217,7 +217,7 @@ describe("With a secret", () => {
   });
 });
 
-test("A shared tier without a secret is worth one line of warning; with one, it is not.", async () => {
+test("A shared cache without a secret is worth one line of warning; with one, it is not.", async () => {
   const { open } = await onOneStore();
   const [without, withOne] = [new RecordingLogger(), new RecordingLogger()];
   open({}, { logger: without });

@@ -44,7 +44,7 @@ function open(service: FakeAuthService, redisUrl: string, cache: CacheOptions = 
 const startAnas = () => startService({ users: { "token-ana": { id: "ana", locals: ["madrid"] } } });
 const connected = ({ client }: { client: AuthClient }) => until(() => client.status().cache.shared === "available");
 
-/** Keeps asking, as a service does, until the shared tier is as it should be; each request must be answered by the service. */
+/** Keeps asking, as a service does, until the shared cache is as it should be; each request must be answered by the service. */
 async function askUntil(client: AuthClient, shared: "available" | "unavailable"): Promise<void> {
   const end = performance.now() + PATIENCE_MS / 2;
   while (client.status().cache.shared !== shared && performance.now() < end) {

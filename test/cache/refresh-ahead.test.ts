@@ -191,7 +191,7 @@ describe.each([
   });
 });
 
-describe("With a shared tier", () => {
+describe("With a shared cache", () => {
   async function twoClients() {
     const service = await startService({ users: { "token-ana": { id: "ana" } } });
     const clock = new ManualClock();
@@ -231,7 +231,7 @@ describe("With a shared tier", () => {
     expect((await second.verifyToken("token-ana")).source).toBe("shared");
   });
 
-  test("a refusal on refreshing what was found there evicts it from both tiers", async () => {
+  test("a refusal on refreshing what was found there evicts it from the process cache and the shared one", async () => {
     const { service, clock, store, first, second } = await twoClients();
     await first.verifyToken("token-ana");
     service.refuse("token-ana");

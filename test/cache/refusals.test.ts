@@ -73,7 +73,7 @@ test("A refusal of a look-up is asked again every time.", async () => {
   expect(service.calls).toMatchObject({ GetUserLocals: 2, GetUserPermissions: 2, GetOrganization: 2 });
 });
 
-test("A refusal is never written to the shared tier.", async () => {
+test("A refusal is never written to the shared cache.", async () => {
   const service = await startService({ users: { "token-ben": { id: "ben", isActive: false } } });
   const clock = new ManualClock();
   const store = new MemoryStore(clock);
@@ -85,7 +85,7 @@ test("A refusal is never written to the shared tier.", async () => {
   expect(store.count("set")).toBe(0);
 });
 
-test("A refusal takes the good entry out of the shared tier.", async () => {
+test("A refusal takes the good entry out of the shared cache.", async () => {
   const service = await startService({ users: { "token-ana": { id: "ana" } } });
   const clock = new ManualClock();
   const store = new MemoryStore(clock);
@@ -101,7 +101,7 @@ test("A refusal takes the good entry out of the shared tier.", async () => {
   expect(store.keys("token")).toEqual([]);
 });
 
-test("A refusal deletes also what nobody could look for in the shared tier.", async () => {
+test("A refusal deletes also what nobody could look for in the shared cache.", async () => {
   const service = await startService({ users: { "token-ana": { id: "ana" } } });
   const clock = new ManualClock();
   const store = new MemoryStore(clock);
@@ -115,7 +115,7 @@ test("A refusal deletes also what nobody could look for in the shared tier.", as
   expect(store.keys("token")).toEqual([]);
 });
 
-test("A refusal deletes what was found in the shared tier, expired though it is: it could stand in for an outage.", async () => {
+test("A refusal deletes what was found in the shared cache, expired though it is: it could stand in for an outage.", async () => {
   const service = await startService({ users: { "token-ana": { id: "ana" } } });
   const clock = new ManualClock();
   const store = new MemoryStore(clock);
@@ -129,7 +129,7 @@ test("A refusal deletes what was found in the shared tier, expired though it is:
   expect(store.keys("token")).toEqual([]);
 });
 
-test("A refusal deletes also what is still on its way to the shared tier.", async () => {
+test("A refusal deletes also what is still on its way to the shared cache.", async () => {
   const service = await startService({ users: { "token-ana": { id: "ana" } } });
   const clock = new ManualClock();
   const store = new MemoryStore(clock);
@@ -144,7 +144,7 @@ test("A refusal deletes also what is still on its way to the shared tier.", asyn
   expect(store.keys("token")).toEqual([]);
 });
 
-test("A refusal of what the shared tier does not hold deletes nothing there.", async () => {
+test("A refusal of what the shared cache does not hold deletes nothing there.", async () => {
   const service = await startService();
   const clock = new ManualClock();
   const store = new MemoryStore(clock);
@@ -155,7 +155,7 @@ test("A refusal of what the shared tier does not hold deletes nothing there.", a
 });
 
 test.each([10_000, 0])(
-  "A refusal overrules the good entry that the shared tier would not delete (refusalTtlMs %d).",
+  "A refusal overrules the good entry that the shared cache would not delete (refusalTtlMs %d).",
   async (refusalTtlMs) => {
     const service = await startService({ users: { "token-ana": { id: "ana" } } });
     const clock = new ManualClock();

@@ -35,7 +35,7 @@ function skewed(clock: ManualClock, ms: number): Clock {
   };
 }
 
-describe("On a shared tier", () => {
+describe("On a shared cache", () => {
   test("the invalidation of a token deletes it there", async () => {
     const { store, open, client } = await onOneStore();
     await client.verifyToken("token-ana");
@@ -334,7 +334,7 @@ describe.each([
     expect((await client.verifyToken("token-ana")).source).toBe("grpc");
   }, 60_000);
 
-  test("wins over a flight that reads the shared tier meanwhile", async () => {
+  test("wins over a flight that reads the shared cache meanwhile", async () => {
     const { clock, store, client } = await onOneStore();
     await client.verifyToken("token-ana");
     await settle();
@@ -368,13 +368,7 @@ describe.each([
     await client.verifyToken("token-ana");
     await settle();
     const other = open();
-    let letGo: () => void = () => undefined;
-    store.before = (operation, key) =>
-      operation === "get" &&
-      key.includes(":token:") &&
-      new Promise<void>((resolve) => {
-        letGo = resolve;
-      });
+    const letGo = store.hold("get", "token");
     const reading = other.verifyToken("token-ana");
     await until(() => store.log.at(-1)?.startsWith("get ") ?? false);
     await clock.advance(1);

@@ -154,7 +154,7 @@ describe("While the service is unavailable, an expired entry", () => {
   });
 });
 
-describe("With a shared tier an expired entry", () => {
+describe("With a shared cache an expired entry", () => {
   async function twoClients(staleIfErrorMs = 60_000) {
     const service = await startService({ users: { "token-ana": { id: "ana" } } });
     const clock = new ManualClock(START);
@@ -177,7 +177,7 @@ describe("With a shared tier an expired entry", () => {
     await expect(second.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
   });
 
-  test("stands in from the process when the shared tier cannot be asked either", async () => {
+  test("stands in from the process when the shared cache cannot be asked either", async () => {
     const { clock, store, first, fail } = await twoClients();
     await first.verifyToken("token-ana");
     await settle();
@@ -189,7 +189,7 @@ describe("With a shared tier an expired entry", () => {
     await expect(first.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
   });
 
-  test("does not stand in by default, not even one that only the process tier has let go of", async () => {
+  test("does not stand in by default, not even one that only the process cache has let go of", async () => {
     const { clock, store, first, fail } = await twoClients(0);
     await first.verifyToken("token-ana");
     await settle();
@@ -217,7 +217,7 @@ describe("With a shared tier an expired entry", () => {
     const { clock, first, second, fail } = await twoClients();
     await first.verifyToken("token-ana");
     await second.verifyToken("token-ana");
-    await clock.advance(30_000); // the process tier of the second one is over
+    await clock.advance(30_000); // the process cache of the second one is over
     await first.invalidateUser(anaRef);
     fail();
     await expect(second.verifyToken("token-ana")).rejects.toMatchObject(unavailable);

@@ -119,7 +119,7 @@ test("The end of a token is told with every answer, from wherever it comes.", as
   expect(answers.map(({ expiresAt }) => expiresAt)).toEqual(Array(4).fill(START + 100_000));
 });
 
-describe("In the shared tier", () => {
+describe("In the shared cache", () => {
   test("an entry is kept no longer than its token lives.", async () => {
     const token = unsignedJwt({ exp: START_S + 20 });
     const service = await startService({ users: { [token]: { id: "ana" } } });

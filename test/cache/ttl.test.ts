@@ -80,7 +80,7 @@ test("Entries that were stored together do not expire together.", async () => {
   expect(client.peekToken("token-ben")?.user.id).toBe("ben");
 });
 
-describe("With a shared tier the process tier", () => {
+describe("With a shared cache the process cache", () => {
   async function sourceAfter(ms: number, options: Partial<AuthClientOptions>): Promise<string> {
     const service = await startService(directory);
     const clock = new ManualClock();
@@ -108,14 +108,14 @@ describe("With a shared tier the process tier", () => {
     expect(await sourceAfter(5000, { cache: { processTtlMs: 5000 } })).toBe("shared");
   });
 
-  test("keeps nothing with processTtlMs 0, and the shared tier does the work", async () => {
+  test("keeps nothing with processTtlMs 0, and the shared cache does the work", async () => {
     expect(await sourceAfter(0, { cache: { processTtlMs: 0 } })).toBe("shared");
   });
 
   test.each([
     [14_999, true],
     [15_000, false],
-  ])("does not prolong what the shared tier had for 45 of 60 s: after %d ms more, %p", async (ms, stands) => {
+  ])("does not prolong what the shared cache had for 45 of 60 s: after %d ms more, %p", async (ms, stands) => {
     const service = await startService(directory);
     const clock = new ManualClock();
     const cache = { store: new MemoryStore(clock), ttlMs: 60_000 };
@@ -128,17 +128,20 @@ describe("With a shared tier the process tier", () => {
   });
 });
 
-test.each([0, 60_000])("With ttlMs 0 nothing is kept in either tier (staleIfErrorMs %d).", async (staleIfErrorMs) => {
-  const service = await startService(directory);
-  const clock = new ManualClock();
-  const store = new MemoryStore(clock);
-  const client = openClient(service, { clock, cache: { store, ttlMs: 0, staleIfErrorMs } });
-  await verify(client);
-  await settle();
-  expect([client.status().cache.entries, store.count("set")]).toEqual([0, 0]);
-});
+test.each([0, 60_000])(
+  "With ttlMs 0 neither the process cache nor the shared cache keeps anything (staleIfErrorMs %d).",
+  async (staleIfErrorMs) => {
+    const service = await startService(directory);
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const client = openClient(service, { clock, cache: { store, ttlMs: 0, staleIfErrorMs } });
+    await verify(client);
+    await settle();
+    expect([client.status().cache.entries, store.count("set")]).toEqual([0, 0]);
+  },
+);
 
-test("In the shared tier an entry is kept for its TTL, and for as long as it may stand in.", async () => {
+test("In the shared cache an entry is kept for its TTL, and for as long as it may stand in.", async () => {
   const service = await startService(directory);
   const clock = new ManualClock();
   const store = new MemoryStore(clock);
@@ -148,6 +151,6 @@ test("In the shared tier an entry is kept for its TTL, and for as long as it may
   expect(store.ttlMs(key)).toBe(7500);
 });
 
-test("Without a shared tier processTtlMs limits nothing.", async () => {
+test("Without a shared cache processTtlMs limits nothing.", async () => {
   expect(await stillStands(verify, 299_999, { cache: { processTtlMs: 1 } })).toBe(true);
 });

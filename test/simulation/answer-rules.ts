@@ -42,8 +42,8 @@ function whyNotKept(answer: Answer, use: Use): string | undefined {
   const { cache, store } = by.settings;
   const isStale = source === "stale";
   if (request.fresh) return "a fresh request must not be answered from what is kept";
-  if (source === "shared" && store === "none") return "there is no shared tier";
-  // What somebody else brought while the caller looked into the shared tier is met after that.
+  if (source === "shared" && store === "none") return "there is no shared cache";
+  // What somebody else brought while the caller looked into the shared cache is met after that.
   const lookupMs = store === "none" ? 0 : SHARED_LOOKUP_MS;
   const mayBeNew = when.at <= request.began.at + lookupMs;
   if (source === "process" && !mayBeNew) return "the process knew it, and made the caller wait";

@@ -27,7 +27,7 @@ export class FlightRules {
     this.#violate = violate;
   }
 
-  /** An ask may have departed so long before its first call was seen: in the shared tier, in the queue, waiting for credentials. */
+  /** An ask may have departed so long before its first call was seen: in the shared cache, in the queue, waiting for credentials. */
   get #hiddenMs(): number {
     const { store, headers, limit } = this.#settings;
     // Each request may take two places, for itself and for a refresh in the background, and one user has an eighth of them.
@@ -50,7 +50,7 @@ export class FlightRules {
     else this.#checkAnswerKept(ask, last);
   }
 
-  /** A token is known when an entry is held for it, or lay in the shared tier, ended though it may be. */
+  /** A token is known when an entry is held for it, or lay in the shared cache, ended though it may be. */
   #checkStanding(ask: Ask, earlier: readonly Ask[]): void {
     const { question } = ask;
     if (question.operation !== "VerifyToken") return;

@@ -12,7 +12,7 @@ import {
   triesOf,
 } from "./records.js";
 
-/** No look into the shared tier takes longer: two operations one after the other, 50 ms each. */
+/** No look into the shared cache takes longer: two operations one after the other, 50 ms each. */
 export const SHARED_LOOKUP_MS = 100;
 /** No invalidation takes longer: two operations on the store, 50 ms each. */
 export const INVALIDATION_MS = 100;
@@ -38,7 +38,7 @@ export class Journal {
   clockSetAt = Number.NEGATIVE_INFINITY;
   #requests = 0;
   #begun = { turn: -1, count: 0 };
-  /** When those came who may still be looking into the shared tier. */
+  /** When those came who may still be looking into the shared cache. */
   readonly #looking: number[] = [];
   /** Most of them at a time. */
   mostLooking = 0;
@@ -81,7 +81,7 @@ export class Journal {
     return this.#begun.turn === turn ? this.#begun.count : 0;
   }
 
-  /** How many may be done at once with looking into the shared tier: those who came together wait together when it is silent. */
+  /** How many may be done at once with looking into the shared cache: those who came together wait together when it is silent. */
   lookingAt(time: number): number {
     return this.#looking.filter((at) => at >= time - SHARED_LOOKUP_MS).length;
   }

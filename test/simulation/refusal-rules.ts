@@ -15,7 +15,7 @@ export function whyNotRefused(reason: RefusalReason, use: Use): string | undefin
   if (isDirect) return undefined;
   if (said.length === 0) return "the service never said so";
   if (request.fresh) return "it was asked for afresh, and the service has not said so since";
-  // A no that was said to somebody else is met at once, or after a look into the shared tier.
+  // A no that was said to somebody else is met at once, or after a look into the shared cache.
   const lookupMs = settings.store === "none" ? 0 : SHARED_LOOKUP_MS;
   if (when.at > request.began.at + lookupMs) return "nobody said so at this moment";
   const keptMs = reason === "lookup_refused" ? 0 : settings.cache.refusalTtlMs;

@@ -1,4 +1,5 @@
 import { MAX_TOMBSTONES } from "../../src/cache/tombstones.js";
+import { DEFAULTS } from "../support/defaults.js";
 import { Random } from "./random.js";
 
 /** How the simulated store may behave. `honest`: fails, but what it says is true. `lying`: nothing it says need be true. */
@@ -81,24 +82,6 @@ export function drawSettings(random: Random): Settings {
 }
 
 type Tuning = Pick<Settings, "breaker" | "retry" | "limit" | "cache">;
-
-const DEFAULTS: Tuning = {
-  breaker: { failureThreshold: 5, windowMs: 60_000, recoveryMs: 30_000 },
-  retry: { attempts: 3, initialDelayMs: 50, maxDelayMs: 1000 },
-  limit: { maxConcurrent: 256, maxQueue: 1024 },
-  cache: {
-    maxEntries: 20_000,
-    maxBytes: 67_108_864,
-    recentBytes: 16_777_216,
-    ttlMs: 300_000,
-    localsTtlMs: 3_600_000,
-    permissionsTtlMs: 300_000,
-    organizationTtlMs: 3_600_000,
-    refusalTtlMs: 10_000,
-    processTtlMs: 30_000,
-    staleIfErrorMs: 0,
-  },
-};
 
 function drawTuning(random: Random, theme: Theme, store: StoreMode): Tuning {
   const ttls = {

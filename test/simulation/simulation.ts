@@ -17,7 +17,7 @@ export interface Report {
   lines(last?: number): string[];
 }
 
-/** How long after close() something may still be on its way to the shared tier: two operations, 50 ms each. */
+/** How long after close() something may still be on its way to the shared cache: two operations, 50 ms each. */
 const CLOSING_MS = INVALIDATION_MS + ROUNDING_MS;
 
 /** Two generations of headers that were let in: the timer of the second is the last one. */

@@ -18,9 +18,13 @@ export const FRAME = {
   ORIGIN: 12,
   PRIORITY_UPDATE: 16,
 } as const;
+/** Error codes of HTTP/2 (RFC 9113 §7). */
+export const CODE = { NO_ERROR: 0, INTERNAL_ERROR: 2, REFUSED_STREAM: 7, CANCEL: 8, ENHANCE_YOUR_CALM: 11 } as const;
 export const END_STREAM = 1;
 export const ACK = 1;
 export const END_HEADERS = 4;
+/** With which an answer of gRPC begins. */
+export const GRPC = { ":status": "200", "content-type": "application/grpc+proto" } as const;
 const PREFACE_BYTES = 24;
 const HEADER_BYTES = 9;
 
@@ -65,10 +69,14 @@ export function goaway(lastId: number, code: number, debug = ""): Buffer {
   return frame(FRAME.GOAWAY, 0, 0, Buffer.concat([uint32(lastId, code), Buffer.from(debug)]));
 }
 
+export function reset(stream: number, code: number): Buffer {
+  return frame(FRAME.RST_STREAM, 0, stream, uint32(code));
+}
+
 /** Ana, in the usual three frames. */
 export function answer(stream: number): Buffer {
   return Buffer.concat([
-    headers(stream, { ":status": "200", "content-type": "application/grpc+proto" }),
+    headers(stream, GRPC),
     frame(FRAME.DATA, 0, stream, envelope(user("ana"))),
     headers(stream, { "grpc-status": "0" }, END_HEADERS | END_STREAM),
   ]);

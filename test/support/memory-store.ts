@@ -40,10 +40,16 @@ export class MemoryStore implements SharedStore {
     this.pong = listener;
   }
 
-  /** Keeps operations of one kind waiting; the function returned lets them go. */
-  hold(held: Operation): () => void {
+  /**
+   * Keeps operations waiting; the function returned lets them go.
+   *
+   * @param kind of the entries that they concern; default: all
+   */
+  hold(held: Operation, kind?: string): () => void {
     const waiting: (() => void)[] = [];
-    this.before = (operation) => operation === held && new Promise<void>((resolve) => waiting.push(resolve));
+    const isHeld = (key: string) => kind === undefined || kindOf(key) === kind;
+    this.before = (operation, key) =>
+      operation === held && isHeld(key) && new Promise<void>((resolve) => waiting.push(resolve));
     return () => {
       for (const letGo of waiting.splice(0)) letGo();
     };
@@ -51,7 +57,7 @@ export class MemoryStore implements SharedStore {
 
   /** The keys of one kind of entry. */
   keys(kind: string): string[] {
-    return [...this.texts.keys()].filter((key) => key.split(":")[2] === kind);
+    return [...this.texts.keys()].filter((key) => kindOf(key) === kind);
   }
 
   /** How long an entry is kept, in milliseconds from now. */
@@ -67,6 +73,10 @@ export class MemoryStore implements SharedStore {
     this.log.push(`${operation} ${key}`);
     await this.before(operation, key);
   }
+}
+
+function kindOf(key: string): string | undefined {
+  return key.split(":")[2];
 }
 
 /** For {@link MemoryStore.before}. */

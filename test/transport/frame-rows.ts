@@ -2,21 +2,23 @@ import type * as net from "node:net";
 import {
   ACK,
   answer,
+  CODE,
   END_HEADERS,
   END_STREAM,
   FRAME,
   fields,
   frame,
+  GRPC,
   goaway,
   headers,
+  reset,
   type Script,
   settings,
   uint32,
 } from "../support/frame-server.js";
 
 const REQUEST = { ":method": "GET", ":scheme": "http", ":authority": "localhost", ":path": "/" };
-const RESPONSE = { ":status": "200", "content-type": "application/grpc+proto" };
-const [NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM] = [0, 2, 7, 8, 11];
+const { NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM } = CODE;
 const MAX_ID = 0x7fffffff;
 
 /** Sends the frames as soon as the connection stands, and answers calls all the same. */
@@ -56,7 +58,7 @@ export const IGNORED: readonly [name: string, script: Script][] = [
 
 function trickle(socket: net.Socket, stream: number): void {
   const empty = many(50, () => frame(FRAME.DATA, 0, stream));
-  const [response, rest] = [headers(stream, RESPONSE), answer(stream).subarray(headers(stream, RESPONSE).length)];
+  const [response, rest] = [headers(stream, GRPC), answer(stream).subarray(headers(stream, GRPC).length)];
   socket.write(Buffer.concat([response, ...empty, rest]));
 }
 
@@ -78,16 +80,12 @@ export const ASKED_AGAIN: readonly [name: string, script: Script][] = [
   ],
 ];
 
-function reset(stream: number, code: number): Buffer {
-  return frame(FRAME.RST_STREAM, 0, stream, uint32(code));
-}
-
 /** The call may be lost, and its connection. Node 20 tells nobody that it has given up a connection: there, calls time out on it. */
 export const BROUGHT_DOWN: readonly [name: string, script: Script][] = [
   ["ALTSVC that is cut short", atOnce(frame(FRAME.ALTSVC, 0, 0, Buffer.from("\0\xffh", "latin1")))],
   ["the ACK of no PING", atOnce(frame(FRAME.PING, ACK, 0, Buffer.alloc(8)))],
   ["a pushed stream", beforeAnswer((stream) => [promise(stream)])],
-  ["a pushed stream with its answer", beforeAnswer((stream) => [promise(stream), headers(2, RESPONSE)])],
+  ["a pushed stream with its answer", beforeAnswer((stream) => [promise(stream), headers(2, GRPC)])],
   ["a pushed stream, then GOAWAY", beforeAnswer((stream) => [promise(stream), goaway(0, INTERNAL_ERROR)])],
   [
     "a pushed stream, then a reset",
@@ -109,8 +107,8 @@ export const BROUGHT_DOWN: readonly [name: string, script: Script][] = [
   ["RST_STREAM for a stream that is not there", beforeAnswer(() => [reset(99, CANCEL)])],
   ["RST_STREAM for the connection", beforeAnswer(() => [reset(0, CANCEL)])],
   ["DATA on a stream that is not there", beforeAnswer(() => [frame(FRAME.DATA, 0, 99, Buffer.alloc(5))])],
-  ["HEADERS on a stream that is not there", beforeAnswer(() => [headers(99, RESPONSE)])],
-  ["HEADERS on a stream of the server's", beforeAnswer(() => [headers(2, RESPONSE)])],
+  ["HEADERS on a stream that is not there", beforeAnswer(() => [headers(99, GRPC)])],
+  ["HEADERS on a stream of the server's", beforeAnswer(() => [headers(2, GRPC)])],
   [
     "DATA that is all padding, and more",
     beforeAnswer((stream) => [frame(FRAME.DATA, 8, stream, Buffer.from([200, 0]))]),
@@ -137,17 +135,15 @@ export const BROUGHT_DOWN: readonly [name: string, script: Script][] = [
   ["RST_STREAM NO_ERROR", instead((socket, stream) => socket.write(reset(stream, NO_ERROR)))],
   [
     "GOAWAY that denies the answer that it has begun",
-    instead((socket, stream) => socket.write(Buffer.concat([headers(stream, RESPONSE), goaway(0, NO_ERROR)]))),
+    instead((socket, stream) => socket.write(Buffer.concat([headers(stream, GRPC), goaway(0, NO_ERROR)]))),
   ],
   [
     "REFUSED_STREAM behind half an answer",
-    instead((socket, stream) =>
-      socket.write(Buffer.concat([headers(stream, RESPONSE), reset(stream, REFUSED_STREAM)])),
-    ),
+    instead((socket, stream) => socket.write(Buffer.concat([headers(stream, GRPC), reset(stream, REFUSED_STREAM)]))),
   ],
   [
     "trailers alone, without a status",
-    instead((socket, stream) => socket.write(headers(stream, RESPONSE, END_HEADERS | END_STREAM))),
+    instead((socket, stream) => socket.write(headers(stream, GRPC, END_HEADERS | END_STREAM))),
   ],
   [
     "headers without :status",

@@ -3,13 +3,13 @@ import { type AuthError, createAuthClient, type GrpcOptions } from "../../src/cl
 import { closedAfterEach } from "../support/after-each.js";
 import {
   answer,
-  FRAME,
-  frame,
+  CODE,
+  GRPC,
   goaway,
   headers,
+  reset,
   type Script,
   startFrameServer,
-  uint32,
   wellBehaved,
 } from "../support/frame-server.js";
 import { ASKED_AGAIN, BROUGHT_DOWN, IGNORED } from "./frame-rows.js";
@@ -74,20 +74,14 @@ describe("a gRPC server that sends", () => {
 });
 
 test.each([
-  ["RST_STREAM REFUSED_STREAM", (stream: number) => frame(FRAME.RST_STREAM, 0, stream, uint32(7))],
-  ["GOAWAY", () => goaway(0, 0)],
+  ["RST_STREAM REFUSED_STREAM", (stream: number) => reset(stream, CODE.REFUSED_STREAM)],
+  ["GOAWAY", () => goaway(0, CODE.NO_ERROR)],
 ])(
   "%s behind half an answer is no proof that nobody looked at the call: it is not asked again",
   async (_name, denial) => {
     const script: Script = {
       ...wellBehaved,
-      request: (socket, stream) =>
-        socket.write(
-          Buffer.concat([
-            headers(stream, { ":status": "200", "content-type": "application/grpc+proto" }),
-            denial(stream),
-          ]),
-        ),
+      request: (socket, stream) => socket.write(Buffer.concat([headers(stream, GRPC), denial(stream)])),
     };
     const server = opened(await startFrameServer(script));
     const client = clientOf(server.url);
@@ -99,7 +93,7 @@ test.each([
 test("RST_STREAM NO_ERROR without an answer ends the call at once, not at its timeout", async () => {
   const script: Script = {
     ...wellBehaved,
-    request: (socket, stream) => socket.write(frame(FRAME.RST_STREAM, 0, stream, uint32(0))),
+    request: (socket, stream) => socket.write(reset(stream, CODE.NO_ERROR)),
   };
   const server = opened(await startFrameServer(script));
   const client = clientOf(server.url, { timeoutMs: 60_000 });

@@ -1,14 +1,16 @@
 import type * as net from "node:net";
 import {
+  CODE,
   END_HEADERS,
   END_STREAM,
   FRAME,
   fields,
   frame,
+  GRPC,
   goaway,
   headers,
+  reset,
   type Script,
-  uint32,
   wellBehaved,
 } from "../support/frame-server.js";
 import { envelope, user } from "../support/grpc-replies.js";
@@ -19,9 +21,8 @@ export const MAX_BYTES = 1000;
 export type WireRow = readonly [name: string, script: Script];
 
 const ANA = envelope(user("ana"));
-const GRPC = { ":status": "200", "content-type": "application/grpc+proto" };
 const LAST = END_HEADERS | END_STREAM;
-const [NO_ERROR, CANCEL] = [0, 8];
+const { NO_ERROR, CANCEL } = CODE;
 
 /** The frames of an answer, on whichever stream the question came. */
 type Frames = (stream: number) => readonly Buffer[];
@@ -40,7 +41,6 @@ function sendsInPieces(frames: Frames): Script {
 
 const data = (stream: number, bytes: Uint8Array, flags = 0) => frame(FRAME.DATA, flags, stream, Buffer.from(bytes));
 const trailers = (stream: number, status: Record<string, string>) => headers(stream, status, LAST);
-const reset = (stream: number, code: number) => frame(FRAME.RST_STREAM, 0, stream, uint32(code));
 
 /** Headers, the bytes in one DATA frame, trailers. */
 function answers(bytes: Uint8Array, status: Record<string, string> = { "grpc-status": "0" }, more = {}): Script {

@@ -235,7 +235,7 @@ describe("Good is", () => {
 });
 
 describe("A custom transport", () => {
-  test("needs a namespace with a shared tier: no URL tells its auth service from others", () => {
+  test("needs a namespace with a shared cache: no URL tells its auth service from others", () => {
     expect(namesOf({ grpc: { transport }, cache: { store } })).toEqual(["cache.namespace"]);
     expect(namesOf({ grpc: { transport }, cache: { redisUrl: "redis://cache" } })).toEqual(["cache.namespace"]);
     expect(configOf({ grpc: { transport }, cache: { store, namespace: "production" } }).cache.store).toBe(store);

@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { readConfig } from "../../../src/auth/config/config.js";
 import { type AuthClientOptions, ConfigError, createAuthClient } from "../../../src/client.js";
 import { systemClock } from "../../../src/runtime/clock.js";
+import { DEFAULTS } from "../../support/defaults.js";
 
 const grpc = { url: "http://auth:50051" };
 const rest = { url: "http://auth:8080" };
@@ -56,21 +57,10 @@ test("Two URLs are enough: everything else has its default.", () => {
         organization: "/api/v1/organizations/{organization_id}",
       },
     },
-    breaker: { failureThreshold: 5, windowMs: 60_000, recoveryMs: 30_000 },
-    retry: { attempts: 3, initialDelayMs: 50, maxDelayMs: 1000 },
-    limit: { maxConcurrent: 256, maxQueue: 1024 },
+    ...DEFAULTS,
     cache: {
-      maxEntries: 20_000,
+      ...DEFAULTS.cache,
       maxTokensPerUser: 2500,
-      maxBytes: 67_108_864,
-      recentBytes: 16_777_216,
-      ttlMs: 300_000,
-      localsTtlMs: 3_600_000,
-      permissionsTtlMs: 300_000,
-      organizationTtlMs: 3_600_000,
-      refusalTtlMs: 10_000,
-      processTtlMs: 30_000,
-      staleIfErrorMs: 0,
       redisUrl: undefined,
       store: undefined,
       identity: expect.any(String),
