@@ -37,9 +37,9 @@ export async function launch<M extends Methods>(
   argument: unknown = {},
   { node, flags = [], env }: LaunchOptions = {},
 ): Promise<Process<M>> {
-  const child = fork(fileURLToPath(module), [JSON.stringify(argument)], {
+  const child = fork(compiled(module), [JSON.stringify(argument)], {
     ...(node !== undefined && { execPath: node }),
-    execArgv: ["--import", "tsx", ...flags],
+    execArgv: [...flags],
     env: { ...process.env, ...env },
     serialization: "advanced", // JSON knows no NaN
   });
@@ -72,6 +72,13 @@ export async function launch<M extends Methods>(
       await exited;
     },
   };
+}
+
+const ROOT = new URL("../..", import.meta.url).href;
+
+/** Where `scripts/bench.js` puts a module of the benches: in `build`, as it lies here. */
+export function compiled({ href }: URL): URL {
+  return new URL(`build/${href.slice(ROOT.length).replace(/\.ts$/, ".js")}`, ROOT);
 }
 
 /** Processes that end together. */
