@@ -1,4 +1,5 @@
 import type { BreakerState } from "../runtime/circuit-breaker.js";
+import type { OutcomeCounts } from "../transport/failure-watch.js";
 import { shownUrl } from "./config/shown-url.js";
 import type { PipelineUpstream } from "./pipeline.js";
 
@@ -13,6 +14,15 @@ export interface UpstreamStatus {
   readonly retryAfterMs: number;
   /** How often it has refused, since its last answer, what it had accepted before. Many are no user's doing: see the event `refusals`. */
   readonly refusals: number;
+  /** How its calls have ended so far, each try counted: what {@link lastFailure} is one of, or an answer, or a refusal. */
+  readonly calls: OutcomeCounts;
+  /** Why it could not tell last, however long ago; absent where it always could. */
+  readonly lastFailure?: {
+    /** Codes, what was asked (a method or a path, never an id), and what may be wrong: for people, its text may change. */
+    readonly reason: string;
+    /** Wall time, in milliseconds since 1970. */
+    readonly at: number;
+  };
 }
 
 /** Plain and serialisable. Counts are since the client was made. */
@@ -60,13 +70,19 @@ export interface AuthClientStatus {
   };
 }
 
-export function upstreamStatus({ url, breaker }: PipelineUpstream, refusals: number): UpstreamStatus {
+export function upstreamStatus(
+  { url, breaker, calls, lastFailure }: PipelineUpstream,
+  refusals: number,
+): UpstreamStatus {
   const shown = shownUrl(url);
+  const last = lastFailure();
   return {
     ...(shown !== undefined && { url: shown }),
     breaker: breaker.state,
     failures: breaker.failures,
     retryAfterMs: Math.ceil(breaker.retryAfterMs),
     refusals,
+    calls: calls(),
+    ...(last && { lastFailure: last }),
   };
 }

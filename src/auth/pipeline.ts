@@ -5,7 +5,7 @@ import { withBreaker } from "../transport/breaker.js";
 import { watchingCredential } from "../transport/credential-watch.js";
 import { withCredentials } from "../transport/credentials.js";
 import { failover, type UpstreamRoute } from "../transport/failover.js";
-import { FailureWatch } from "../transport/failure-watch.js";
+import { FailureWatch, type OutcomeCounts } from "../transport/failure-watch.js";
 import { classifyTransport, createGrpcUpstream, type GrpcUpstream } from "../transport/grpc.js";
 import { withLimit } from "../transport/limit.js";
 import { withLessons } from "../transport/limit-lessons.js";
@@ -19,7 +19,7 @@ import { type LimitStatus, UpstreamLimits } from "../transport/upstream-limits.j
 import type { Config } from "./config/config.js";
 import type { GrpcConfig, RestConfig } from "./config/upstreams.js";
 import type { Events } from "./events.js";
-import { createUpstreamReports } from "./upstream-reports.js";
+import { type AskedAt, createUpstreamReports, reasonOf } from "./upstream-reports.js";
 import { watchedTls } from "./watched-tls.js";
 
 /** Beside gRPC, REST is probably not needed at first: its HTTP client is loaded this much later, in milliseconds. */
@@ -29,6 +29,10 @@ const WARM_AFTER_MS = 1000;
 export interface PipelineUpstream extends UpstreamRoute {
   /** `undefined` with a custom transport. */
   readonly url: string | undefined;
+  /** How its calls have ended so far. */
+  calls(): OutcomeCounts;
+  /** Why it could not tell last, in words, and when: wall time, in milliseconds. */
+  lastFailure(): { readonly reason: string; readonly at: number } | undefined;
   /** Whether a connection can be made. */
   connect(): Promise<boolean>;
   close(): void;
@@ -113,28 +117,38 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
   }
 
   /** An upstream's own stages, from its breaker to its network. */
-  function routeTo(upstream: Upstream, { url, timeoutMs }: RouteConfig, network: Network): UpstreamRoute {
-    const reports = createUpstreamReports(upstream, url, config, events);
-    const failures = new FailureWatch(reports.firstFailure);
+  function routeTo(upstream: Upstream, at: RouteConfig, network: Network): WatchedRoute {
+    const { timeoutMs } = at;
+    const reports = createUpstreamReports(upstream, at, config, events);
+    const failures = new FailureWatch(clock, reports);
     const breaker = new CircuitBreaker({
       ...config.breaker,
       clock,
       onTransition: (from, to) => {
         if (to === "half-open") network.renew();
+        if (to === "open") failures.hush();
         reports.breakerMoved(from, to, failures.last);
       },
     });
     const tried = withTimeout(againIfUnprocessed(network.transport, clock, network.anew), upstream, clock);
     const watched = watchingCredential(failures.watch(tried), reports.credentialRefused);
     const learning = withLessons(watched, limits, { upstream, timeoutMs, clock });
-    return { upstream, breaker, timeoutMs, transport: withBreaker(learning, breaker, { upstream, timeoutMs }) };
+    return {
+      upstream,
+      breaker,
+      timeoutMs,
+      transport: withBreaker(learning, breaker, { upstream, timeoutMs }),
+      calls: () => failures.counts,
+      lastFailure: () => failures.last && { reason: reasonOf(upstream, failures.last, at), at: failures.last.at },
+    };
   }
 }
 
-interface RouteConfig {
-  readonly url: string | undefined;
+interface RouteConfig extends AskedAt {
   readonly timeoutMs: number;
 }
+
+type WatchedRoute = UpstreamRoute & Pick<PipelineUpstream, "calls" | "lastFailure">;
 
 /** Where a route ends: {@link GrpcUpstream} or `RestUpstream`. */
 interface Network {

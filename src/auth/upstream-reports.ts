@@ -1,29 +1,48 @@
 import type { BreakerState } from "../runtime/circuit-breaker.js";
+import type { FailureListener, UpstreamFailure } from "../transport/failure-watch.js";
+import type { Operation } from "../transport/operation.js";
 import type { Upstream } from "../transport/outcome.js";
+import { type RestPaths, templateOf } from "../transport/rest-request.js";
 import type { Config } from "./config/config.js";
-import { shownUrl } from "./config/shown-url.js";
+import { shownPath, shownUrl } from "./config/shown-url.js";
 import type { Events } from "./events.js";
+import { hintOf } from "./failure-hints.js";
 
 /** Tells of one upstream: in log lines, and to the listeners of the client. */
-export interface UpstreamReports {
-  /** It failed, and has never answered yet. */
-  firstFailure(reason: string): void;
+export interface UpstreamReports extends FailureListener {
   credentialRefused(): void;
   /** @param lastFailure why it failed last */
-  breakerMoved(from: BreakerState, to: BreakerState, lastFailure: string | undefined): void;
+  breakerMoved(from: BreakerState, to: BreakerState, lastFailure: UpstreamFailure | undefined): void;
 }
 
-/** @param url as it was configured; it is shown without user-info */
+/** Where an upstream is asked. */
+export interface AskedAt {
+  /** As it was configured; it is shown without user-info. `undefined` with a custom transport. */
+  readonly url: string | undefined;
+  /** Of REST. */
+  readonly paths?: RestPaths;
+}
+
 export function createUpstreamReports(
   upstream: Upstream,
-  url: string | undefined,
+  at: AskedAt,
   { logger, breaker: { recoveryMs } }: Config,
   events: Events,
 ): UpstreamReports {
-  const shown = url === undefined ? "the transport given" : (shownUrl(url) ?? "its URL (not shown)");
+  const shown = at.url === undefined ? "the transport given" : (shownUrl(at.url) ?? "its URL (not shown)");
   return {
-    firstFailure(reason) {
-      logger.warn(`portero: ${upstream} has not answered so far: ${shown} is ${reason}`);
+    onFailing(failure, lastedMs) {
+      const since = lastedMs === undefined ? "so far" : `for ${Math.round(lastedMs / 1000)} s`;
+      logger.warn(
+        `portero: ${upstream} has not answered ${failure.operation} ${since}: ${shown} is ${reasonOf(upstream, failure, at)}`,
+      );
+    },
+    onMalformed({ detail, tokens }) {
+      logger.warn(
+        `portero: ${upstream} has refused each of the first ${tokens} tokens as malformed (${detail}), and answered none: ` +
+          `is ${askedOf(upstream, "VerifyToken", at)} at ${shown} the auth service's, does it take what is sent, ` +
+          'does the option "token" return the token alone, without "Bearer "?',
+      );
     },
     credentialRefused() {
       logger.error(`portero: ${upstream} refuses this service's own credentials on look-ups; see the option "headers"`);
@@ -32,7 +51,7 @@ export function createUpstreamReports(
       if (to === "open") {
         logger.warn(
           `portero: the breaker of ${upstream} is open, it is not asked for ${recoveryMs / 1000} s: ` +
-            `${shown} was ${lastFailure}`,
+            `${shown} was ${lastFailure && reasonOf(upstream, lastFailure, at)}`,
         );
       } else if (to === "closed") {
         logger.info(`portero: the breaker of ${upstream} is closed: ${upstream} is asked again`);
@@ -40,4 +59,17 @@ export function createUpstreamReports(
       events.emit("breaker", { upstream, from, to });
     },
   };
+}
+
+/** `broken (HTTP 404) at POST /auth/verify: …`, and what to write instead, where the code tells. Of the question it has the pattern alone. */
+export function reasonOf(upstream: Upstream, failure: UpstreamFailure, at: AskedAt): string {
+  const hint = hintOf(upstream, failure);
+  const what = `${failure.failure} (${failure.detail}) at ${askedOf(upstream, failure.operation, at)}`;
+  return hint === undefined ? what : `${what}: ${hint}`;
+}
+
+/** What is asked, as a server's own log names it. */
+function askedOf(upstream: Upstream, operation: Operation, { paths }: AskedAt): string {
+  if (upstream === "grpc" || !paths) return `auth.AuthService/${operation}`;
+  return `${operation === "VerifyToken" ? "POST" : "GET"} ${shownPath(templateOf(operation, paths))}`;
 }

@@ -9,6 +9,8 @@ import type { DirectoryOptions, TestOrganization, TestUser } from "./directory-o
 /** As a client has it by default. */
 const GATE = { clock: systemClock, deadlineMs: 3000, logger: console, signal: new AbortController().signal };
 
+const NO_CALLS = { answered: 0, refused: 0, unreachable: 0, busy: 0, broken: 0 } as const;
+
 /** An `AuthClient` without a network, told what to answer. */
 export interface StubAuthClient extends AuthClient {
   /** Makes the token good. */
@@ -63,7 +65,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
       source: "grpc" as const,
     });
   };
-  const idle = { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0 } as const;
+  const idle = { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0, calls: NO_CALLS } as const;
 
   const client: StubAuthClient = {
     allow: (token, user) => directory.setUser(token, user),

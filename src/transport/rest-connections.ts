@@ -83,6 +83,9 @@ export class RestConnections {
   }
 }
 
+/** Said in the handshake: a server of HTTP/2 alone then ends it. Else Node's would answer 403, as if the token were refused. */
+const HTTP_1 = { ALPNProtocols: ["http/1.1"] };
+
 /** As Node's types have them. */
 type ReadTls = { ca?: string; cert?: string; key?: string } | undefined;
 
@@ -134,13 +137,16 @@ function endOld(agent: HttpAgent, live: (onOld: () => void) => () => void): void
 function ownAgents(tls: TlsSource | undefined, keepAlive: boolean): Agents {
   return {
     http: new HttpAgent({ keepAlive }),
-    https: typeof tls === "function" ? asking(tls, keepAlive) : new HttpsAgent({ keepAlive, ...(tls as ReadTls) }),
+    https:
+      typeof tls === "function"
+        ? asking(tls, keepAlive)
+        : new HttpsAgent({ ...HTTP_1, keepAlive, ...(tls as ReadTls) }),
   };
 }
 
 /** An agent that asks for TLS settings whenever it connects. It resumes no session, which would go on with the certificate before. */
 function asking(tls: () => TlsOptions, keepAlive: boolean): HttpsAgent {
-  const agent = new HttpsAgent({ keepAlive, maxCachedSessions: 0 });
+  const agent = new HttpsAgent({ ...HTTP_1, keepAlive, maxCachedSessions: 0 });
   const { createConnection } = agent;
   agent.createConnection = (options, callback) => {
     let current: ReadTls;

@@ -52,7 +52,7 @@ export function fromHttpStatus(
  */
 export function fromNetworkError(error: unknown, wasDead = false): UpstreamError {
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
-  const detail = typeof code === "string" ? code : typeof name === "string" ? name : "unknown";
+  const detail = tlsCode(error) ?? (typeof code === "string" ? code : typeof name === "string" ? name : "unknown");
   // Not HTTP at all, or a request that we could not even write: asking again would bring the same.
   if (NOT_HTTP.test(detail)) return new UpstreamError("rest", "broken", detail);
   return new UpstreamError("rest", "unreachable", detail, {
@@ -61,6 +61,16 @@ export function fromNetworkError(error: unknown, wasDead = false): UpstreamError
     unprocessed: wasDead && CLOSED.includes(detail),
     ours: isOurs(detail),
   });
+}
+
+/** Where a handshake fails while it is written, Node's code is EPROTO for everything: OpenSSL's own words tell more. */
+const OPENSSL_REASON = /:SSL routines:\w*:([\w ]{3,60}):/;
+
+/** The code that Node has for the same failure where it reads: `ERR_SSL_WRONG_VERSION_NUMBER`. */
+function tlsCode(error: unknown): string | undefined {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  const reason = code === "EPROTO" ? OPENSSL_REASON.exec(String(message))?.[1] : undefined;
+  return reason && `ERR_SSL_${reason.toUpperCase().replaceAll(" ", "_")}`;
 }
 
 /** `Retry-After` in milliseconds from now: whole seconds or a date (RFC 9110 §10.2.3). At most {@link MAX_RETRY_AFTER_MS}. */

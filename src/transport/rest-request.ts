@@ -4,7 +4,7 @@ import type {
   GetUserLocalsRequest,
   VerifyTokenRequest,
 } from "../../gen/auth/auth_service_pb.js";
-import { operationOf } from "./operation.js";
+import { type Operation, operationOf } from "./operation.js";
 import { UpstreamError } from "./outcome.js";
 
 /** Where the REST side answers each operation, below its base URL. `{user_id}`, or `{organization_id}`, is filled in, encoded. */
@@ -19,12 +19,24 @@ export interface RestPaths {
   organization: string;
 }
 
+const PATH_OF: Readonly<Record<Operation, keyof RestPaths>> = {
+  VerifyToken: "verifyToken",
+  GetUserLocals: "userLocals",
+  GetUserPermissions: "userPermissions",
+  GetOrganization: "organization",
+};
+
 export const DEFAULT_REST_PATHS: RestPaths = {
   verifyToken: "/auth/verify",
   userLocals: "/api/v1/users/{user_id}/locals",
   userPermissions: "/api/v1/users/{user_id}/permissions",
   organization: "/api/v1/organizations/{organization_id}",
 };
+
+/** The path of an operation, with its placeholder. */
+export function templateOf(operation: Operation, paths: RestPaths): string {
+  return paths[PATH_OF[operation]];
+}
 
 export interface RestRequest {
   readonly method: "GET" | "POST";

@@ -5,7 +5,8 @@ import { openBareClient, openClient, startService } from "../support/open-client
 import { until } from "../support/until.js";
 
 const directory = { users: { "token-ana": { id: "ana" } } };
-const idle = { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0 };
+const noCalls = { answered: 0, refused: 0, unreachable: 0, busy: 0, broken: 0 };
+const idle = { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0, calls: noCalls };
 
 describe("status()", () => {
   test("of a client that was never used", async () => {
@@ -55,9 +56,53 @@ describe("status()", () => {
     await client.verifyToken("token-ana", { fresh: true });
     await clock.advance(10_000);
     expect(client.status().grpc).toMatchObject({ breaker: "open", retryAfterMs: 20_000 });
-    expect(client.status().rest).toMatchObject(idle);
+    expect(client.status().rest).toMatchObject({ ...idle, calls: { ...noCalls, answered: 2 } });
     await clock.advance(20_000);
     expect(client.status().grpc).toMatchObject({ breaker: "half-open", retryAfterMs: 0 });
+  });
+
+  test("tells how calls ended, and why the last one of them failed", async () => {
+    const service = await startService(directory);
+    const clock = new ManualClock();
+    const client = openClient(service, { clock, rest: { url: `${service.rest.url}/wrong`, timeoutMs: 60_000 } });
+    service.grpc.fail();
+    await clock.advance(1000);
+    await expect(client.verifyToken("token-ana")).rejects.toThrow();
+    const at = clock.now();
+    const { grpc, rest } = client.status();
+    expect(grpc).toMatchObject({
+      calls: { ...noCalls, unreachable: 1 },
+      lastFailure: { reason: "unreachable (Unavailable) at auth.AuthService/VerifyToken", at },
+    });
+    expect(rest).toMatchObject({ breaker: "closed", failures: 0, calls: { ...noCalls, broken: 1 } });
+    expect(rest?.lastFailure?.reason).toMatch(
+      /^broken \(HTTP 404\) at POST \/auth\/verify: .*rest\.url \(AUTH_REST_URL\)/,
+    );
+
+    service.grpc.allow();
+    await clock.advance(1000);
+    await client.verifyToken("token-ana");
+    await expect(client.verifyToken("garbage")).rejects.toThrow();
+    expect(client.status().grpc).toMatchObject({
+      calls: { ...noCalls, unreachable: 1, answered: 1, refused: 1 },
+      lastFailure: { at },
+    });
+  });
+
+  test("names what was asked for by its pattern: no id, no query, no key", async () => {
+    const service = await startService(directory);
+    const paths = { userLocals: "/v2/{user_id}/locals?api_key=hunter2" };
+    const client = openBareClient({
+      rest: { url: service.rest.url, paths, timeoutMs: 60_000 },
+      retry: { attempts: 1 },
+    });
+    service.rest.fail(500);
+    await expect(client.getUserPermissions({ userId: "ana", organizationId: "org-1" })).rejects.toThrow();
+    expect(client.status().rest?.lastFailure?.reason).toBe(
+      "broken (HTTP 500) at GET /api/v1/users/{user_id}/permissions",
+    );
+    await expect(client.getUserLocals({ userId: "ana", organizationId: "org-1" })).rejects.toThrow();
+    expect(JSON.stringify(client.status().rest)).not.toMatch(/ana|hunter2|org-1/);
   });
 
   test("counts where answers came from", async () => {

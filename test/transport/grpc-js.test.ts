@@ -5,7 +5,7 @@ import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
 import { type GrpcJsCall, type GrpcJsHandler, type GrpcJsHandlers, startGrpcJs } from "../support/grpc-js-server.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { selfSigned } from "./self-signed.js";
+import { selfSigned } from "../support/self-signed.js";
 
 const opened = closedAfterEach();
 const REF = { userId: "ana", organizationId: "org-1" };

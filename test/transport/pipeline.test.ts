@@ -37,8 +37,8 @@ describe("an outage of gRPC, from its beginning to its end", () => {
     expect(after.value?.source).toBe("grpc");
     expect(moves).toEqual(["grpc: closed → open", "grpc: open → half-open", "grpc: half-open → closed"]);
     expect(logger.lines).toEqual([
-      "warn portero: grpc has not answered so far: http://auth.invalid/ is unreachable (by the test)",
-      "warn portero: the breaker of grpc is open, it is not asked for 30 s: http://auth.invalid/ was unreachable (by the test)",
+      "warn portero: grpc has not answered VerifyToken so far: http://auth.invalid/ is unreachable (by the test) at auth.AuthService/VerifyToken",
+      "warn portero: the breaker of grpc is open, it is not asked for 30 s: http://auth.invalid/ was unreachable (by the test) at auth.AuthService/VerifyToken",
       "info portero: the breaker of grpc is closed: grpc is asked again",
     ]);
   });

@@ -3,7 +3,7 @@ import { isReachable } from "../../src/transport/reachable.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as reply from "../support/grpc-replies.js";
 import { closedPort, startRawGrpc, startTcpGate } from "../support/raw-upstreams.js";
-import { selfSigned } from "./self-signed.js";
+import { selfSigned } from "../support/self-signed.js";
 
 const opened = closedAfterEach();
 

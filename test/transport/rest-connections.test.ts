@@ -6,9 +6,9 @@ import { describe, expect, test } from "@jest/globals";
 import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { selfSigned } from "../support/self-signed.js";
 import { until } from "../support/until.js";
 import { ANA } from "./rest-replies.js";
-import { selfSigned } from "./self-signed.js";
 
 const opened = closedAfterEach();
 const TIMEOUT_MS = 30_000;

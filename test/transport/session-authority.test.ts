@@ -9,7 +9,7 @@ import { startAuthService } from "../../src/testing.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as reply from "../support/grpc-replies.js";
 import { startRawGrpc } from "../support/raw-upstreams.js";
-import { selfSigned } from "./self-signed.js";
+import { selfSigned } from "../support/self-signed.js";
 
 const opened = closedAfterEach();
 const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>

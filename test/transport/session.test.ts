@@ -5,8 +5,8 @@ import { closedAfterEach } from "../support/after-each.js";
 import * as reply from "../support/grpc-replies.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { startRawGrpc, startTcpGate, type TcpGate } from "../support/raw-upstreams.js";
+import { selfSigned } from "../support/self-signed.js";
 import { until } from "../support/until.js";
-import { selfSigned } from "./self-signed.js";
 
 const opened = closedAfterEach();
 /** Far longer than a test takes: timers below ours are real, and must not be the ones that fire. */

@@ -12,6 +12,7 @@ export interface ShownUrl {
 const PARTS = /^[a-z][a-z\d+.-]*:\/\/([^\s\p{Cc}\\/?#]+)([^\s\p{Cc}\\]*)$/iu;
 const PLAIN_HOST = /^([\w.-]+|\[[\da-f:.]+\])$/i;
 const PLAIN_PATH = /^[\w.~/-]*$/;
+const PATH_PATTERN = /^[\w.~/{}-]*$/;
 /** The number of a database. */
 const REDIS_PATH = /^\/?\d*$/;
 
@@ -36,7 +37,13 @@ export function shownUrl(url: string | undefined): string | undefined {
   return parts && `${parts.protocol}//${parts.host}${parts.path}`;
 }
 
-/** The same for the value of a setting that should be a URL; of another text, nothing. */
+/** A path of `rest.paths` with its placeholders, without its query: that may be a key. */
+export function shownPath(path: string): string {
+  const [plain = ""] = path.split(/[?#]/, 1);
+  return PATH_PATTERN.test(plain) ? plain : "/…";
+}
+
+/** {@link shownUrl} of the value of a setting that should be a URL; of another text, nothing. */
 export function showUrl(value: unknown): string {
   const parts = takeApart(value);
   if (!parts) return value === "" ? '""' : "something that is no URL (not shown)";

@@ -12,8 +12,12 @@ const ECDSA_WITH_SHA256 = tlv(SEQUENCE, tlv(0x06, Buffer.from("2a8648ce3d040302"
 const COMMON_NAME = Buffer.from("550403", "hex");
 const SUBJECT_ALT_NAME = Buffer.from("551d11", "hex");
 
-/** Made anew for each run, so that no private key lies in the repository: Node writes no X.509 itself (RFC 5280 §4.1). */
-export function selfSigned(): SelfSigned {
+/**
+ * Made anew for each run, so that no private key lies in the repository: Node writes no X.509 itself (RFC 5280 §4.1).
+ *
+ * @param until when it ends; its first moment is in 2020
+ */
+export function selfSigned({ until = "20991231235959Z" }: { until?: string } = {}): SelfSigned {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const name = tlv(SEQUENCE, tlv(SET, tlv(SEQUENCE, tlv(0x06, COMMON_NAME), tlv(0x0c, Buffer.from("portero test")))));
   const [ipv4, ipv6] = [Buffer.from([127, 0, 0, 1]), Buffer.from(`${"00".repeat(15)}01`, "hex")];
@@ -25,7 +29,7 @@ export function selfSigned(): SelfSigned {
     tlv(0x02, Buffer.from([1])), // serial number
     ECDSA_WITH_SHA256,
     name,
-    tlv(SEQUENCE, time("20200101000000Z"), time("20991231235959Z")),
+    tlv(SEQUENCE, time("20200101000000Z"), time(until)),
     name,
     publicKey.export({ type: "spki", format: "der" }),
     tlv(0xa3, tlv(SEQUENCE, extension)),
