@@ -11,22 +11,27 @@ import { boundedKey, type Tombstone, Tombstones } from "./tombstones.js";
  * | a user, an organization was invalidated    | a tombstone, here and in the store                   | every entry about it         |
  * | a token was invalidated                    | deleted in both tiers; its time, here; for a JWT     | what the store brings back,  |
  * |                                            | also the digest of what its spellings share          | and every other spelling     |
- * | an id was refused                          | deleted in both tiers; the time of the refusal       | what the store still holds,  |
- * |                                            |                                                      | every question asked before  |
+ * | an id was refused                          | deleted in both tiers, where it lay; the time of the | what the store still holds,  |
+ * |                                            | refusal                                              | every question asked before  |
  * | an id could not be deleted from the store  | a tombstone of it, in this process alone             | what the store still holds   |
  * | an id was answered                         | the entry in the process, fresh or not               | what the store still holds,  |
  * |                                            |                                                      | every question asked before  |
- * | a refresh was refused while everybody is   | the time of the refusal, in this process alone       | nothing; but an entry asked  |
- * |                                            |                                                      | for before is never stale    |
+ * | a refresh was refused while the service    | the time of the refusal, in this process alone       | nothing; but what may have   |
+ * | refuses all (see `mass-refusals.ts`)       |                                                      | been asked before is never   |
+ * |                                            |                                                      | stale                        |
  * | another process invalidated a subject      | a tombstone here, when it is read: `hear`            | every entry about it         |
  *
- * Only of subjects do other processes learn, see `subject-invalidations.ts`: an id that the store could not be told to delete they serve
- * until its entry ends.
+ * A refusal is void only by what is remembered of its own id: it lets nobody in. Of a flood, which strangers can make of ids that were
+ * neither held nor written here, the oldest are forgotten; of all else that must make room a floor is left (`tombstones.ts`).
  *
- * `isVoid` is asked of what this process asked for itself, or has accepted; there, "before" is the order of this process.
- * `isVoidInStore` is asked of what the shared cache brings; there, times are by other clocks, and what could have been asked before
- * counts as asked before. Either is asked after the last `await`. No other file compares one time of
- * asking with another.
+ * Only of subjects do other processes learn, see `subject-invalidations.ts`: an id that was invalidated or refused here they serve from
+ * their own memory for a while, and one that could not be deleted from the store until its entry there ends.
+ *
+ * `isVoid` is asked of what this process asked for itself, or has accepted: has taken from the shared cache. There, "before" is the order
+ * of this process, which no clock can change. `isVoidInStore` is asked of what the shared cache brings; there, times are by other clocks,
+ * and what could have been asked before a contradiction counts as asked before. Of two answers the one with the later time is the newer,
+ * whatever the clocks: the other is younger by no more than they differ. Either is asked after the last `await`. No other file decides by
+ * when something was asked for.
  */
 
 /** What the clocks of processes that share a store may differ by, in milliseconds. */
@@ -59,7 +64,7 @@ type Dated = Pick<Entry<unknown>, "askedAt">;
 /** What has happened to an id while it was being loaded, in the order of this process; 0 = nothing. */
 export interface History {
   invalidatedAs: number;
-  /** When the latest question was asked that has been answered. */
+  /** Of all questions about it that were answered, when the one was asked that was asked last. */
   newestAnswered: number;
 }
 
@@ -68,7 +73,7 @@ export interface Asking {
   readonly id: string;
   /** When the service was asked, or will be at the earliest, in the order of this process. */
   readonly order: number;
-  /** When it was asked last, for the first time or again. */
+  /** When it was asked last, or, of tries beside each other, when the first of them was: the answer may be to that. */
   readonly triedAs: number;
   readonly history: Readonly<History>;
   readonly meaning: number | undefined;

@@ -72,7 +72,7 @@ export class Loader<Q, V, P, R> {
     this.#stale = new StaleIfError(tiers.process, tiers.invalidation, options);
   }
 
-  /** Questions under way. */
+  /** Ids with a question under way. */
   get size(): number {
     return this.#flights.size;
   }

@@ -178,7 +178,7 @@ export class ProcessView<Q, V, P> {
       freshForMs,
       staleUntil: Math.floor(Math.min(endsAt + staleIfErrorMs, endsHard)),
       staleForMs: Math.floor(Math.min(expiresAt + staleIfErrorMs, hardExpiry) - askedAt),
-      refreshAt: Math.floor(endsAt - (expiresAt - askedAt) * (1 - refreshShare)), // where `hardExpiry` comes first, never
+      refreshAt: Math.floor(endsAt - (expiresAt - askedAt) * (1 - refreshShare)), // where `hardExpiry` comes before that, never
       subject,
       meaning,
       bytes: this.#spec.bytesOf(value) + bytesOf(key) + bytesOf(subject) + ENTRY_BYTES,

@@ -63,13 +63,13 @@ export class ServiceLoads<Q, V, P, R> {
     const { invalidation, timeline } = this.#tiers;
     const { id, task } = load;
     const { mode, standing } = task;
-    // A refusal holds against all that was asked before the last try; an answer is as old as the first: it may be the answer to that.
+    // When the question left last, should the answer be a refusal: that holds against all that was asked before.
     let tried = timeline.contradicts();
     const asked = timeline.asks();
     load.asks(asked.order);
-    const onTry = () => {
+    const onTry = (isBeside: boolean) => {
       tried = timeline.contradicts();
-      load.tries(tried.order);
+      load.tries(tried.order, isBeside);
     };
     const fresh = mode.kind === "fresh";
     const since = fresh ? mode.since : (waitsSince ?? asked.monotonic);
@@ -80,11 +80,10 @@ export class ServiceLoads<Q, V, P, R> {
     }
     this.#options.refusals.answered(verdict.source);
     const entry = this.#results.entryOf(task, verdict.value, asked);
-    // Else its entry was invalidated while the load was under way, or a question asked later was answered: storing it would be a stale set.
-    if (!invalidation.isDiscarded(load) && !invalidation.isVoid(entry)) {
-      load.answered();
-      this.#results.store(id, entry, task.hardExpiry);
-    }
+    // While it was under way its entry was invalidated, or a question asked later was answered: storing it would be a stale set.
+    if (invalidation.isDiscarded(load) || invalidation.isVoid(entry)) return verdict;
+    load.answered(load.triedAs);
+    this.#results.store(id, entry, task.hardExpiry);
     return verdict;
   }
 
@@ -95,9 +94,9 @@ export class ServiceLoads<Q, V, P, R> {
     const { isInformed, source, reason } = refusal;
     if (isInformed) refusals.answered(source);
     else this.#tellRefused(load, source, looked);
-    const { triedAs, history } = load; // a refusal is as old as the last try
-    if (invalidation.isDiscarded({ order: triedAs, triedAs, history })) return;
-    load.answered();
+    const { order } = tried;
+    if (invalidation.isDiscarded({ order, triedAs: order, history: load.history })) return;
+    load.answered(order);
     // While everybody is refused the entry is used to its end, and asked about again before.
     if (!isInformed && task.mode.kind === "refresh" && refusals.isRefusing(source)) invalidation.doubted(id, tried);
     else this.#results.refuse(id, reason, tried, looked.lookup);

@@ -5,10 +5,12 @@ import type { Timeline } from "./timeline.js";
  * A question under way, for as many callers as ask it meanwhile:
  *
  * - *begun*: the service has not been asked. `order` and `triedAs` say when it began: whatever the service will say, it says later.
- * - *asking*: since `order`; `triedAs` moves on with every try, and `order` stays: the answer may be to the first of them.
+ * - *asking*: since `order`, which stays. `triedAs` moves on when the question leaves again because all its tries failed; with a try
+ *   beside another it stays, for the answer may be to the earlier one.
  * - *discarded*: `history` says that its id or its meaning was invalidated, or that a question asked later was answered. Its callers get the answer;
  *   it is not stored and not joined. One that has only begun stops being discarded when it asks.
- *   Of subjects `history` knows nothing: `isVoid` and `mayBeJoined` do.
+ *   Of subjects `history` knows nothing: the answer of one whose user was invalidated is not stored, by `isVoid`, and it is not joined, by
+ *   `mayBeJoined`.
  * - *landed*: with a value, also where the service could not tell; then it is forgotten.
  *
  * A second one for an id begins only where the first must not be joined.
@@ -48,14 +50,18 @@ export class Load<K extends Task, T> implements Asking {
     this.#triedAs = order;
   }
 
-  /** The service is asked, for the first time or again: what this try brings is newer than all that was asked before. */
-  tries(order: number): void {
-    this.#triedAs = order;
+  /** @param isBeside the answer may still be to a try that left before */
+  tries(order: number, isBeside: boolean): void {
+    if (!isBeside) this.#triedAs = order;
   }
 
-  /** It has its answer: loads of the id that asked before it are discarded, unless they ask again. */
-  answered(): void {
-    this.history.newestAnswered = Math.max(this.history.newestAnswered, this.#triedAs);
+  /**
+   * It has its answer: loads of the id that asked before it are discarded, unless they ask again.
+   *
+   * @param order when what was answered was asked
+   */
+  answered(order: number): void {
+    this.history.newestAnswered = Math.max(this.history.newestAnswered, order);
   }
 }
 
@@ -86,7 +92,7 @@ export class SingleFlight<K extends Task, T> {
     this.#invalidation = invalidation;
   }
 
-  /** Questions under way. */
+  /** Ids with a question under way. */
   get size(): number {
     return this.#groups.size;
   }

@@ -41,8 +41,12 @@ export interface Entry<V> {
 
 /** How a question is put to the service. */
 export interface AskOptions {
-  /** Told whenever the question leaves for an upstream. */
-  readonly onTry: () => void;
+  /**
+   * Told whenever the question leaves for an upstream.
+   *
+   * @param isBeside it is under way already: which of its tries will bring the answer is not known yet
+   */
+  readonly onTry: (isBeside: boolean) => void;
   /** No cache on the way may answer. */
   readonly fresh: boolean;
   /** When the first of its callers began to wait for the service: its deadline counts from here. Monotonic, in milliseconds. */

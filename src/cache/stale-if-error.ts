@@ -40,9 +40,10 @@ export class StaleIfError<Q, V, P> {
     if (held && isNewer(held, entry)) return held.hit; // another load has brought it since
     if (clock.monotonic() >= entry.endsAt + staleIfErrorMs) return undefined;
     if (clock.now() >= entry.expiresAt + staleIfErrorMs) return undefined;
-    // Once more: meanwhile its id may have been invalidated, or refused, also in answer to a question asked before this one.
+    // Once more: meanwhile its id may have been invalidated, or refused.
     if (this.#invalidation.isVoidInStore(asking, entry, this.#process.peek(asking.id))) return undefined;
     if (this.#invalidation.isDoubted(asking.id, entry)) return undefined;
+    // That was asked of the question. The entry is older: what has been answered since it was accepted has the last word.
     const { order } = entry;
     const { history } = asking;
     return this.#invalidation.isDiscarded({ order, triedAs: order, history }) ? undefined : entry.value;

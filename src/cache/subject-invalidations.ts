@@ -61,7 +61,7 @@ export class SubjectInvalidations implements Subjects {
     this.#record(subjectKey(about, subject), made, made.wall);
     const tombstone = { askedAt: made.wall, expiresAt: made.wall + TOMBSTONE_MS, value: true };
     await this.#store?.writeConfirmed(tombstoneOf(about, subject), tombstone, TOMBSTONE_MS);
-    await this.#store?.writeConfirmed(anyInvalidated(about), tombstone, TOMBSTONE_MS); // after it, so that it outlives it
+    await this.#store?.writeConfirmed(anyInvalidated(about), tombstone, TOMBSTONE_MS); // written second, with the same TTL: it ends last
   }
 
   /**

@@ -53,7 +53,6 @@ export class TieredCache<Q, V, P, R> {
   /**
    * The answer that the process holds, without waiting. Starts a refresh in the background when the entry is getting old.
    *
-   * @param call.gate passed before the service is asked about what is not known
    * @param id the question's own, where the caller has it already
    */
   peek(question: Q, id = this.#spec.id(question)): P | undefined {
@@ -78,6 +77,7 @@ export class TieredCache<Q, V, P, R> {
    * @param call.fresh ask the service, skip the tiers
    * @param call.signal aborts this caller's wait; the load goes on for the others
    * @param call.asker names the subject of a user, who is known then: a guard let it in
+   * @param call.gate passed before the service is asked about what is not known; where it throws, the service is not asked
    * @param id the question's own, where the caller has it already
    */
   async get(
@@ -98,7 +98,8 @@ export class TieredCache<Q, V, P, R> {
     if (landing.kind === "turned away") {
       const { gate, ...others } = call;
       if (landing.gate === gate) throw landing.error;
-      // It joined another caller, whose gate is not its own. Beside those that joined with it: of gates one after the other there is no end.
+      // It joined a load whose gate was another caller's. All that joined it pass their own gates now, at the same time: each joining the
+      // load of the next would wait for as many gates as there are callers.
       if (gate && !this.holds(id)) await raceAbort(gate(), call.signal);
       return this.get(question, others, id);
     }

@@ -11,7 +11,7 @@ export interface Moment {
   readonly monotonic: number;
 }
 
-/** What wall times of this process differ by at least, in milliseconds; no less can be told apart in a number. */
+/** What wall times of this process differ by at least, in milliseconds: a number of today's size can tell them apart. */
 const LEAST_MS = 2 ** -10;
 
 /**
@@ -49,7 +49,7 @@ export class Timeline {
   }
 
   /**
-   * An answer was taken from the shared cache.
+   * An entry of the shared cache was read, and may be taken.
    *
    * @param askedAt when it was asked for, by the clock of another process
    */

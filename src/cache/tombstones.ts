@@ -12,7 +12,7 @@ export function boundedKey(id: string): string {
   return id.length <= MAX_KEY_LENGTH ? id : `#${hash("sha256", id, "base64url")}`;
 }
 
-/** Until when what was asked for is void. */
+/** The moment before which all that was asked for is void. */
 export interface Tombstone {
   /** In the order of this process: for what it holds, and what it is asking. */
   readonly order: number;
@@ -45,7 +45,8 @@ export class Tombstones {
   }
 
   /**
-   * Moves a tombstone later that was cut to "now" when it was heard: the clock was behind then, and was set since.
+   * Moves a tombstone later that was cut to "now" when it was heard. A clock that was an hour behind cut it an hour too early; once it is
+   * set, entries that were asked for in that hour would seem to be younger than the invalidation.
    *
    * @param wall until when what lies in the shared cache is void, wall time in milliseconds
    */

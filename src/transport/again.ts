@@ -1,6 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import type { Clock } from "../runtime/clock.js";
-import { beginTry, MIN_TRY_MS } from "./call-context.js";
+import { MIN_TRY_MS, repeatTry } from "./call-context.js";
 import { UpstreamError } from "./outcome.js";
 import { forward, unaryTransport } from "./stage.js";
 
@@ -21,7 +21,7 @@ export function againIfUnprocessed(inner: Transport, clock: Clock, anew = inner)
       if (!(error instanceof UpstreamError && error.unprocessed) || call.signal?.aborted) throw error;
       const timeoutMs = call.timeoutMs && call.timeoutMs - (clock.monotonic() - began);
       if (timeoutMs !== undefined && timeoutMs < MIN_TRY_MS) throw error;
-      beginTry(call.context);
+      repeatTry(call.context);
       return await forward(anew, { ...call, timeoutMs });
     }
   });

@@ -15,14 +15,17 @@ export function hadItsTime(givenMs: number | undefined, timeoutMs: number): bool
 }
 
 const deadlineKey = createContextKey(Number.POSITIVE_INFINITY, { description: "deadline, monotonic milliseconds" });
-const onTryKey = createContextKey<(() => void) | undefined>(undefined, { description: "told of each try" });
+const triesKey = createContextKey<Tries | undefined>(undefined, { description: "the tries under way" });
 const freshKey = createContextKey(false, { description: "wants no cached answer" });
 const standingKey = createContextKey<Standing | undefined>(undefined, { description: "known, or a stranger's" });
 const answeredByKey = createContextKey<Upstream | undefined>(undefined, { description: "the upstream that answered" });
 
+/** @param isBeside another try of the same call is under way: which of them will bring the answer is not known yet */
+export type OnTry = (isBeside: boolean) => void;
+
 export interface CallContextOptions {
   /** Called before each try: an answer is as old as the try that brought it, which can be long after the call. */
-  onTry?: (() => void) | undefined;
+  onTry?: OnTry | undefined;
   /** Whether no cache on the way may answer. Default `false`. */
   fresh?: boolean;
   /** Default: a stranger's. */
@@ -38,7 +41,8 @@ export function createCallContext(
   deadline: number,
   { onTry, fresh = false, standing }: CallContextOptions = {},
 ): ContextValues {
-  const context = createContextValues().set(deadlineKey, deadline).set(onTryKey, onTry);
+  const context = createContextValues().set(deadlineKey, deadline);
+  if (onTry) context.set(triesKey, { onTry, pending: 0 });
   if (standing) context.set(standingKey, standing);
   return fresh ? context.set(freshKey, true) : context;
 }
@@ -57,9 +61,28 @@ export function isFresh(context: ContextValues | undefined): boolean {
   return context?.get(freshKey) ?? false;
 }
 
-export function beginTry(context: ContextValues | undefined): void {
-  context?.get(onTryKey)?.();
+/** The tries of one call. */
+interface Tries {
+  readonly onTry: OnTry;
+  pending: number;
 }
+
+/** The call leaves for an upstream. Returns what is to be called once, when this try is over. */
+export function beginTry(context: ContextValues | undefined): () => void {
+  const tries = context?.get(triesKey);
+  if (!tries) return ignore;
+  tries.onTry(tries.pending > 0);
+  tries.pending++;
+  return () => void tries.pending--;
+}
+
+/** A try that is under way leaves once more. */
+export function repeatTry(context: ContextValues | undefined): void {
+  const tries = context?.get(triesKey);
+  tries?.onTry(tries.pending > 1);
+}
+
+function ignore(): void {}
 
 /** Milliseconds until the call's deadline; can be negative. A call that came without one has for ever. */
 export function timeLeftMs(context: ContextValues | undefined, clock: Clock): number {

@@ -81,10 +81,14 @@ export function failover(
     const timeoutMs = timeFor(call, budgetMs);
     if (timeoutMs < MIN_TRY_MS)
       throw new UpstreamError(route.upstream, "unreachable", "no time left", { notAsked: true });
-    beginTry(call.context);
-    const response = await forward(route.transport, { ...call, timeoutMs });
-    setAnsweredBy(call.context, route.upstream);
-    return response;
+    const over = beginTry(call.context);
+    try {
+      const response = await forward(route.transport, { ...call, timeoutMs });
+      setAnsweredBy(call.context, route.upstream);
+      return response;
+    } finally {
+      over();
+    }
   }
 
   function timeFor({ context }: { context?: ContextValues | undefined }, budgetMs: number): number {

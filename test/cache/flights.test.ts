@@ -70,7 +70,7 @@ describe("A load is discarded", () => {
     load.asks(timeline.next());
     expect(isDiscarded(load)).toBe(false);
     invalidate("ana");
-    load.tries(timeline.next());
+    load.tries(timeline.next(), false);
     expect(isDiscarded(load)).toBe(true);
   });
 
@@ -88,10 +88,12 @@ describe("A load is discarded", () => {
     const [early, late] = [begin("ana"), begin("ana")];
     early.asks(timeline.next());
     late.asks(timeline.next());
-    late.answered();
-    early.answered(); // which was overtaken, and moves nothing back
+    late.answered(late.triedAs);
+    early.answered(early.triedAs); // which was overtaken, and moves nothing back
     expect([early, late].map(isDiscarded)).toEqual([true, false]);
-    early.tries(timeline.next());
+    early.tries(timeline.next(), true);
+    expect(isDiscarded(early)).toBe(true); // the answer may be to the try beside which it was asked again
+    early.tries(timeline.next(), false);
     expect(isDiscarded(early)).toBe(false);
   });
 });
