@@ -129,7 +129,7 @@ export const SCOPE = [
   },
   {
     sources: ["src/runtime/bounded-map.ts", "src/cache/process-cache.ts"],
-    suites: [...suites("cache", "process-room"), ...cacheSuites("shares", "bounds", "clocks", "invalidation")],
+    suites: [...suites("cache", "process-cache"), ...cacheSuites("shares", "bounds", "clocks", "invalidation")],
   },
   {
     sources: ["src/cache/single-flight.ts"],

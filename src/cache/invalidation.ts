@@ -183,7 +183,7 @@ export class Invalidation {
 
   /** Whether the id was written, or any of that meaning. */
   isWritten(idOrMeaning: string): boolean {
-    return this.#written?.peek(this.#keyOf(idOrMeaning)) !== undefined;
+    return this.#written?.peek(this.#keyOf(idOrMeaning)) === true;
   }
 
   #isVoidMeaning(meaning: number | undefined, order: number): boolean {

@@ -75,9 +75,6 @@ interface Group<K extends Task, T> extends History {
   readonly loads: Load<K, T>[];
 }
 
-/** After so many groups the table of them is made anew when it is empty: one that V8 has outgrown keeps alive what was in it. */
-const GROUPS_PER_TABLE = 1024;
-
 const ignore = () => undefined;
 
 /** Single flight: one question per id is under way, and the callers that ask the same wait for its answer. */
@@ -85,7 +82,6 @@ export class SingleFlight<K extends Task, T> {
   readonly #timeline: Timeline;
   readonly #invalidation: Invalidation;
   #groups = new Map<string, Group<K, T>>();
-  #begun = 0;
 
   constructor(timeline: Timeline, invalidation: Invalidation) {
     this.#timeline = timeline;
@@ -112,7 +108,6 @@ export class SingleFlight<K extends Task, T> {
     if (!group) {
       group = { invalidatedAs: 0, newestAnswered: 0, loads: [] };
       this.#groups.set(id, group);
-      this.#begun++;
     }
     const load = new Load<K, T>(id, task, group, this.#timeline.next());
     group.loads.push(load);
@@ -143,8 +138,6 @@ export class SingleFlight<K extends Task, T> {
     const group = this.#groups.get(load.id) as Group<K, T>;
     if (group.loads.length > 1) return void group.loads.splice(group.loads.indexOf(load), 1);
     this.#groups.delete(load.id);
-    if (this.#groups.size > 0 || this.#begun < GROUPS_PER_TABLE) return;
-    this.#groups = new Map();
-    this.#begun = 0;
+    if (this.#groups.size === 0) this.#groups = new Map(); // one that V8 has outgrown keeps alive what was in it
   }
 }

@@ -31,7 +31,7 @@ export class StaleIfError<Q, V, P> {
   /** A store that could be read has the last word: an entry that is missing or in doubt there may have been refused elsewhere. */
   find(asking: Asking, { lookup, entry }: Looked<V>): V | P | undefined {
     if (!lookup?.known) return this.#process.findStale(asking.id)?.hit;
-    return entry && this.#options.staleIfErrorMs > 0 ? this.#shared(asking, entry) : undefined;
+    return entry && this.#shared(asking, entry);
   }
 
   #shared(asking: Asking, entry: Entry<V>): V | P | undefined {

@@ -10,7 +10,7 @@ const TOMBSTONE_MS = SHARED_LIFE_MS + MAX_SKEW_MS;
 
 /** Says whether there is any tombstone of a subject of that kind at all: if not, none need be looked for. */
 export function anyInvalidated(about: Subject): EntryName {
-  return { kind: `any-${about}-invalidated`, id: "", isTombstone: true };
+  return { kind: `any-${about}-invalidated`, id: "" };
 }
 
 /** The key that entries, and tombstones in this process, have of a subject. */

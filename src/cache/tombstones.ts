@@ -9,7 +9,7 @@ const MAX_KEY_LENGTH = 128;
 
 /** A key to be remembered by, however long the id is. */
 export function boundedKey(id: string): string {
-  return id.length <= MAX_KEY_LENGTH ? id : `#${hash("sha256", id, "base64url")}`;
+  return id.length <= MAX_KEY_LENGTH ? id : `#${hash("sha256", id)}`;
 }
 
 /** The moment before which all that was asked for is void. */

@@ -41,10 +41,10 @@ describe("The latest load of an id is joined", () => {
     expect(flights.size).toBe(0);
   });
 
-  test("also when thousands of others have landed since", async () => {
+  test("also when hundreds of others have landed since", async () => {
     const { flights, begin, end, joinable } = start();
     const first = begin("ana");
-    const others = Array.from({ length: 3000 }, (_, n) => begin(`other-${n}`));
+    const others = Array.from({ length: 300 }, (_, n) => begin(`other-${n}`));
     await settle();
     await Promise.all(others.map(end));
     expect(flights.size).toBe(1);

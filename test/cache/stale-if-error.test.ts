@@ -39,6 +39,15 @@ describe("While the service is unavailable, an expired entry", () => {
     await expect(client.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
   });
 
+  test("is not there for a token that was never seen, and the error has its cause", async () => {
+    const { client, fail } = await withKeptToken({ staleIfErrorMs: 60_000 });
+    fail();
+    await expect(client.verifyToken("token-ben")).rejects.toMatchObject({
+      ...unavailable,
+      cause: { name: "UnavailableError" },
+    });
+  });
+
   test("stands in for staleIfErrorMs, and says so", async () => {
     const { clock, client, fail } = await withKeptToken({ staleIfErrorMs: 60_000 });
     fail();
@@ -177,6 +186,30 @@ describe("With a shared cache an expired entry", () => {
     await expect(second.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
   });
 
+  /** A clock that was set while the service is being asked, and the end of the entry by the other one. */
+  test.each<[string, (clock: ManualClock) => unknown]>([
+    [
+      "as time has passed, though the clock was set back",
+      async (clock) => {
+        clock.setWall(-5000);
+        await clock.advance(1000);
+      },
+    ],
+    ["by a clock that was set forward", (clock) => clock.setWall(1000)],
+  ])("does not stand in once it has ended %s", async (_how, passes) => {
+    const { service, clock, first, second } = await twoClients(TTL_MS);
+    await first.verifyToken("token-ana");
+    await settle();
+    await clock.advance(2 * TTL_MS - 1000);
+    service.grpc.hang();
+    service.rest.fail();
+    const asked = second.verifyToken("token-ana").catch((error: unknown) => error);
+    await until(() => service.grpc.calls.VerifyToken === 2);
+    await passes(clock);
+    service.grpc.fail();
+    expect(await asked).toMatchObject(unavailable);
+  });
+
   test("stands in from the process when the shared cache cannot be asked either", async () => {
     const { clock, store, first, fail } = await twoClients();
     await first.verifyToken("token-ana");
@@ -197,6 +230,18 @@ describe("With a shared cache an expired entry", () => {
     fail();
     await clock.advance(30_000);
     await expect(first.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+
+  test("does not stand in by default, when the store still holds it", async () => {
+    const { clock, store, first, second, fail } = await twoClients(0);
+    await first.verifyToken("token-ana");
+    await settle();
+    const [key = ""] = store.keys("token");
+    const text = String(store.texts.get(key));
+    await clock.advance(TTL_MS);
+    await store.set(key, text, TTL_MS);
+    fail();
+    await expect(second.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
   });
 
   test("does not stand in for a token that is invalidated while the service is asked", async () => {

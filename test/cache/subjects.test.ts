@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
+import { readConfig } from "../../src/auth/config/config.js";
 import { SubjectInvalidations, subjectKey } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import type { AuthClient } from "../../src/client.js";
@@ -45,10 +47,18 @@ test("Keys of subjects: a user's and an organization's differ, and so do those o
 });
 
 test("A tombstone lies in the store as version 0.1.0 reads it: from when it holds, until when, and nothing else.", async () => {
-  const { clock, store, client } = await start({ "token-ana": { id: "ana" } });
+  const { service, clock, store, client } = await start({ "token-ana": { id: "ana" } });
   await client.invalidateUser({ userId: "ana", organizationId: "org-1" });
-  for (const kind of ["user-invalidated", "any-user-invalidated"]) {
+  const { identity } = readConfig({ ...service.upstreams, cache: { store } }).cache;
+  for (const [kind, id] of [
+    ["user-invalidated", '["org-1","ana"]'],
+    ["any-user-invalidated", ""],
+  ] as const) {
     const [key] = store.keys(kind);
+    const digest = createHash("sha256")
+      .update(JSON.stringify([identity, kind, id]))
+      .digest("base64url");
+    expect(key).toBe(`portero:1:${kind}:${digest}`);
     const { askedAt, expiresAt, value } = JSON.parse(String(store.texts.get(key as string)));
     expect(value).toBe(true);
     expect(askedAt - clock.now()).toBeCloseTo(0, 1);
