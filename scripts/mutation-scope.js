@@ -149,12 +149,20 @@ export const SCOPE = [
   },
   {
     sources: ["src/cache/shared-cache.ts"],
-    suites: cacheSuites("shared-invalidation", "corrupt-entries", "stale-if-error", "ttl", "refusals"),
+    suites: cacheSuites("shared-cache", "shared-invalidation", "corrupt-entries", "stale-if-error", "ttl", "refusals"),
   },
   {
-    sources: ["src/cache/pending-writes.ts", "src/cache/guarded-store.ts", "src/cache/store-gate.ts"],
+    sources: ["src/cache/store-gate.ts"],
+    suites: suites("cache", "store-gate", "strangers-reads", "store-failures"),
+  },
+  {
+    sources: ["src/cache/pending-writes.ts"],
+    suites: suites("cache", "pending-writes", "refusals", "shared-invalidation"),
+  },
+  {
+    sources: ["src/cache/guarded-store.ts"],
     suites: [
-      ...cacheSuites("pending-writes", "store-failures", "misplaced-replies", "corrupt-entries", "keyring"),
+      ...cacheSuites("guarded-store", "store-failures", "misplaced-replies", "corrupt-entries", "keyring"),
       ...suites("auth", "client-close"),
     ],
   },

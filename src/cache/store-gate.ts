@@ -153,9 +153,11 @@ export class StoreGate {
 
   /** A breaker that tells when the store is lost, and when it is back. */
   #watchedBreaker(): CircuitBreaker {
-    return this.#newBreaker((from, to) => {
+    const breaker = this.#newBreaker((from, to) => {
+      if (breaker !== this.#breaker) return; // of the connection before
       if (from === "closed" || to === "closed") this.#say(to === "closed");
     });
+    return breaker;
   }
 
   #newBreaker(onTransition?: (from: BreakerState, to: BreakerState) => void): CircuitBreaker {

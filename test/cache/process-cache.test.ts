@@ -9,6 +9,18 @@ import { ManualClock } from "../support/manual-clock.js";
 const START = 1_000_000;
 const TTL_MS = 1000;
 
+interface Kept {
+  bytes?: number;
+  subject?: string;
+  meaning?: number;
+  /** By age … */
+  livesMs?: number;
+  /** … and by the wall clock; default: as by age. */
+  wallMs?: number;
+  tierEnd?: number;
+  hardExpiry?: number;
+}
+
 /** A view of a process cache in which an entry takes as many bytes as its value says, and some of its own. */
 function start({ maxBytes = 1_000_000, maxPerSubject = 100, staleIfErrorMs = 0, random = 0, name = "" } = {}) {
   const clock = new ManualClock(START);
@@ -37,12 +49,12 @@ function start({ maxBytes = 1_000_000, maxPerSubject = 100, staleIfErrorMs = 0, 
     {
       bytes = 1,
       subject = "ana",
-      meaning = undefined as number | undefined,
+      meaning,
       livesMs = TTL_MS,
       wallMs = livesMs,
       tierEnd = never,
       hardExpiry = never,
-    } = {},
+    }: Kept = {},
   ) =>
     view.keep(
       id,
@@ -64,7 +76,7 @@ function start({ maxBytes = 1_000_000, maxPerSubject = 100, staleIfErrorMs = 0, 
 describe("An entry serves", () => {
   const LATER = 10 * TTL_MS;
 
-  test.each<[string, NonNullable<Parameters<ReturnType<typeof start>["keep"]>[1]>]>([
+  test.each<[string, Kept]>([
     ["its own end", {}],
     ["the end of its stay in the process", { livesMs: LATER, tierEnd: START + TTL_MS }],
     ["the hard expiry of its question", { livesMs: LATER, hardExpiry: START + TTL_MS }],
@@ -78,7 +90,7 @@ describe("An entry serves", () => {
     expect(view.peek("a")?.hit).toBe(1);
   });
 
-  test.each<[string, NonNullable<Parameters<ReturnType<typeof start>["keep"]>[1]>]>([
+  test.each<[string, Kept]>([
     ["its own end", { livesMs: LATER, wallMs: TTL_MS }],
     ["the hard expiry of its question", { livesMs: LATER, hardExpiry: START + TTL_MS }],
   ])("until %s by the wall clock, which is set forward", (_end, options) => {
@@ -125,7 +137,7 @@ describe("An entry serves", () => {
 });
 
 describe("An entry that has ended when it comes in", () => {
-  test.each([
+  test.each<[string, Kept]>([
     ["by its age", { livesMs: 0, wallMs: TTL_MS }],
     ["by the wall clock", { livesMs: TTL_MS, wallMs: 0 }],
     ["as its stay has", { tierEnd: START }],
