@@ -1,5 +1,6 @@
 import { capacity } from "./capacity.js";
 import { coldGrpc } from "./cold-grpc.js";
+import { flood } from "./flood.js";
 import { hit } from "./hit.js";
 import { hitHttp } from "./hit-http.js";
 import type { Bench } from "./kit/bench.js";
@@ -21,6 +22,7 @@ export const benches: readonly Bench[] = [
   restFallback,
   stampede,
   outage,
+  flood,
   memory,
   start,
   capacity,

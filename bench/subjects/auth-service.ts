@@ -14,7 +14,11 @@ import { subjectOf } from "../kit/tokens.js";
 export interface AuthServiceOptions {
   /** How long every answer takes, in milliseconds. Default 0. */
   readonly delayMs?: number;
+  /** It can do no more: what comes faster waits in line, and is answered whether it is still waited for or not. Default: no bound. */
+  readonly perSecond?: number;
 }
+
+const NO_TRAFFIC: Traffic = { grpc: 0, rest: 0, atOnce: 0, answers: 0, awaited: 0 };
 
 export type AuthServiceProcess = ReturnType<typeof methodsOf>;
 
@@ -24,16 +28,29 @@ export interface Traffic {
   readonly rest: number;
   /** The most questions that were under way at once. */
   readonly atOnce: number;
+  readonly answers: number;
+  /** Answers that were still waited for. */
+  readonly awaited: number;
 }
 
-await expose<AuthServiceOptions, AuthServiceProcess>(async ({ delayMs = 0 }) => {
-  const traffic = { grpc: 0, rest: 0, atOnce: 0 };
+await expose<AuthServiceOptions, AuthServiceProcess>(async ({ delayMs = 0, perSecond = Number.POSITIVE_INFINITY }) => {
+  const traffic = { ...NO_TRAFFIC };
   let underWay = 0;
-  const ask = async (upstream: "grpc" | "rest", token: string) => {
+  let busyUntil = 0;
+  /** Milliseconds until the answer, in the order of the questions. */
+  const takes = () => {
+    const now = performance.now();
+    busyUntil = Math.max(busyUntil, now) + 1000 / perSecond;
+    return busyUntil - now + delayMs;
+  };
+  const ask = async (upstream: "grpc" | "rest", token: string, isAwaited: () => boolean) => {
     traffic[upstream]++;
     traffic.atOnce = Math.max(traffic.atOnce, ++underWay);
     try {
-      if (delayMs > 0) await sleep(delayMs);
+      const ms = takes();
+      if (ms > 0) await sleep(ms);
+      traffic.answers++;
+      if (isAwaited()) traffic.awaited++;
       return subjectOf(token);
     } finally {
       underWay--;
@@ -41,8 +58,8 @@ await expose<AuthServiceOptions, AuthServiceProcess>(async ({ delayMs = 0 }) => 
   };
   const routes = ({ service }: ConnectRouter) =>
     service(AuthService, {
-      async verifyToken({ token }) {
-        const user = await ask("grpc", token);
+      async verifyToken({ token }, { signal }) {
+        const user = await ask("grpc", token, () => !signal.aborted);
         if (!user) throw new ConnectError("unknown token", Code.Unauthenticated);
         const { sub: userId, org: organizationId, email, permissions, locals } = user;
         return { userId, organizationId, email, permissions, locals, isActive: true };
@@ -51,7 +68,7 @@ await expose<AuthServiceOptions, AuthServiceProcess>(async ({ delayMs = 0 }) => 
   const grpc = http2.createServer({ settings: { maxConcurrentStreams: 1000 } }, connectNodeAdapter({ routes }));
   const rest = createServer(async (request, response) => {
     const { token } = (await json(request)) as { token: string };
-    const user = await ask("rest", token);
+    const user = await ask("rest", token, () => !response.destroyed);
     response.writeHead(user ? 200 : 401, { "content-type": "application/json" });
     if (!user) return void response.end("{}");
     const { sub: user_id, org: organization_id, email, permissions, locals } = user;
@@ -67,7 +84,7 @@ function methodsOf(grpc: string, rest: string, traffic: { -readonly [K in keyof 
     /** What came since the last time. */
     takeTraffic: (): Traffic => {
       const taken = { ...traffic };
-      Object.assign(traffic, { grpc: 0, rest: 0, atOnce: 0 });
+      Object.assign(traffic, NO_TRAFFIC);
       return taken;
     },
   };

@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { distinctToken, garbageToken } from "../kit/tokens.js";
+import type { Wave } from "../subjects/flooded-client.js";
+import type { Visit } from "./notes.js";
+
+/** Requests that come at a steady pace. */
+export interface Crowd {
+  readonly perSecond: number;
+  /** The next one who comes. */
+  next(): Visit;
+}
+
+const EVERY_MS = 5;
+
+/** Users in turn. */
+export function usersInTurn(count: number, perSecond: number, { fresh = false, first = 0 } = {}): Crowd {
+  const users = Array.from({ length: count }, (_, index) => visitOf(first + index, fresh));
+  let next = 0;
+  return { perSecond, next: () => users[next++ % count]! };
+}
+
+/** Users who come once. */
+export function newcomers(perSecond: number, first = 1_000_000): Crowd {
+  let next = first;
+  return { perSecond, next: () => visitOf(next++) };
+}
+
+/** Tokens that are for nobody, each of them once. */
+export function garbage(perSecond: number): Crowd {
+  let next = 0;
+  return { perSecond, next: () => ({ token: garbageToken(next++), user: undefined }) };
+}
+
+/** The user with that number. */
+export function visitOf(user: number, fresh = false): Visit {
+  return { token: distinctToken(user), user: `user-${user}`, fresh };
+}
+
+/** Lets them come for so long. A late tick makes up for what was missed: the number of requests is the same on any machine. */
+export async function letCome<S extends string>(
+  crowds: Readonly<Record<S, Crowd>>,
+  ms: number,
+  send: (wave: Wave) => unknown,
+): Promise<void> {
+  const names = Object.keys(crowds) as S[];
+  const sent = Object.fromEntries(names.map((name) => [name, 0])) as Record<S, number>;
+  const began = performance.now();
+  for (let elapsed = 0; elapsed < ms; ) {
+    elapsed = Math.min(ms, performance.now() - began);
+    const wave: Record<string, Visit[]> = {};
+    for (const name of names) {
+      const due = Math.floor((crowds[name].perSecond * elapsed) / 1000) - sent[name];
+      wave[name] = Array.from({ length: due }, () => crowds[name].next());
+      sent[name] += due;
+    }
+    await send(wave);
+    await sleep(EVERY_MS);
+  }
+}
