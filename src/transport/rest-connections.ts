@@ -21,26 +21,32 @@ export interface RestConnectionsOptions {
   random: () => number;
 }
 
+/** A connection without a request for so long may be gone, though it looks alive, in milliseconds: balancers and NAT forget such ones. */
+const IDLE_MS = 10_000;
+
 /** The connections to the REST side, kept alive between requests. */
 export class RestConnections {
-  /** What requests take: an idle connection, or a new one where there is none. */
-  readonly kept: Agents;
+  readonly #kept: Agents;
   readonly #anew: Agents | undefined;
   /** How the idle connections of a given agent to this URL are named (`host:port:…`). */
   readonly #name: string;
+  readonly #clock: Clock;
+  /** When the last request on a connection ended: monotonic and wall time, in milliseconds. */
+  readonly #usedAt = new WeakMap<Socket, { readonly at: number; readonly wall: number }>();
 
   /** Of the connections that are kept. */
   readonly #lives = new Set<Timer>();
 
   constructor({ url, tls, agent, clock, random }: RestConnectionsOptions) {
+    this.#clock = clock;
     const { protocol, hostname, port } = new URL(url);
     this.#name = `${hostname.replace(/^\[|\]$/g, "")}:${port || (protocol === "https:" ? 443 : 80)}:`;
     if (agent) {
-      this.kept = { http: agent, https: agent as HttpsAgent };
+      this.#kept = { http: agent, https: agent as HttpsAgent };
       return;
     }
-    this.kept = ownAgents(tls, true);
-    for (const own of [this.kept.http, this.kept.https]) {
+    this.#kept = ownAgents(tls, true);
+    for (const own of [this.#kept.http, this.#kept.https]) {
       endOld(own, (onOld) => {
         const life = clock.setTimeout(onOld, drawLife(random), { background: true });
         this.#lives.add(life);
@@ -53,11 +59,22 @@ export class RestConnections {
     this.#anew = ownAgents(tls, false);
   }
 
+  /** For one request: it takes a connection that was used within the last 10 s, or makes one. HTTP/1 cannot ask whether one is still there. */
+  kept(): Agents {
+    this.#drop((socket) => this.#isQuiet(socket));
+    return this.#kept;
+  }
+
   /** For one request that must not meet another dead connection: it connects anew, however many were kept. */
   anew(): Agents {
     if (this.#anew) return this.#anew;
     this.dropIdle();
-    return this.kept;
+    return this.#kept;
+  }
+
+  /** A request on the connection has ended. */
+  used(socket: Socket): void {
+    this.#usedAt.set(socket, { at: this.#clock.monotonic(), wall: this.#clock.now() });
   }
 
   /**
@@ -65,18 +82,33 @@ export class RestConnections {
    * balancer's table, and each of them would cost a timeout of its own. Those in use stay.
    */
   dropIdle(): void {
-    for (const agent of new Set<HttpAgent>([this.kept.http, this.kept.https])) {
-      for (const [name, sockets] of Object.entries(agent.freeSockets ?? {})) {
+    this.#drop(() => true);
+  }
+
+  /** Of the idle ones, which an agent has in the order in which they became so, those up to the first that is to stay. */
+  #drop(isToGo: (socket: Socket) => boolean): void {
+    for (const agent of new Set<HttpAgent>([this.#kept.http, this.#kept.https])) {
+      for (const [name, sockets = []] of Object.entries(agent.freeSockets ?? {})) {
         if (!this.#anew && !name.startsWith(this.#name)) continue;
-        for (const socket of [...(sockets ?? [])]) socket.destroy(); // an agent hands out none that is destroyed
+        for (const socket of [...sockets]) {
+          if (!isToGo(socket)) break;
+          socket.destroy(); // an agent hands out none that is destroyed
+        }
       }
     }
+  }
+
+  /** By either clock: a process that was frozen sees that on the wall clock alone. */
+  #isQuiet(socket: Socket): boolean {
+    const used = this.#usedAt.get(socket);
+    if (!used) return false; // one of a given agent, on which another's request was
+    return this.#clock.monotonic() - used.at >= IDLE_MS || this.#clock.now() - used.wall >= IDLE_MS;
   }
 
   close(): void {
     if (!this.#anew) return;
     for (const life of this.#lives) life.clear();
-    for (const { http, https } of [this.kept, this.#anew]) {
+    for (const { http, https } of [this.#kept, this.#anew]) {
       http.destroy();
       https.destroy();
     }
@@ -99,6 +131,10 @@ export class Connection {
     request.once("socket", (socket) => {
       this.#bytesBefore = socket.bytesRead;
     });
+  }
+
+  get socket(): Socket | null {
+    return this.#request.socket;
   }
 
   /** Whether it was idle before, and not made for this request. */

@@ -47,7 +47,7 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
   const loadGot = lazyImport<{ default: Got }>(() => import("got"), "got");
   let client: Got | undefined; // with the settings of every request, which are costly to read
 
-  const transport = unaryTransport((call) => ask(call, () => connections.kept));
+  const transport = unaryTransport((call) => ask(call, () => connections.kept()));
   const anew = unaryTransport((call) => ask(call, () => connections.anew()));
 
   async function ask<I extends DescMessage, O extends DescMessage>(
@@ -117,6 +117,7 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       if (defect === undefined) throw fromNetworkError(error, connection?.wasDead);
     } finally {
       call.signal?.removeEventListener("abort", onAbort);
+      if (connection?.socket) connections.used(connection.socket);
     }
     throw new UpstreamError("rest", "broken", defect);
   }
