@@ -26,13 +26,17 @@ export interface RetryOptions {
  * Only a failure that could be followed by another try pays: not nonsense, not an open breaker, not one that leaves no time. Otherwise
  * tokens that make both upstreams throw would take the retries of all other calls. Busy has a budget of its own: a rate limit that
  * strangers run into takes no retry from an outage. What failed on our own side pays nothing: it says nothing about an upstream.
+ *
+ * Known users and strangers have budgets apart: tokens that make an upstream hang take no retry from known users. An answer fills all of
+ * them. So does the refusal of a known question, and not a stranger's: an upstream can hang at good tokens and refuse garbage at once, and
+ * with garbage a stranger could keep the budgets full, so that everybody asks such an upstream again and again.
  */
 export function withRetry(inner: Transport, options: RetryOptions): Transport {
   const { attempts, clock, random, canTry } = options;
-  const throttles = { outage: new RetryThrottle(), busy: new RetryThrottle() };
+  const budgets = { known: new RetryBudget(), strangers: new RetryBudget() };
   const succeeded = () => {
-    throttles.outage.succeeded();
-    throttles.busy.succeeded();
+    budgets.known.succeeded();
+    budgets.strangers.succeeded();
   };
   return unaryTransport(async (call) => {
     for (let attempt = 1; ; attempt++) {
@@ -42,15 +46,16 @@ export function withRetry(inner: Transport, options: RetryOptions): Transport {
         return response;
       } catch (error) {
         if (!(error instanceof UnavailableError)) {
-          if (!call.signal?.aborted) succeeded(); // a refusal: the upstream works
+          if (isKnown(call.context) && !call.signal?.aborted) succeeded(); // a refusal: the upstream works
           throw error;
         }
         const reason = error.retryReason;
-        if (!reason || !canTry(isKnown(call.context))) throw error;
+        const known = isKnown(call.context);
+        if (!reason || !canTry(known)) throw error;
         const ceiling = Math.min(options.maxDelayMs, options.initialDelayMs * 2 ** (attempt - 1));
         const delayMs = Math.max(random() * ceiling, error.requestedDelayMs);
         if (timeLeftMs(call.context, clock) - delayMs < MIN_TRY_MS) throw error;
-        const throttle = reason === "ours" ? undefined : throttles[reason];
+        const throttle = reason === "ours" ? undefined : budgets[known ? "known" : "strangers"][reason];
         throttle?.failed(); // the last try's too: that asking again did not help is what the throttle is to learn
         if (attempt >= attempts || throttle?.allows === false) throw error;
         await sleep(clock, delayMs, call.signal);
@@ -58,6 +63,16 @@ export function withRetry(inner: Transport, options: RetryOptions): Transport {
       }
     }
   });
+}
+
+class RetryBudget {
+  readonly outage = new RetryThrottle();
+  readonly busy = new RetryThrottle();
+
+  succeeded(): void {
+    this.outage.succeeded();
+    this.busy.succeeded();
+  }
 }
 
 /** The token bucket of gRPC's retry throttling (gRFC A6): a failure takes one, a success gives a tenth, below half there are no retries. */

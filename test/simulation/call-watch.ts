@@ -149,7 +149,8 @@ export class CallWatch implements CallObserver {
       ask.verdict = attempt as NonNullable<Ask["verdict"]>;
       this.#refusals.ended(ask, upstream, result);
       this.#aloft.delete(ask);
-      this.#retries.succeeded();
+      const isRefusal = result.kind === "refused" && result.reason !== "inactive_user";
+      if (!isRefusal || ask.isOfKnownUser()) this.#retries.succeeded();
       const mark = result.kind === "answer" ? markOf(result.answer) : undefined;
       if (mark) this.#journal.arrivals.set(mark, attempt.ended.at);
     }

@@ -21,9 +21,12 @@ export class RetryRules {
   /** Rounds of gRPC alone that failed in this turn: REST may still follow. */
   readonly #undecided = new Map<Round, Ask>();
   /** No more than this is in the buckets: of those who may have had no time for another try, nothing is taken. */
-  readonly #buckets = { outage: BUCKET, busy: BUCKET };
+  readonly #buckets = {
+    known: { outage: BUCKET, busy: BUCKET },
+    strangers: { outage: BUCKET, busy: BUCKET },
+  };
   /** What was taken in the latest instant: which of the failures in it was first cannot be seen from outside. */
-  #taken = { at: Number.NaN, outage: 0, busy: 0 };
+  #taken = nothingTaken(Number.NaN);
 
   constructor(settings: Settings, isHopeless: (known: boolean) => boolean, violate: (rule: string) => void) {
     this.#settings = settings;
@@ -32,8 +35,8 @@ export class RetryRules {
   }
 
   succeeded(): void {
-    for (const kind of ["outage", "busy"] as const) {
-      this.#buckets[kind] = Math.min(BUCKET, this.#buckets[kind] + PER_SUCCESS);
+    for (const bucket of [this.#buckets.known, this.#buckets.strangers]) {
+      for (const kind of ["outage", "busy"] as const) bucket[kind] = Math.min(BUCKET, bucket[kind] + PER_SUCCESS);
     }
   }
 
@@ -72,17 +75,21 @@ export class RetryRules {
     const kinds = tries.map(({ result }) => result?.kind);
     const kind = kinds.includes("unreachable") ? "outage" : kinds.includes("busy") ? "busy" : undefined;
     if (!kind) return;
-    if (this.#isHopeless(ask.isOfKnownUser())) {
+    const known = ask.isOfKnownUser();
+    if (this.#isHopeless(known)) {
       round.whyNotFollowed = "every breaker was open";
       return;
     }
     const at = Math.max(...tries.map(({ ended }) => ended!.at));
-    if (at !== this.#taken.at) this.#taken = { at, outage: 0, busy: 0 };
-    const left = Math.max(0, this.#buckets[kind] - 1);
-    if (left + this.#taken[kind] < BUCKET / 2 - 1e-6) round.whyNotFollowed = "the retry budget was used up";
+    if (at !== this.#taken.at) this.#taken = nothingTaken(at);
+    const [bucket, taken] = known
+      ? [this.#buckets.known, this.#taken.known]
+      : [this.#buckets.strangers, this.#taken.strangers];
+    const left = Math.max(0, bucket[kind] - 1);
+    if (left + taken[kind] < BUCKET / 2 - 1e-6) round.whyNotFollowed = "the retry budget was used up";
     if (!this.#surelyHadTime(ask, tries)) return;
-    this.#taken[kind] += this.#buckets[kind] - left;
-    this.#buckets[kind] = left;
+    taken[kind] += bucket[kind] - left;
+    bucket[kind] = left;
   }
 
   /** Whether there was time for another try, even if it had waited for the longest. The deadline may run since long before its first try. */
@@ -98,6 +105,10 @@ export class RetryRules {
     const { initialDelayMs, maxDelayMs } = this.#settings.retry;
     return Math.max(askedMs, Math.min(maxDelayMs, initialDelayMs * 2 ** (tries - 1)));
   }
+}
+
+function nothingTaken(at: number) {
+  return { at, known: { outage: 0, busy: 0 }, strangers: { outage: 0, busy: 0 } };
 }
 
 /** How long the upstreams want to be left alone. */

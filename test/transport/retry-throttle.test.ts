@@ -1,4 +1,4 @@
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { UnavailableError } from "../../src/transport/outcome.js";
 import { withRetry } from "../../src/transport/retry.js";
 import { ManualClock } from "../support/manual-clock.js";
@@ -19,10 +19,12 @@ function create(attempts: number, canTry = () => true) {
   const settings = { attempts, initialDelayMs: 0, maxDelayMs: 0, random: () => 0, canTry };
   const transport = withRetry(upstream.transport, { ...settings, clock });
   /** Asks once; resolves to the number of tries. */
-  return async (behaviour: Behaviour, signal?: AbortSignal) => {
+  return async (behaviour: Behaviour, { signal, known = false }: { signal?: AbortSignal; known?: boolean } = {}) => {
     upstream.behaviour = behaviour;
     upstream.calls.length = 0;
-    const outcome = ask(transport, { clock, signal, deadlineMs: DEADLINE_MS }).catch(() => undefined);
+    const outcome = ask(transport, { clock, signal: signal as AbortSignal, known, deadlineMs: DEADLINE_MS }).catch(
+      () => undefined,
+    );
     await clock.advance(0);
     await outcome;
     return upstream.calls.length;
@@ -59,11 +61,30 @@ test("the bucket is never emptier than empty", async () => {
   expect(await tries(UNREACHABLE)).toBe(2);
 });
 
-test("a refusal is a success: the upstream works", async () => {
-  const tries = create(2);
-  for (let time = 0; time < 100; time++) await tries(UNREACHABLE);
-  for (let time = 0; time < 61; time++) await tries(failure("grpc", "refused"));
-  expect(await tries(UNREACHABLE)).toBe(2);
+describe("known users and strangers", () => {
+  const REFUSED = failure("grpc", "refused");
+
+  test.each([true, false])(
+    "have budgets apart: what fails for one (known: %s) takes no retry from the other",
+    async (known) => {
+      const tries = create(2);
+      for (let time = 0; time < 100; time++) await tries(UNREACHABLE, { known: !known });
+      for (const expected of [2, 2, 2, 1]) expect(await tries(UNREACHABLE, { known })).toBe(expected);
+      expect(await tries(UNREACHABLE, { known: !known })).toBe(1);
+    },
+  );
+
+  test.each([
+    ["an answer to a known user", "answer", true, 2],
+    ["an answer to a stranger", "answer", false, 2],
+    ["the refusal of a known token: the upstream works", REFUSED, true, 2],
+    ["the refusal of a stranger's, which is a sign of life alone: garbage can be had for nothing", REFUSED, false, 1],
+  ] as const)("have budgets that fill together, by %s", async (_what, behaviour, known, expected) => {
+    const tries = create(2);
+    for (let time = 0; time < 100; time++) for (const each of [true, false]) await tries(UNREACHABLE, { known: each });
+    for (let time = 0; time < 61; time++) await tries(behaviour, { known });
+    for (const each of [true, false]) expect(await tries(UNREACHABLE, { known: each })).toBe(expected);
+  });
 });
 
 test.each([
@@ -117,6 +138,6 @@ test("a call that was aborted says nothing", async () => {
   const tries = create(2);
   for (let time = 0; time < 100; time++) await tries(UNREACHABLE);
   const aborted = AbortSignal.abort();
-  for (let time = 0; time < 100; time++) await tries(new Error("aborted"), aborted);
+  for (let time = 0; time < 100; time++) await tries(new Error("aborted"), { signal: aborted, known: true });
   expect(await tries(UNREACHABLE)).toBe(1);
 });
