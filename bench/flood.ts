@@ -63,8 +63,12 @@ function crowdsOf(garbagePerSecond: number, known: Crowd = usersInTurn(USERS, 10
 }
 
 /** What comes before a flood: the same users, and a little garbage. */
-function calmOf(context: Context, known: Crowd = usersInTurn(USERS, 100)): Pick<FloodPlan, "calm" | "calmMs"> {
-  return { calm: { [KNOWN]: known, [GARBAGE]: garbage(20) }, calmMs: secondsOf(context, "calm") };
+function calmOf(context: Context): Pick<FloodPlan, "known" | "calm" | "calmMs"> {
+  return {
+    known: USERS,
+    calm: { [KNOWN]: usersInTurn(USERS, 100), [GARBAGE]: garbage(20) },
+    calmMs: secondsOf(context, "calm"),
+  };
 }
 
 async function byGrpc(context: Context): Promise<Findings> {
@@ -123,7 +127,8 @@ async function bySeldomUsers(context: Context): Promise<Findings> {
       title: `gRPC, 400/s, 1,200 garbage/s, ${users} users who come every ${users / perSecond} s`,
       service: { perSecond: 400, delayMs: DELAY_MS },
       client: { cache: { ttlMs: TTL_MS } },
-      ...calmOf(context, usersInTurn(users, users / SECONDS.calm)),
+      ...calmOf(context),
+      known: users,
       crowds: crowdsOf(1200, usersInTurn(users, perSecond)),
       floodMs: secondsOf(context, "short"),
     },
@@ -139,6 +144,7 @@ async function byOneAccount(context: Context): Promise<Findings> {
       title: `${ATTACKERS_CONNECTIONS.toLocaleString("en-US")} connections of one account on a fresh route`,
       service: { perSecond: 400, delayMs: DELAY_MS },
       client: { cache: { ttlMs: TTL_MS } },
+      known: 2,
       calm: { [KNOWN]: usersInTurn(1, 50), attackers },
       calmMs: secondsOf(context, "calm"),
       crowds: { [KNOWN]: usersInTurn(1, 50), [FRESH]: usersInTurn(1, 20, { fresh: true, first: 1 }) },

@@ -7,6 +7,7 @@ import type { FloodReport } from "./notes.js";
 export interface ServiceWork {
   readonly answers: number;
   readonly awaited: number;
+  readonly stalledMs: number;
 }
 
 /** One flood, as it was seen at `client.verifyToken`. */
@@ -45,7 +46,13 @@ export class FloodCourse {
   }
 
   get figures(): Figure[] {
-    return Object.entries(this.report.moments).flatMap(([crowd, moments]) => {
+    const stall = (whose: string, ms: number): Figure => ({
+      subject: `${this.title}: the process of the ${whose}`,
+      what: "longest stall, ms",
+      spread: spreadOf([ms]),
+    });
+    const stalls = [stall("client", this.report.stalledMs), stall("service", this.work.stalledMs)];
+    const figures = this.#crowds.flatMap(([crowd, moments]) => {
       const subject = `${this.title}: ${crowd}`;
       const took = answeredOf(moments).map(({ tookMs }) => tookMs);
       const figure = (what: string, value: number): Figure => ({ subject, what, spread: spreadOf([value]) });
@@ -62,6 +69,7 @@ export class FloodCourse {
           : []),
       ];
     });
+    return [...figures, ...stalls];
   }
 
   /** What must be so however slow the machine is. */
@@ -79,6 +87,10 @@ export class FloodCourse {
     ];
   }
 
+  get #crowds(): [string, readonly Moment[]][] {
+    return Object.entries(this.report.moments).sort(([one], [other]) => one.localeCompare(other));
+  }
+
   /** Who was answered, and the limit and its queue beside it. */
   plots(name: string): Plot[] {
     const { samples } = this.report;
@@ -90,7 +102,7 @@ export class FloodCourse {
         title: `${this.title}: answered or refused by the service`,
         x: { name: "seconds" },
         y: { name: "% of those who came in a second" },
-        series: Object.entries(this.report.moments).map(([crowd, moments]) => ({
+        series: this.#crowds.map(([crowd, moments]) => ({
           name: crowd,
           points: shareBySecond(moments),
         })),

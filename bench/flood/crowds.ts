@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { shuffle } from "../kit/shuffle.js";
 import { distinctToken, garbageToken } from "../kit/tokens.js";
-import type { Wave } from "../subjects/flooded-client.js";
 import type { Visit } from "./notes.js";
 
 /** Requests that come at a steady pace. */
 export interface Crowd {
   readonly perSecond: number;
   /** The next one who comes. */
-  next(): Visit;
+  next(): Omit<Visit, "crowd">;
 }
 
 const EVERY_MS = 5;
@@ -32,7 +32,7 @@ export function garbage(perSecond: number): Crowd {
 }
 
 /** The user with that number. */
-export function visitOf(user: number, fresh = false): Visit {
+export function visitOf(user: number, fresh = false): Omit<Visit, "crowd"> {
   return { token: distinctToken(user), user: `user-${user}`, fresh };
 }
 
@@ -40,19 +40,20 @@ export function visitOf(user: number, fresh = false): Visit {
 export async function letCome<S extends string>(
   crowds: Readonly<Record<S, Crowd>>,
   ms: number,
-  send: (wave: Wave) => unknown,
+  send: (wave: readonly Visit[]) => unknown,
 ): Promise<void> {
   const names = Object.keys(crowds) as S[];
   const sent = Object.fromEntries(names.map((name) => [name, 0])) as Record<S, number>;
   const began = performance.now();
   for (let elapsed = 0; elapsed < ms; ) {
     elapsed = Math.min(ms, performance.now() - began);
-    const wave: Record<string, Visit[]> = {};
+    const wave: Visit[] = [];
     for (const name of names) {
       const due = Math.floor((crowds[name].perSecond * elapsed) / 1000) - sent[name];
-      wave[name] = Array.from({ length: due }, () => crowds[name].next());
+      for (let visit = 0; visit < due; visit++) wave.push({ ...crowds[name].next(), crowd: name });
       sent[name] += due;
     }
+    shuffle(wave); // of strangers that wait the latest goes first
     await send(wave);
     await sleep(EVERY_MS);
   }

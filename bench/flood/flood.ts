@@ -4,7 +4,8 @@ import { Processes } from "../kit/process.js";
 import type { AuthServiceOptions, AuthServiceProcess } from "../subjects/auth-service.js";
 import type { FloodedClientProcess } from "../subjects/flooded-client.js";
 import { FloodCourse } from "./course.js";
-import { type Crowd, letCome } from "./crowds.js";
+import { type Crowd, letCome, visitOf } from "./crowds.js";
+import type { Visit } from "./notes.js";
 
 /** Who comes to a client that nobody came to before, and what happens to it. */
 export interface FloodPlan {
@@ -14,6 +15,8 @@ export interface FloodPlan {
   readonly client?: AuthClientOptions;
   /** Has REST, too. */
   readonly hasRest?: boolean;
+  /** Users who are known when the calm begins. */
+  readonly known?: number;
   /** Before the flood. Default: nobody, and it begins with the client. */
   readonly calm?: Readonly<Record<string, Crowd>>;
   readonly calmMs?: number;
@@ -46,7 +49,11 @@ export async function flood(plan: FloodPlan, { progress }: Context): Promise<Flo
   };
   const clientModule = new URL("../subjects/flooded-client.ts", import.meta.url);
   const client = await processes.launch<FloodedClientProcess>(clientModule, options);
-  const send = (wave: Parameters<FloodedClientProcess["send"]>[0]) => client.call("send", wave);
+  const send = (wave: readonly Visit[]) => client.call("send", wave);
+  await client.call(
+    "meet",
+    Array.from({ length: plan.known ?? 0 }, (_, user) => visitOf(user)),
+  );
   if (plan.calm) {
     await letCome(plan.calm, plan.calmMs ?? 0, send);
     await client.call("report", END_MS); // the last ones are answered
@@ -59,7 +66,7 @@ export async function flood(plan: FloodPlan, { progress }: Context): Promise<Flo
   });
   await letCome(plan.crowds, plan.floodMs, send);
   await besides;
-  const { answers, awaited } = await (rest ?? grpc).call("takeTraffic");
+  const work = await (rest ?? grpc).call("takeTraffic");
   const report = await client.call("report", END_MS);
-  return new FloodCourse(plan.title, report, { answers, awaited });
+  return new FloodCourse(plan.title, report, work);
 }

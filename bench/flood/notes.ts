@@ -2,6 +2,7 @@ import type { Moment } from "../kit/timeline.js";
 
 /** One request. */
 export interface Visit {
+  readonly crowd: string;
   readonly token: string;
   /** That the token is for; `undefined` for garbage. */
   readonly user: string | undefined;
@@ -25,6 +26,8 @@ export interface FloodReport {
   readonly wrong: number;
   /** How often a breaker opened. */
   readonly opened: number;
+  /** The longest time for which the process could do nothing. */
+  readonly stalledMs: number;
 }
 
 /** What became of requests, and the limit meanwhile. */
@@ -36,7 +39,7 @@ export class Notes {
   readonly #began = performance.now();
 
   /** Settles when the answer is there. */
-  note(crowd: string, { user }: Visit, answer: Promise<{ user: { id: string } }>): Promise<void> {
+  note({ crowd, user }: Visit, answer: Promise<{ user: { id: string } }>): Promise<void> {
     this.moments[crowd] ??= [];
     const moments = this.moments[crowd];
     const [place, at] = [moments.length, this.#elapsed];

@@ -9,6 +9,7 @@ import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { AuthService } from "portero/proto";
 import { expose } from "../kit/process.js";
+import { Stalls } from "../kit/stalls.js";
 import { subjectOf } from "../kit/tokens.js";
 
 export interface AuthServiceOptions {
@@ -18,7 +19,7 @@ export interface AuthServiceOptions {
   readonly perSecond?: number;
 }
 
-const NO_TRAFFIC: Traffic = { grpc: 0, rest: 0, atOnce: 0, answers: 0, awaited: 0 };
+const NO_TRAFFIC: Traffic = { grpc: 0, rest: 0, atOnce: 0, answers: 0, awaited: 0, stalledMs: 0 };
 
 export type AuthServiceProcess = ReturnType<typeof methodsOf>;
 
@@ -31,6 +32,8 @@ export interface Traffic {
   readonly answers: number;
   /** Answers that were still waited for. */
   readonly awaited: number;
+  /** The longest time for which the process could do nothing. */
+  readonly stalledMs: number;
 }
 
 await expose<AuthServiceOptions, AuthServiceProcess>(async ({ delayMs = 0, perSecond = Number.POSITIVE_INFINITY }) => {
@@ -79,11 +82,12 @@ await expose<AuthServiceOptions, AuthServiceProcess>(async ({ delayMs = 0, perSe
 });
 
 function methodsOf(grpc: string, rest: string, traffic: { -readonly [K in keyof Traffic]: Traffic[K] }) {
+  const stalls = new Stalls();
   return {
     urls: () => ({ grpc, rest }),
     /** What came since the last time. */
     takeTraffic: (): Traffic => {
-      const taken = { ...traffic };
+      const taken = { ...traffic, stalledMs: stalls.take() };
       Object.assign(traffic, NO_TRAFFIC);
       return taken;
     },

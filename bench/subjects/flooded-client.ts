@@ -6,9 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type AuthClient, type AuthClientOptions, createAuthClient, requireAuth } from "portero";
 import { type FloodReport, Notes, type Visit } from "../flood/notes.js";
 import { expose } from "../kit/process.js";
-
-/** Requests that come at the same moment, by the crowd that they belong to. */
-export type Wave = Readonly<Record<string, readonly Visit[]>>;
+import { Stalls } from "../kit/stalls.js";
 
 export type FloodedClientProcess = ReturnType<typeof methodsOf>;
 
@@ -22,6 +20,7 @@ await expose<AuthClientOptions, FloodedClientProcess>(async (options) => {
 
 function methodsOf(client: AuthClient) {
   let noted = new Notes();
+  const stalls = new Stalls();
   const underWay = new Set<Promise<void>>();
   client.on("breaker", ({ to }) => {
     if (to === "open") noted.opened++;
@@ -32,14 +31,18 @@ function methodsOf(client: AuthClient) {
     /** From now on times are counted. Whatever was noted before is forgotten. */
     begin(): void {
       noted = new Notes();
+      stalls.take();
     },
-    send(wave: Wave): void {
-      for (const [crowd, visits] of Object.entries(wave)) {
-        for (const visit of visits) {
-          const asked = noted.note(crowd, visit, client.verifyToken(visit.token, { fresh: visit.fresh ?? false }));
-          underWay.add(asked);
-          void asked.finally(() => underWay.delete(asked));
-        }
+    /** Asks about each, one after the other, until it is answered. */
+    async meet(visits: readonly Pick<Visit, "token">[]): Promise<void> {
+      for (const { token } of visits) while (!(await client.verifyToken(token).catch(() => undefined)));
+    },
+    /** Requests that come at the same moment. */
+    send(visits: readonly Visit[]): void {
+      for (const visit of visits) {
+        const asked = noted.note(visit, client.verifyToken(visit.token, { fresh: visit.fresh ?? false }));
+        underWay.add(asked);
+        void asked.finally(() => underWay.delete(asked));
       }
     },
     /** Opens a route that asks the service about each request; resolves to its URL. */
@@ -57,7 +60,7 @@ function methodsOf(client: AuthClient) {
       const taken = noted;
       await Promise.race([Promise.all(underWay), sleep(withinMs)]);
       const { moments, samples, wrong, opened } = taken;
-      return { moments, samples, wrong, opened };
+      return { moments, samples, wrong, opened, stalledMs: stalls.take() };
     },
   };
 }
