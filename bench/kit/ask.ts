@@ -1,3 +1,4 @@
+import { type GcPauses, watchGc } from "./gc-pauses.js";
 import { quantile } from "./spread.js";
 
 export interface AskOptions {
@@ -16,11 +17,13 @@ export interface AskSample {
   readonly micros: number;
   /** Of this process's CPU, for each question. */
   readonly cpuMicros: number;
+  readonly gc: GcPauses;
 }
 
 /** Asks over and over, each caller again as soon as it has an answer, and once at least. Rejects with the first question that does. */
 export async function keepAsking(ask: () => Promise<unknown>, { inFlight, seconds }: AskOptions): Promise<AskSample> {
   const latencies: number[] = [];
+  const gcPauses = watchGc();
   const cpu = process.cpuUsage();
   const started = performance.now();
   const end = started + seconds * 1000;
@@ -34,12 +37,14 @@ export async function keepAsking(ask: () => Promise<unknown>, { inFlight, second
   };
   await Promise.all(Array.from({ length: inFlight }, asker));
   const { user, system } = process.cpuUsage(cpu);
+  const ended = performance.now();
   const asked = latencies.length;
   return {
     asked,
     p50: quantile(latencies, 0.5),
     p99: quantile(latencies, 0.99),
-    micros: ((performance.now() - started) * 1000) / asked,
+    micros: ((ended - started) * 1000) / asked,
     cpuMicros: (user + system) / asked,
+    gc: await gcPauses(),
   };
 }
