@@ -93,7 +93,7 @@ export class GuardedStore {
    *
    * @param isKnown no stranger brings it about
    */
-  async remove(name: EntryName, isKnown = true): Promise<void> {
+  async remove(name: EntryName, isKnown: boolean): Promise<void> {
     const slots = this.#keyring.slots(name);
     await Promise.all(slots.map(({ key }) => this.#delete(key, isKnown ? "delete" : "stranger's delete")));
   }
@@ -118,12 +118,12 @@ export class GuardedStore {
   }
 
   #readSlots(slots: readonly Slot[], kind: StoreOperation): Promise<readonly StoreLookup[]> {
-    const store = this.#store;
-    if (!store.getAll || slots.length === 1) return Promise.all(slots.map((slot) => this.#readSlot(slot, kind)));
+    const getAll = this.#store.getAll?.bind(this.#store);
+    if (!getAll || slots.length === 1) return Promise.all(slots.map((slot) => this.#readSlot(slot, kind)));
     const keys = slots.map(({ key }) => key);
-    const readAll = () => Promise.resolve(store.getAll?.(keys)).then(checked);
-    const checked = (stored: readonly unknown[] | undefined) => {
-      if (stored?.length !== keys.length) throw new Error("the store gave the reply to another question");
+    const readAll = () => Promise.resolve(getAll(keys)).then(checked);
+    const checked = (stored: readonly unknown[]) => {
+      if (stored.length !== keys.length) throw new Error("the store gave the reply to another question");
       return stored;
     };
     return this.#gate.run(readAll, kind).then(
@@ -142,8 +142,7 @@ export class GuardedStore {
   }
 
   #write(name: EntryName, { askedAt, expiresAt, value }: StoredEntry, ttlMs: number): Promise<void> {
-    const [slot] = this.#keyring.slots(name);
-    if (!slot) return Promise.resolve();
+    const slot = this.#keyring.slots(name)[0] as Slot;
     const text = slot.seal(JSON.stringify({ askedAt, expiresAt, value }));
     const set = async () => {
       const stored = await this.#store.set(slot.key, text, Math.ceil(ttlMs));

@@ -178,12 +178,12 @@ function seal(text: string, key: KeyObject, context: string): string {
 /** What was sealed with this key and context, or `undefined`: changed, moved, or never ours. */
 function open(stored: string, key: KeyObject, context: string): string | undefined {
   const bytes = Buffer.from(stored, "base64url");
-  if (bytes.length < IV_BYTES + TAG_BYTES) return undefined;
-  const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
-  decipher.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+  const [iv, tag] = [bytes.subarray(0, IV_BYTES), bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES)];
   try {
+    const decipher = createDecipheriv(ALGORITHM, key, iv, { authTagLength: TAG_BYTES }); // throws unless there is one
+    decipher.setAAD(Buffer.from(context)).setAuthTag(tag); // throws unless it is whole
     const text = decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES));
-    decipher.final(); // throws unless the tag is right
+    decipher.final(); // throws unless it is right
     return text.toString("utf8");
   } catch {
     return undefined;

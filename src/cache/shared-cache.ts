@@ -109,7 +109,7 @@ export class SharedCache<Q, V> {
   }
 
   /** Rejects when the store could not be told. */
-  async delete(id: string, at: Tombstone, isKnown = true): Promise<void> {
+  async delete(id: string, at: Tombstone, isKnown: boolean): Promise<void> {
     try {
       await this.#store.remove(this.#nameOf(id), isKnown);
     } catch (error) {

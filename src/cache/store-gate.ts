@@ -56,7 +56,6 @@ export class StoreGate {
     this.#writeBreaker = this.#newBreaker();
     this.#writeHealth = new WriteHealth(options.onWriteTransition);
     store.onConnected?.(() => {
-      if (this.#starting) return;
       this.#wellAt = clock.monotonic(); // it has proved itself
       this.#breaker = this.#watchedBreaker(); // with it, what is under way on the connection before counts for nothing
       this.#writeBreaker = this.#newBreaker();
@@ -74,7 +73,7 @@ export class StoreGate {
       (error) => {
         this.#starting = false;
         this.#lastError = error;
-        for (let failure = 0; failure < FAILURE_THRESHOLD; failure++) this.#breaker.admit()?.failed();
+        while (this.#breaker.state === "closed") this.#breaker.admit()?.failed();
       },
     );
   }
@@ -107,7 +106,7 @@ export class StoreGate {
   }
 
   /** Rejects where the store is being skipped, and when the operation fails or takes too long. */
-  run<T>(operation: () => Promise<T>, kind: StoreOperation = "read"): Promise<T> {
+  run<T>(operation: () => Promise<T>, kind: StoreOperation): Promise<T> {
     const isStrangersRead = kind === "stranger's read";
     const isStrangers = isStrangersRead || kind === "stranger's delete";
     if (isStrangersRead && this.#strangersReads >= MAX_STRANGERS_READS)
@@ -128,7 +127,7 @@ export class StoreGate {
       this.#lastError = error;
       const isOffline = error instanceof NotConnectedError;
       if (this.#starting) admission.inconclusive();
-      else if (breaker !== store && isOffline) {
+      else if (isOffline) {
         admission.inconclusive();
         store.admit()?.failed();
       } else admission.failed();
@@ -151,11 +150,10 @@ export class StoreGate {
     return this.#options.clock.monotonic() - this.#wellAt < WELL_MS;
   }
 
-  /** A breaker that tells when the store is lost, and when it is back. */
+  /** A breaker that tells when the store is lost, unless that was the connection before. */
   #watchedBreaker(): CircuitBreaker {
-    const breaker = this.#newBreaker((from, to) => {
-      if (breaker !== this.#breaker) return; // of the connection before
-      if (from === "closed" || to === "closed") this.#say(to === "closed");
+    const breaker = this.#newBreaker((_from, to) => {
+      if (breaker === this.#breaker && to === "open") this.#say(false);
     });
     return breaker;
   }

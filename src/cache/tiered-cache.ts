@@ -118,7 +118,7 @@ export class TieredCache<Q, V, P, R> {
     this.#loader.invalidated(id, meaning, at.order);
     this.#process.forget(id);
     this.#negative.forget(id);
-    await this.#shared?.delete(id, at);
+    await this.#shared?.delete(id, at, true);
   }
 
   /** Whether an id of that meaning is held, or was written: in whatever spelling. */

@@ -142,6 +142,16 @@ describe("Nothing is known of what a store", () => {
   });
 });
 
+test("A store that brings too few is lost after three times, and that is why.", async () => {
+  const { memory, clock } = start({ getAll: async () => [] });
+  const said: unknown[] = [];
+  const onTransition = (available: boolean, error: unknown) => said.push(available, (error as Error).message);
+  const keyring = createKeyring({ identity: "shop", secrets: [] });
+  const store = new GuardedStore({ store: memory, clock, keyring, onTransition });
+  for (let time = 0; time < 3; time++) await store.read(ANA, BEN);
+  expect(said).toEqual([false, "the store gave the reply to another question"]);
+});
+
 test("A store that can read several at once is asked once, and for one alone as any other.", async () => {
   const asked: (readonly string[])[] = [];
   const made = start({
@@ -184,7 +194,7 @@ describe("While a secret is rotated", () => {
   test("it is deleted from both", async () => {
     const { memory, store } = await rotated();
     await store.writeConfirmed(ANA, ENTRY, 1000);
-    await store.remove(ANA);
+    await store.remove(ANA, true);
     expect(memory.texts.size).toBe(0);
   });
 });
@@ -194,10 +204,10 @@ describe("A deletion", () => {
     const { memory, store } = start();
     await store.writeConfirmed(ANA, ENTRY, 1000);
     await store.writeConfirmed(BEN, ENTRY, 1000);
-    await store.remove(ANA);
+    await store.remove(ANA, true);
     expect(await store.read(ANA, BEN)).toEqual([NOTHING, { known: true, entries: [ENTRY] }]);
     memory.before = fail;
-    expect(await reasonOf(store.remove(BEN))).toBe("the store is out of order");
+    expect(await reasonOf(store.remove(BEN, true))).toBe("the store is out of order");
   });
 
   test("of a stranger's that is slow is no sign of a lost store that is well; of a known user's it is", async () => {
@@ -219,7 +229,7 @@ describe("A deletion", () => {
     const { memory, store } = start();
     const letGo = memory.hold("set");
     store.write(ANA, ENTRY, 1000);
-    const removed = reasonOf(store.remove(ANA));
+    const removed = reasonOf(store.remove(ANA, true));
     await settle();
     expect(memory.count("delete")).toBe(0);
     letGo();
@@ -231,7 +241,7 @@ describe("A deletion", () => {
     const { clock, memory, store } = start();
     const letGo = memory.hold("set");
     store.write(ANA, ENTRY, 1000);
-    const removed = reasonOf(store.remove(ANA));
+    const removed = reasonOf(store.remove(ANA, true));
     await clock.advance(OPERATION_MS);
     expect([await removed, memory.count("delete")]).toEqual(["the shared cache is slow", 1]);
     letGo();
@@ -243,7 +253,7 @@ describe("A deletion", () => {
     const { clock, memory, store } = start();
     const letGo = memory.hold("set");
     store.write(ANA, ENTRY, 1000);
-    const removed = reasonOf(store.remove(ANA));
+    const removed = reasonOf(store.remove(ANA, true));
     await clock.advance(OPERATION_MS);
     await removed;
     memory.before = fail;
@@ -273,13 +283,35 @@ test("A store that is let go of is waited for while it writes, no longer than fo
   await clock.advance(OPERATION_MS);
 });
 
+test("It is ready when the first attempt to connect has ended, either way.", async () => {
+  const { memory, clock } = start();
+  const keyring = createKeyring({ identity: "shop", secrets: [] });
+  let connect: () => void = () => undefined;
+  const ready = new Promise<void>((resolve) => {
+    connect = resolve;
+  });
+  const store = new GuardedStore({ store: Object.assign(memory, { ready }), clock, keyring });
+  let isReady = false;
+  void store.ready().then(() => {
+    isReady = true;
+  });
+  await settle();
+  expect(isReady).toBe(false);
+  connect();
+  await settle();
+  expect(isReady).toBe(true);
+});
+
 test("It tells of itself as its gate does.", async () => {
   const { memory, store } = start();
   await store.ready();
   expect([store.available, store.takesWrites]).toEqual([true, true]);
+  memory.before = (operation) => operation === "set" && fail();
+  for (let time = 0; time < 3; time++) await reasonOf(store.writeConfirmed(ANA, ENTRY, 1000));
+  expect([store.available, await store.read(ANA)]).toEqual([true, [NOTHING]]);
   memory.before = (operation) => operation === "delete" && fail();
   for (let time = 0; time < 4; time++) {
-    await reasonOf(store.remove(ANA));
+    await reasonOf(store.remove(ANA, true));
     await store.read(ANA);
   }
   expect([store.available, store.takesWrites]).toEqual([true, false]);

@@ -1,6 +1,6 @@
-import { createDecipheriv, createHmac, hkdfSync } from "node:crypto";
+import { createDecipheriv, createHash, createHmac, hkdfSync } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
-import { createKeyring } from "../../src/cache/keyring.js";
+import { createKeyring, type EntryName, type Slot } from "../../src/cache/keyring.js";
 import type { AuthClientOptions, CacheOptions } from "../../src/client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { fail, MemoryStore } from "../support/memory-store.js";
@@ -253,4 +253,97 @@ test("What was sealed for one slot opens in no other, also in none that shares i
 
   expect(slot!.open(stored)).toBe("ana's");
   for (const other of [...sameShare, ...others.slice(0, 10)]) expect(other.open(stored)).toBeUndefined();
+});
+
+describe("Without a secret a slot", () => {
+  const sha256 = (text: string) => createHash("sha256").update(text).digest("base64url");
+  const slotOf = (name: EntryName) => createKeyring({ identity: "catalog", secrets: [] }).slots(name)[0] as Slot;
+
+  test("is called by the digest of its whole name, or, where its id is a digest, by that beside the identity's", () => {
+    expect(slotOf({ kind: "locals", id: 'a"na' }).key).toBe(
+      `portero:1:locals:${sha256(JSON.stringify(["catalog", "locals", 'a"na']))}`,
+    );
+    expect(slotOf({ kind: "token", id: "a-digest", isDigest: true }).key).toBe(
+      `portero:1:token:${sha256("catalog")}:a-digest`,
+    );
+  });
+
+  test("of the only entry of its kind is that kind's alone", () => {
+    const { slots } = createKeyring({ identity: "catalog", secrets: [] });
+    const keyOf = (kind: string, id = "") => slots({ kind, id })[0]?.key;
+    const keys = [keyOf("any-user"), keyOf("any-organization"), keyOf("any-user", "ana"), keyOf("any-user", "ben")];
+    expect(new Set(keys).size).toBe(4);
+    expect(keyOf("any-user")).toBe(keys[0]);
+    expect(keys[0]).toBe(`portero:1:any-user:${sha256(JSON.stringify(["catalog", "any-user", ""]))}`);
+  });
+
+  test("opens what begins with its key, and nothing else", () => {
+    const slot = slotOf({ kind: "locals", id: "ana" });
+    const sealed = slot.seal('{"value":1}');
+    expect(JSON.parse(sealed)).toEqual({ key: slot.key, value: 1 });
+    expect(slot.open(sealed)).toBe(sealed);
+    expect(slotOf({ kind: "locals", id: "ben" }).open(sealed)).toBeUndefined();
+    for (const stored of ["", '{"value":1}', ` ${sealed}`, `{"key":"${slot.key}x","value":1}`]) {
+      expect(slot.open(stored)).toBeUndefined();
+    }
+  });
+
+  const TOMBSTONE = '{"askedAt":1000.5,"expiresAt":20000,"value":true}';
+  test.each([
+    [TOMBSTONE, true],
+    [TOMBSTONE.replace("1000.5", "soon"), false],
+    [TOMBSTONE.replace("20000", "never"), false],
+    [TOMBSTONE.replace("1000.5", ""), false],
+    [TOMBSTONE.replace("20000", ""), false],
+    [TOMBSTONE.replace("true", "false"), false],
+    [`x${TOMBSTONE}`, false],
+    [`${TOMBSTONE}x`, false],
+  ])("of a tombstone believes one of version 0.1.0, which carries no key: %s: %p", (stored, isOpened) => {
+    const name = { kind: "user-invalidated", id: "ana" };
+    expect(slotOf({ ...name, isTombstone: true }).open(stored)).toBe(isOpened ? stored : undefined);
+    expect(slotOf(name).open(stored)).toBeUndefined();
+  });
+
+  test.each([
+    ['{"key":"portero:1:token:other","value":1}', true],
+    [TOMBSTONE, true],
+    ["garbage", false],
+    ['{"value":1}', false],
+    ['["key","askedAt"]', false],
+    ["", false],
+  ])("knows what was written for another one: %s: %p", (stored, isMisplaced) => {
+    expect(slotOf({ kind: "locals", id: "ana" }).isMisplaced(stored)).toBe(isMisplaced);
+  });
+});
+
+describe("With a secret a slot", () => {
+  const slot = createKeyring({ identity: "catalog", secrets: [NEW] }).slots({ kind: "locals", id: "ana" })[0] as Slot;
+
+  test("is called by its whole name, also where its id is a digest", () => {
+    const { slots } = createKeyring({ identity: "catalog", secrets: [NEW] });
+    expect(slots({ kind: "locals", id: "ana", isDigest: true })[0]?.key).toBe(slot.key);
+  });
+
+  test.each([0, 1, 11, 12, 27, 28, 40])(
+    "opens nothing of %d bytes that it did not seal, and throws at none",
+    (bytes) => {
+      expect(slot.open(Buffer.alloc(bytes, 7).toString("base64url"))).toBeUndefined();
+    },
+  );
+
+  test("opens what is empty", () => {
+    expect(slot.open(slot.seal(""))).toBe("");
+  });
+
+  test.each([
+    ["x".repeat(38), true],
+    ["x".repeat(37), false],
+    [`${"x".repeat(38)}-_`, true],
+    [`+${"x".repeat(38)}`, false],
+    [`${"x".repeat(38)}=`, false],
+    [`${"x".repeat(20)} ${"x".repeat(20)}`, false],
+    ["{".repeat(40), false],
+  ])("knows what looks sealed: %s: %p", (stored, looksSealed) => {
+    expect(slot.isMisplaced(stored)).toBe(looksSealed);
+  });
 });

@@ -29,10 +29,14 @@ interface Put {
 }
 
 /** Processes on one store, with clocks of their own. What is asked is a name, and about the user of that name. */
-function start({ staleIfErrorMs = 0, memory = new MemoryStore(new ManualClock(START)) } = {}) {
+function start({
+  staleIfErrorMs = 0,
+  memory = new MemoryStore(new ManualClock(START)),
+  secrets = [] as string[],
+} = {}) {
   const clock = new ManualClock(START);
   const timeline = new Timeline(clock);
-  const store = new GuardedStore({ store: memory, clock, keyring: createKeyring({ identity: "shop", secrets: [] }) });
+  const store = new GuardedStore({ store: memory, clock, keyring: createKeyring({ identity: "shop", secrets }) });
   const subjects = new SubjectInvalidations({ store, timeline, maxTombstones: MAX_TOMBSTONES });
   const invalidation = new Invalidation(subjects, false);
   const spec = {
@@ -67,7 +71,7 @@ function start({ staleIfErrorMs = 0, memory = new MemoryStore(new ManualClock(ST
     shared.put(id, entry, hardExpiry);
     await settle();
   };
-  const process = () => start({ staleIfErrorMs, memory });
+  const process = (its = secrets) => start({ staleIfErrorMs, memory, secrets: its });
   const kept = () => memory.keys("locals").map((key) => memory.ttlMs(key));
   return { clock, timeline, memory, subjects, invalidation, shared, find, put, process, kept };
 }
@@ -150,6 +154,16 @@ describe("What one process has shared", () => {
     const [key = ""] = memory.keys("locals");
     memory.texts.set(key, JSON.stringify({ key, askedAt: START, expiresAt: START + TTL_MS, value: 5 }));
     expect(await find("ana")).toEqual(IN_DOUBT);
+  });
+
+  test("is found under one of two secrets, also where it is not known whether it lies under the other", async () => {
+    const [older, newer] = ["the secret of the store", "the one that comes after it"] as const;
+    const { memory, put, process } = start({ secrets: [older] });
+    await put("ana");
+    const [key] = memory.keys("locals");
+    memory.before = (operation, other) => operation === "get" && other.includes(":locals:") && other !== key && fail();
+    expect((await process([newer, older]).find("ana")).entry?.value).toBe("of ana");
+    expect(await process([newer]).find("ana")).toEqual(NOT_KNOWN);
   });
 
   test("is not known where the store cannot be asked, or has mixed up its replies", async () => {
@@ -236,7 +250,7 @@ describe("A deletion", () => {
   test("deletes, and leaves nothing behind", async () => {
     const made = start();
     await made.put("ana");
-    await made.shared.delete("ana", made.timeline.contradicts());
+    await made.shared.delete("ana", made.timeline.contradicts(), true);
     expect([made.kept(), isVoid(made, "ana")]).toEqual([[], false]);
     await made.put("ana");
     made.shared.drop("ana", made.timeline.contradicts(), true);
@@ -245,7 +259,7 @@ describe("A deletion", () => {
   });
 
   test.each<[string, (made: ReturnType<typeof start>) => Promise<unknown>]>([
-    ["that is waited for rejects, and", ({ shared, timeline }) => shared.delete("ana", timeline.contradicts())],
+    ["that is waited for rejects, and", ({ shared, timeline }) => shared.delete("ana", timeline.contradicts(), true)],
     [
       "behind rejects nowhere, and",
       async ({ shared, timeline }) => {
@@ -260,6 +274,15 @@ describe("A deletion", () => {
     made.memory.before = fail;
     await expect(deletes(made)).rejects.toThrow("the store is out of order");
     expect([isVoid(made, "ana"), isVoid(made, "ben")]).toEqual([true, false]);
+  });
+
+  test("of what was known costs nothing that is known: with too many that could not be told, all older is void", async () => {
+    const made = start();
+    made.memory.before = fail;
+    for (let n = 1; n <= 2 * MAX_TOMBSTONES; n++) {
+      await expect(made.shared.delete(`known-${n}`, made.timeline.contradicts(), true)).rejects.toThrow();
+    }
+    expect([isVoid(made, "known-1"), isVoid(made, "ben")]).toEqual([true, true]);
   });
 
   test("of what strangers bring costs no others a tombstone, however many there are", async () => {

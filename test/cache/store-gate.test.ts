@@ -22,7 +22,7 @@ function start(store: Partial<SharedStore> = {}) {
     onTransition: (available, error) => said.push([available, ...wordsOf(error)]),
     onWriteTransition: (works, error) => saidOfWrites.push([works, ...wordsOf(error)]),
   });
-  const run = (operation: () => Promise<unknown>, kind?: StoreOperation) =>
+  const run = (operation: () => Promise<unknown>, kind: StoreOperation = "read") =>
     gate.run(operation, kind).catch((error: Error) => error.message);
   const works = (kind?: StoreOperation) => run(async () => "done", kind);
   const fails = (kind?: StoreOperation, error = new Error("out of order")) => run(() => Promise.reject(error), kind);
@@ -51,8 +51,8 @@ function connecting() {
     onConnected: (listener) => {
       connected = listener;
     },
-    on: (_event, listener) => listeners.push(listener),
-    off: (_event, listener) => listeners.splice(listeners.indexOf(listener), 1),
+    on: (event: string, listener) => event === "error" && listeners.push(listener),
+    off: (event: string, listener) => event === "error" && listeners.splice(listeners.indexOf(listener), 1),
   };
   return {
     store,
@@ -66,7 +66,7 @@ function connecting() {
 describe("An operation", () => {
   test("may take 50 ms, and its caller waits no longer", async () => {
     const { clock, gate } = start();
-    const outcome = gate.run(() => new Promise(() => undefined)).catch((error: Error) => error.message);
+    const outcome = gate.run(() => new Promise(() => undefined), "read").catch((error: Error) => error.message);
     let ended = false;
     void outcome.then(() => {
       ended = true;
@@ -77,8 +77,8 @@ describe("An operation", () => {
     expect(await outcome).toBe(SLOW);
   });
 
-  test.each<StoreOperation | undefined>([undefined, "read", "set", "delete", "stranger's read", "stranger's delete"])(
-    "that throws or rejects (%p) fails with that, and one that ends brings its result",
+  test.each<StoreOperation>(["read", "set", "delete", "stranger's read", "stranger's delete"])(
+    "that throws or rejects (%s) fails with that, and one that ends brings its result",
     async (kind) => {
       const { run, works, fails } = start();
       const throws = () => {
@@ -122,6 +122,29 @@ describe("A store that fails", () => {
     await clock.advance(1);
     expect([gate.available, await works(), gate.available]).toEqual([false, "done", true]);
     expect(said).toEqual([[false, "at last"], [true]]);
+  });
+
+  test("is lost, though something that was begun before ends well after all", async () => {
+    const { gate, run, fails, times } = start();
+    let end: () => void = () => undefined;
+    const early = run(
+      () =>
+        new Promise<string>((resolve) => {
+          end = () => resolve("late");
+        }),
+    );
+    await times(3, fails);
+    end();
+    expect([await early, gate.available]).toEqual(["late", false]);
+  });
+
+  test("is lost where it cannot be read, though it takes entries", async () => {
+    const { gate, works, fails } = start();
+    await fails("read");
+    await fails("read");
+    await works("set");
+    await fails("read");
+    expect(gate.available).toBe(false);
   });
 
   test("again when it is tried is skipped for another second, without a word", async () => {
@@ -196,6 +219,22 @@ describe("A store that takes no entries", () => {
     expect(gate.takesWrites).toBe(true);
   });
 
+  test("but can be deleted from takes writes, however often it cannot be read", async () => {
+    const { gate, works, fails, times, saidOfWrites } = start();
+    await times(9, async () => {
+      await fails("read");
+      await works("delete");
+    });
+    expect([gate.takesWrites, saidOfWrites]).toEqual([true, []]);
+  });
+
+  test("because it cannot be reached says so to all that write at once", async () => {
+    const { gate, fails } = start();
+    const offline = new NotConnectedError();
+    const outcomes = await Promise.all(Array.from({ length: 5 }, () => fails("set", offline)));
+    expect([new Set(outcomes), gate.available]).toEqual([new Set([offline.message]), false]);
+  });
+
   test("because it cannot be reached is lost, and no sign of one that is full", async () => {
     const { clock, gate, works, fails, times, said, saidOfWrites } = start();
     await times(3, () => fails("set", new NotConnectedError()));
@@ -259,17 +298,42 @@ describe("What strangers bring about", () => {
     expect(gate.available).toBe(false);
   });
 
-  test("has 128 reads at once, and any number of deletions", async () => {
-    const { run, works } = start();
+  test("takes the place of no known user that is to show whether a lost store is back", async () => {
+    const { clock, gate, run, works, fails, times } = start();
+    const slow = () => new Promise(() => undefined);
+    await times(3, fails);
+    await clock.advance(RECOVERY_MS);
+    const stranger = run(slow, "stranger's read");
+    expect([await works("stranger's read"), await works("read"), gate.available]).toEqual([SKIPPED, "done", true]);
+    await clock.advance(OPERATION_MS);
+    expect([await stranger, gate.available]).toEqual([SLOW, true]);
+  });
+
+  test("is passed by an entry that a lost store takes: that shows it is back", async () => {
+    const { clock, gate, run, works, fails, times } = start();
+    await times(3, fails);
+    await clock.advance(RECOVERY_MS);
+    void run(() => new Promise(() => undefined), "stranger's read");
+    expect([await works("set"), gate.available]).toEqual(["done", true]);
+    await clock.advance(OPERATION_MS);
+  });
+
+  test("has 128 reads at once, whatever others read, and any number of deletions", async () => {
+    const { run, works, fails } = start();
+    for (const kind of ["read", "delete", "stranger's read", "stranger's delete"] as const) {
+      await fails(kind);
+      await works(kind);
+    }
     let letGo: () => void = () => undefined;
     const held = new Promise<string>((resolve) => {
       letGo = () => resolve("let go");
     });
+    const known = Array.from({ length: 128 }, () => run(() => held, "read"));
     const reads = Array.from({ length: 128 }, () => run(() => held, "stranger's read"));
     expect(await works("stranger's read")).toBe("too many strangers look into the shared cache");
     expect([await works("stranger's delete"), await works("read")]).toEqual(["done", "done"]);
     letGo();
-    expect(new Set(await Promise.all(reads))).toEqual(new Set(["let go"]));
+    expect(new Set(await Promise.all([...reads, ...known]))).toEqual(new Set(["let go"]));
     expect(await works("stranger's read")).toBe("done");
   });
 });
@@ -352,8 +416,14 @@ describe("A new connection", () => {
     const late = underWay();
     await times(3, fails);
     connected();
-    ends[0]?.resolve();
+    for (const { resolve } of ends.splice(0)) resolve();
     await late;
+    expect([gate.available, said.length]).toEqual([false, 1]);
+    const later = underWay();
+    connected();
+    await times(3, fails);
+    ends[0]?.resolve();
+    await later;
     expect([gate.available, said.length]).toEqual([false, 1]);
   });
 
@@ -367,6 +437,15 @@ describe("A new connection", () => {
     await times(3, () => hangs("stranger's read"));
     expect(gate.available).toBe(false);
   });
+});
+
+test("A gate says nothing where nobody listens.", async () => {
+  const clock = new ManualClock();
+  const gate = new StoreGate({ store: {} as SharedStore, clock });
+  const fail = () => gate.run(() => Promise.reject(new Error("gone")), "delete").catch(() => undefined);
+  for (let time = 0; time < 3; time++) await fail();
+  expect(gate.available).toBe(false);
+  await gate.close([]);
 });
 
 describe("A gate that is closed", () => {

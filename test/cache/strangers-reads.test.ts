@@ -1,5 +1,4 @@
 import { describe, expect, test } from "@jest/globals";
-import { StoreGate } from "../../src/cache/store-gate.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { hang, MemoryStore } from "../support/memory-store.js";
 import { openClient, startService } from "../support/open-client.js";
@@ -147,18 +146,4 @@ describe("A stranger's slow look", () => {
     await Promise.all(made.crowd(2));
     expect(made.isThere()).toBe(false);
   });
-});
-
-test("A known read takes the place of a stranger's that is to show whether a lost store is back.", async () => {
-  const clock = new ManualClock();
-  const gate = new StoreGate({ store: new MemoryStore(clock), clock });
-  const fail = () => gate.run(() => Promise.reject(new Error("gone"))).catch(() => undefined);
-  await Promise.all([fail(), fail(), fail()]);
-  expect(gate.available).toBe(false);
-  await clock.advance(1000);
-  const slow = gate.run(() => new Promise(() => undefined), "stranger's read").catch(() => "slow");
-  const second = gate.run(async () => "read", "stranger's read").catch(() => "skipped");
-  expect([await gate.run(async () => "read"), await second, gate.available]).toEqual(["read", "skipped", true]);
-  await clock.advance(100);
-  expect([await slow, gate.available]).toEqual(["slow", true]);
 });

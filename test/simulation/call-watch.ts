@@ -13,8 +13,8 @@ import { RetryRules } from "./retry-rules.js";
 import { budgets, HAIR_MS, type Settings } from "./settings.js";
 import type { CallObserver } from "./upstream.js";
 
-/** No try starts with less time than this. */
-const LEAST_MS = 20;
+/** No try starts with less time than this, in milliseconds. */
+export const LEAST_MS = 20;
 
 export const OWN_CREDENTIAL = { name: "x-service", value: "ours" };
 

@@ -5,11 +5,13 @@ import { simulate } from "./simulation.js";
 
 /** A simulated client reserves the room for its caches when it is made: more seeds take longer than a test may. */
 const SEEDS = 300;
+/** Of worlds that once broke a rule: a fresh question whose turn comes when hardly any of its time is left. */
+const FOUND = [21_001_722];
 
 describe("a simulated world", () => {
   test("keeps every rule of the specification, whatever fails", async () => {
     let [requests, calls, most] = [0, 0, 0];
-    for (let seed = 1; seed <= SEEDS; seed++) {
+    for (const seed of [...FOUND, ...Array.from({ length: SEEDS }, (_, index) => index + 1)]) {
       const report = await simulate(seed);
       const found = report.violations.length === 0 ? undefined : [...report.violations, ...report.lines(40)].join("\n");
       expect({ seed, found }).toEqual({ seed, found: undefined });
