@@ -1,6 +1,7 @@
 /** `portero/client`: everything but the frameworks. */
 
 export type { AuthClient, CallOptions, VerifyOptions } from "./auth/auth-client.js";
+export type { AuthClientHealth } from "./auth/client-health.js";
 export type { AuthClientStatus, UpstreamStatus } from "./auth/client-status.js";
 export { ConfigError, type ConfigProblem } from "./auth/config/config-error.js";
 export { optionsFromEnv } from "./auth/config/environment.js";
@@ -18,6 +19,7 @@ export { createAuthClient } from "./auth/create-auth-client.js";
 export { type AnyAuthError, AuthError, type AuthErrorCode, type AuthErrorOptions } from "./auth/errors.js";
 export type { AuthClientEvents } from "./auth/events.js";
 export type { Organization, TokenFacts, User, UserRef, VerifiedToken } from "./auth/model.js";
+export type { ReadyOptions } from "./auth/readiness.js";
 export { getAuthClient } from "./auth/shared-client.js";
 export type { OnUnknownToken, UnknownTokenVerdict } from "./auth/unknown-token.js";
 export type { SharedStore } from "./cache/shared-store.js";
@@ -27,6 +29,7 @@ export { bearerToken } from "./http/bearer.js";
 export { type CookieTokenOptions, cookieToken } from "./http/cookie.js";
 export type { GuardSource } from "./http/guard-source.js";
 export type { LocalGuardOptions, ModuleGuardOptions } from "./http/guards.js";
+export type { HealthOptions } from "./http/health.js";
 export type { RequestLike } from "./http/request.js";
 export type { BreakerState } from "./runtime/circuit-breaker.js";
 export type { Clock, Timer } from "./runtime/clock.js";
@@ -34,6 +37,7 @@ export type { Logger } from "./runtime/logger.js";
 export type { TlsOptions } from "./runtime/tls-options.js";
 export type { CredentialHeaders } from "./transport/credentials.js";
 export type { Fallback } from "./transport/failover.js";
+export type { OutcomeCounts, UpstreamHealth } from "./transport/failure-watch.js";
 export type { Operation } from "./transport/operation.js";
 export type { Upstream } from "./transport/outcome.js";
 export type { RestPaths } from "./transport/rest-request.js";

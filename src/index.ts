@@ -2,6 +2,7 @@
 export * from "./client.js";
 export {
   getAuth,
+  healthHandler,
   optionalAuth,
   requireAnyPermission,
   requireAuth,

@@ -1,6 +1,8 @@
+import type { AuthClientHealth } from "./client-health.js";
 import type { AuthClientStatus } from "./client-status.js";
 import type { AuthClientEvents } from "./events.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
+import type { ReadyOptions } from "./readiness.js";
 import type { OnUnknownToken } from "./unknown-token.js";
 
 /** How one question is asked. */
@@ -37,10 +39,11 @@ export interface AuthClient {
   /** The answer about the token that this process has cached, at once; `undefined` says nothing about the token. */
   peekToken(token: string): VerifiedToken | undefined;
   /**
-   * Resolves when an upstream can be connected to, and the shared cache has been tried once; tries until then, or until the signal
-   * aborts.
+   * Resolves when an upstream can be connected to, or with `ask` answers, and the shared cache has been tried once; tries until then, or
+   * until the signal aborts. Where that is one of `AbortSignal.timeout`, it rejects with a `TimeoutError` that names the upstreams and what
+   * is wrong with each.
    */
-  ready(signal?: AbortSignal): Promise<void>;
+  ready(options?: AbortSignal | ReadyOptions): Promise<void>;
   /**
    * The user's permissions. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. An empty organization is none; one that
    * does not fit a header is asked for over gRPC, and is `lookup_refused` where there is REST alone.
@@ -69,6 +72,11 @@ export interface AuthClient {
    * stay. Rejects with `lookup_refused` where the text is no id.
    */
   invalidateOrganization(organizationId: string): Promise<void>;
+  /**
+   * Whether this process can ask and remember, in one word, by the calls of the last minute: it asks nothing. Not for liveness: a restart
+   * mends no auth service, and empties the cache that requests live on.
+   */
+  health(): AuthClientHealth;
   /** The state of upstreams, caches and calls, as plain data. */
   status(): AuthClientStatus;
   /** Calls the listener on every such event, until the returned function is called. */

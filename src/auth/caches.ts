@@ -14,6 +14,7 @@ import type { AuthClientStatus } from "./client-status.js";
 import type { Config } from "./config/config.js";
 import { shownUrl } from "./config/shown-url.js";
 import type { Events } from "./events.js";
+import { dependencyIn, storeHintOf } from "./failure-hints.js";
 import type { MassRefusals } from "./mass-refusals.js";
 import type { UserRef } from "./model.js";
 import type { RemoteAuthService } from "./service-calls.js";
@@ -107,20 +108,24 @@ function connectStore(config: Config, events: Events): { store?: GuardedStore; r
   const redis = cache.redis && connectRedis(cache.redis, { clock: systemClock, random, onCluster });
   const given = redis?.store ?? cache.store;
   if (!given) return {};
+  given.ready?.catch((error: unknown) => {
+    // At the start, not when it is first needed: this does not mend itself.
+    if (dependencyIn(error)) logger.error(`portero: ${name} cannot be used: ${dependencyIn(error)?.message}`);
+  });
   const store = new GuardedStore({
     store: given,
     clock,
     keyring: createKeyring({ identity: cache.identity, secrets: cache.secrets }),
     onTransition: (available, error) => {
       if (available) logger.info(`portero: ${name} is back`);
-      else logger.warn(`portero: ${name} cannot be reached${reason(error)}: going on without it`);
+      else logger.warn(`portero: ${name} cannot be reached${reason(error)}: going on without it${hint(error)}`);
       events.emit("cache", { tier: "shared", available });
     },
     onWriteTransition: (works, error) => {
       if (works) logger.info(`portero: ${name} takes writes again`);
       else
         logger.warn(
-          `portero: ${name} takes no writes${reason(error)}: new entries are not shared, or invalidations are not`,
+          `portero: ${name} takes no writes${reason(error)}: new entries are not shared, or invalidations are not${hint(error)}`,
         );
     },
   });
@@ -130,6 +135,11 @@ function connectStore(config: Config, events: Events): { store?: GuardedStore; r
 function reason(error: unknown): string {
   const code = errorCode(error);
   return code ? ` (${code})` : "";
+}
+
+function hint(error: unknown): string {
+  const found = storeHintOf(error);
+  return found === undefined ? "" : `; ${found}`;
 }
 
 function once(action: () => void): () => void {

@@ -5,6 +5,7 @@ import { tolerant } from "../runtime/logger.js";
 import { OverloadedError, UnavailableError } from "../transport/outcome.js";
 import type { AuthClient, CallOptions, VerifyOptions } from "./auth-client.js";
 import { createCaches } from "./caches.js";
+import { healthOf } from "./client-health.js";
 import { upstreamStatus } from "./client-status.js";
 import { setTraits } from "./client-traits.js";
 import { readConfig } from "./config/config.js";
@@ -96,6 +97,7 @@ export function assembleAuthClient(
   }
 
   let isClosed = false; // beside the signal, whose getter is dear on each hit
+  let isReady = false;
   let closed: Promise<void> | undefined;
 
   async function close(): Promise<void> {
@@ -124,10 +126,12 @@ export function assembleAuthClient(
           return caches.token.get(token.text, { ...options, ...(gate && { gate }) }, token.id);
         }, call),
     }),
-    async ready(signal) {
+    async ready(given = {}) {
+      const { signal, ask: asks = false } = "aborted" in given ? { signal: given } : given;
       const ended = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
       try {
-        await becomeReady({ upstreams: pipeline.upstreams, cache: caches, clock }, ended);
+        await becomeReady({ upstreams: pipeline.upstreams, ask: asks, cache: caches, clock }, ended);
+        isReady = true;
       } catch (error) {
         throw closing.signal.aborted ? toAuthError(closing.signal.reason) : error;
       }
@@ -163,6 +167,7 @@ export function assembleAuthClient(
         upstream: pipeline.load(),
       };
     },
+    health: () => healthOf(pipeline.upstreams, caches.status(), { isReady, isClosed }),
     on: (event, listener) => events.on(event, listener),
     close() {
       closed ??= close();

@@ -1,3 +1,5 @@
+import { errorCode } from "../cache/store-error.js";
+import { DependencyError } from "../runtime/lazy-import.js";
 import type { UpstreamFailure } from "../transport/failure-watch.js";
 import type { Upstream } from "../transport/outcome.js";
 
@@ -57,6 +59,7 @@ const OF_UPSTREAMS: readonly Hint[] = [
     when: /^Unimplemented$/,
     says: "no auth.AuthService there, or one without this method: is it the auth service, with its current proto?",
   },
+  { when: /^no package /, says: 'it cannot be loaded: README\'s "Bundling" has the banner that a bundle needs' },
   { when: /^HTTP (404|405)$/, says: NO_PATH },
   { when: /^HTTP 3\d\d$/, says: "it leads elsewhere, and a token is never sent on: write the URL that it leads to" },
   { when: /^HTTP (401|403)$/, says: 'it refuses this service itself: see the option "headers"' },
@@ -83,9 +86,20 @@ export function hintOf(upstream: Upstream, { detail }: Pick<UpstreamFailure, "de
   return find(OF_UPSTREAMS, detail, upstream);
 }
 
-/** What probably is wrong with a Redis. */
-export function redisHintOf(code: string): string | undefined {
-  return find(OF_REDIS, code, "grpc");
+/** What probably is wrong with a shared cache. */
+export function storeHintOf(error: unknown): string | undefined {
+  const code = errorCode(error);
+  return dependencyIn(error)?.message ?? (code === undefined ? undefined : find(OF_REDIS, code, "grpc"));
+}
+
+/** The package that could not be loaded, where that is the cause of an error. */
+export function dependencyIn(error: unknown): DependencyError | undefined {
+  let cause = error;
+  for (let depth = 0; depth < 5 && cause instanceof Error; depth++) {
+    if (cause instanceof DependencyError) return cause;
+    cause = cause.cause;
+  }
+  return undefined;
 }
 
 function find(hints: readonly Hint[], code: string, upstream: Upstream): string | undefined {

@@ -5,12 +5,12 @@ import { withBreaker } from "../transport/breaker.js";
 import { watchingCredential } from "../transport/credential-watch.js";
 import { withCredentials } from "../transport/credentials.js";
 import { failover, type UpstreamRoute } from "../transport/failover.js";
-import { FailureWatch, type OutcomeCounts } from "../transport/failure-watch.js";
+import { FailureWatch, type OutcomeCounts, type UpstreamHealth } from "../transport/failure-watch.js";
 import { classifyTransport, createGrpcUpstream, type GrpcUpstream } from "../transport/grpc.js";
 import { withLimit } from "../transport/limit.js";
 import { withLessons } from "../transport/limit-lessons.js";
 import type { Upstream } from "../transport/outcome.js";
-import { isReachable } from "../transport/reachable.js";
+import { reach } from "../transport/reachable.js";
 import { createRestUpstream } from "../transport/rest.js";
 import { hasRestForm } from "../transport/rest-request.js";
 import { withRetry } from "../transport/retry.js";
@@ -19,22 +19,24 @@ import { type LimitStatus, UpstreamLimits } from "../transport/upstream-limits.j
 import type { Config } from "./config/config.js";
 import type { GrpcConfig, RestConfig } from "./config/upstreams.js";
 import type { Events } from "./events.js";
-import { type AskedAt, createUpstreamReports, reasonOf } from "./upstream-reports.js";
+import type { TriedUpstream } from "./readiness.js";
+import { createProbe } from "./service-calls.js";
+import { type AskedAt, createUpstreamReports, reasonOf, type UpstreamReports } from "./upstream-reports.js";
 import { watchedTls } from "./watched-tls.js";
 
 /** Beside gRPC, REST is probably not needed at first: its HTTP client is loaded this much later, in milliseconds. */
 const WARM_AFTER_MS = 1000;
 
 /** One upstream, with its stages and what the client does with it besides asking. */
-export interface PipelineUpstream extends UpstreamRoute {
+export interface PipelineUpstream extends UpstreamRoute, TriedUpstream {
   /** `undefined` with a custom transport. */
   readonly url: string | undefined;
   /** How its calls have ended so far. */
   calls(): OutcomeCounts;
   /** Why it could not tell last, in words, and when: wall time, in milliseconds. */
   lastFailure(): { readonly reason: string; readonly at: number } | undefined;
-  /** Whether a connection can be made. */
-  connect(): Promise<boolean>;
+  /** By its breaker, and by the calls of the last minute. */
+  health(): UpstreamHealth;
   close(): void;
 }
 
@@ -73,13 +75,16 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
   const over = failover(first, second, { clock, onFallback: (fallback) => events.emit("fallback", fallback) });
   const canTry = (known: boolean) => upstreams.some(({ breaker }) => !breaker.turnsAway(known));
   const retried = withRetry(over, { ...config.retry, clock, random, canTry });
-  const onFailure = (name: string) => config.logger.error(`portero: the function given as "headers" failed: ${name}`);
-  const signed = headers ? withCredentials(retried, headers, { clock, onFailure }) : retried;
-  const transport = withLimit(signed, limits.places, clock);
+  const transport = withLimit(signed(retried), limits.places, clock);
   const close = () => {
     for (const upstream of upstreams) upstream.close();
   };
   return { transport, upstreams, load: () => limits.status, close };
+
+  function signed(inner: Transport): Transport {
+    const onFailure = (name: string) => config.logger.error(`portero: the function given as "headers" failed: ${name}`);
+    return headers ? withCredentials(inner, headers, { clock, onFailure }) : inner;
+  }
 
   /** A probe of the first one runs beside the second one. */
   function askedFirst(): PipelineUpstream {
@@ -94,8 +99,8 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
       url === undefined
         ? givenUpstream(grpc.transport as Transport)
         : make.grpc({ url, timeoutMs, tls, interceptors, maxAnswerBytes, clock, random });
-    const { connect, close } = network;
-    return { ...routeTo("grpc", grpc, network), url, connect, close };
+    const { reports, ...route } = routeTo("grpc", grpc, network);
+    return { ...route, url, connect: () => network.connect().catch(reports.notReady), close: network.close };
   }
 
   function restUpstream(rest: RestConfig): PipelineUpstream {
@@ -103,12 +108,19 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     const tls = watchedTls(rest.tls, "rest.tls", config);
     const { maxAnswerBytes } = config;
     const network = make.rest({ url, tls, agent, paths, maxAnswerBytes, clock, random });
-    const warming = clock.setTimeout(network.warm, config.grpc ? WARM_AFTER_MS : 0, { background: true });
+    const { reports, ...route } = routeTo("rest", rest, network);
+    const warm = () => network.warm().catch(reports.cannotLoad);
+    const warming = clock.setTimeout(() => void warm().catch(() => undefined), config.grpc ? WARM_AFTER_MS : 0, {
+      background: true,
+    });
     return {
-      ...routeTo("rest", rest, network),
+      ...route,
       url,
       takes: ({ method, message }) => hasRestForm(method, message),
-      connect: async () => agent !== undefined || (await isReachable(url, tls)), // where an agent leads, it alone knows
+      async connect() {
+        await warm();
+        if (agent === undefined) await reach(url, tls).catch(reports.notReady); // where an agent leads, it alone knows
+      },
       close: () => {
         warming.clear();
         network.close();
@@ -132,13 +144,17 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     });
     const tried = withTimeout(againIfUnprocessed(network.transport, clock, network.anew), upstream, clock);
     const watched = watchingCredential(failures.watch(tried), reports.credentialRefused);
+    const probe = createProbe(signed(watched), timeoutMs);
     const learning = withLessons(watched, limits, { upstream, timeoutMs, clock });
     return {
       upstream,
       breaker,
       timeoutMs,
       transport: withBreaker(learning, breaker, { upstream, timeoutMs }),
+      reports,
+      ask: (signal) => probe(signal).catch(reports.notReady),
       calls: () => failures.counts,
+      health: () => (breaker.state === "open" ? "down" : failures.health),
       lastFailure: () => failures.last && { reason: reasonOf(upstream, failures.last, at), at: failures.last.at },
     };
   }
@@ -148,7 +164,8 @@ interface RouteConfig extends AskedAt {
   readonly timeoutMs: number;
 }
 
-type WatchedRoute = UpstreamRoute & Pick<PipelineUpstream, "calls" | "lastFailure">;
+type WatchedRoute = UpstreamRoute &
+  Pick<PipelineUpstream, "ask" | "calls" | "health" | "lastFailure"> & { readonly reports: UpstreamReports };
 
 /** Where a route ends: {@link GrpcUpstream} or `RestUpstream`. */
 interface Network {
@@ -162,7 +179,7 @@ interface Network {
 function givenUpstream(transport: Transport): GrpcUpstream {
   return {
     transport: classifyTransport(transport),
-    connect: async () => true,
+    connect: async () => undefined,
     renew: () => undefined,
     close: () => undefined,
   };

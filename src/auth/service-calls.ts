@@ -16,6 +16,9 @@ export interface TokenAnswer {
 export type TokenRefusal = "invalid_token" | "inactive_user";
 export type LookupRefusal = "lookup_refused";
 
+/** No token of any service: what `ready({ ask: true })` asks about. */
+const NO_TOKEN = "portero-ready";
+
 type Ask<Q, V, R> = (question: Q, options: AskOptions) => Promise<Verdict<V, R>>;
 
 /** The four questions, asked of the service itself. They reject when the service could not tell. */
@@ -90,6 +93,22 @@ export function createRemoteAuthService(transport: Transport, options: RemoteAut
     const user = Object.freeze({ id: userId, organizationId, email, permissions: lists.of(permissions) });
     return answer({ user, locals: lists.ofInterned(locals) });
   }
+}
+
+/**
+ * Asks one upstream, past the stages that know several, whether it is an auth service: resolves when it answers VerifyToken, or refuses.
+ *
+ * @param timeoutMs of the call
+ */
+export function createProbe(transport: Transport, timeoutMs: number): (signal: AbortSignal) => Promise<void> {
+  const client = createClient(AuthService, transport);
+  return async (signal) => {
+    try {
+      await client.verifyToken({ token: NO_TOKEN }, { signal, timeoutMs });
+    } catch (error) {
+      if (!(error instanceof UpstreamError && error.failure === "refused")) throw error;
+    }
+  };
 }
 
 /** A verdict without its source. */

@@ -1,7 +1,7 @@
 import type { BreakerState } from "../runtime/circuit-breaker.js";
 import type { FailureListener, UpstreamFailure } from "../transport/failure-watch.js";
 import type { Operation } from "../transport/operation.js";
-import type { Upstream } from "../transport/outcome.js";
+import { type Upstream, UpstreamError } from "../transport/outcome.js";
 import { type RestPaths, templateOf } from "../transport/rest-request.js";
 import type { Config } from "./config/config.js";
 import { shownPath, shownUrl } from "./config/shown-url.js";
@@ -11,6 +11,10 @@ import { hintOf } from "./failure-hints.js";
 /** Tells of one upstream: in log lines, and to the listeners of the client. */
 export interface UpstreamReports extends FailureListener {
   credentialRefused(): void;
+  /** Throws the `DependencyError` on, of which the first one is reported. */
+  cannotLoad(error: Error): never;
+  /** Throws, in words, why the upstream is not ready. */
+  notReady(error: unknown): never;
   /** @param lastFailure why it failed last */
   breakerMoved(from: BreakerState, to: BreakerState, lastFailure: UpstreamFailure | undefined): void;
 }
@@ -29,6 +33,7 @@ export function createUpstreamReports(
   { logger, breaker: { recoveryMs } }: Config,
   events: Events,
 ): UpstreamReports {
+  let isUnloadable = false;
   const shown = at.url === undefined ? "the transport given" : (shownUrl(at.url) ?? "its URL (not shown)");
   return {
     onFailing(failure, lastedMs) {
@@ -46,6 +51,17 @@ export function createUpstreamReports(
     },
     credentialRefused() {
       logger.error(`portero: ${upstream} refuses this service's own credentials on look-ups; see the option "headers"`);
+    },
+    cannotLoad(error) {
+      if (!isUnloadable) logger.error(`portero: ${upstream} cannot be asked: ${error.message}`);
+      isUnloadable = true;
+      throw error;
+    },
+    notReady(error) {
+      if (!(error instanceof UpstreamError)) throw new Error(`${upstream}: ${(error as Error).message}`);
+      const { failure, detail } = error;
+      const hint = hintOf(upstream, error);
+      throw new Error(`${upstream} ${shown} is ${failure} (${detail})${hint === undefined ? "" : `: ${hint}`}`);
     },
     breakerMoved(from, to, lastFailure) {
       if (to === "open") {

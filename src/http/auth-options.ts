@@ -64,12 +64,7 @@ const OWN = { requireAuth: [], optionalAuth: ["invalidToken"], authenticate: ["a
 
 /** @throws ConfigError that names every option that cannot be used */
 export function readAuthOptions<R>(maker: Maker, options: GivenOptions<R>): GivenOptions<R> {
-  if (isClient(options)) {
-    const message = "pass { client }: what was given is the client itself";
-    throw new ConfigError([
-      { name: "options", value: "an AuthClient", expected: "an object with the client", message },
-    ]);
-  }
+  assertNoClient(options);
   const read = new SettingReader({}, []);
   const strays = othersIn(options, maker);
   const given = read.section<GivenOptions<R>>("", options, [...COMMON, ...OWN[maker], ...strays.map(({ key }) => key)]);
@@ -88,6 +83,13 @@ export function readAuthOptions<R>(maker: Maker, options: GivenOptions<R>): Give
   if (maker === "authenticate") read.optional("attach", given.attach, isBoolean, "true or false");
   read.throwIfAny();
   return given;
+}
+
+/** @throws ConfigError for a client in the place of the options that hold it */
+export function assertNoClient(options: object): void {
+  if (!isClient(options)) return;
+  const message = "pass { client }: what was given is the client itself";
+  throw new ConfigError([{ name: "options", value: "an AuthClient", expected: "an object with the client", message }]);
 }
 
 /** Options of another function: not misspelt, so that no other name was meant. */

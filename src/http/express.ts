@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { User, VerifiedToken } from "../auth/model.js";
 import { authOf } from "./attached-auth.js";
 import type { OptionalAuthOptions } from "./auth-options.js";
@@ -15,7 +15,10 @@ import {
   permissionGuard,
   userGuard,
 } from "./guards.js";
+import { type HealthOptions, healthAnswers } from "./health.js";
 import { authStep, guardStep } from "./middleware.js";
+import { noExpressNext } from "./misuse.js";
+import { named } from "./named.js";
 import { nodeOf } from "./request.js";
 
 declare global {
@@ -124,4 +127,21 @@ export function requireOrganization<R extends IncomingMessage = IncomingMessage>
  */
 export function requireModule(...modules: ModuleGuardArguments): Handler {
   return toHandler(guardStep("requireModule", moduleGuard(modules)));
+}
+
+/**
+ * Answers whether this process is ready, and `health()` of its client, as JSON: 503 before `ready()` has resolved once and after `close()`,
+ * else 200; with `strict`, 503 also while no upstream can be asked. For readiness, before `requireAuth`; not for liveness: a restart mends
+ * no auth service. Also a listener of `node:http`.
+ *
+ * @example app.get("/ready", healthHandler())
+ * @throws ConfigError when made, if an option or the environment cannot be used
+ */
+export function healthHandler(options: HealthOptions = {}): (req: IncomingMessage, res: ServerResponse) => void {
+  const answer = healthAnswers(options);
+  return named("healthHandler", (_req, res) => {
+    if (typeof res?.writeHead !== "function") throw noExpressNext("healthHandler()");
+    const { status, headers, body } = answer();
+    res.writeHead(status, headers).end(body);
+  });
 }

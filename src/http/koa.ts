@@ -13,10 +13,12 @@ import {
   permissionGuard,
   userGuard,
 } from "./guards.js";
+import { type HealthOptions, healthAnswers } from "./health.js";
 import { type KoaAuthOptions, type KoaMiddleware, toKoaMiddleware } from "./koa-adapter.js";
 import { type KoaContext, koaAccess } from "./koa-context.js";
 import { authStep, guardStep } from "./middleware.js";
 import { noKoaContext } from "./misuse.js";
+import { named } from "./named.js";
 
 declare module "koa" {
   interface DefaultState {
@@ -118,4 +120,23 @@ export function requireOrganization<C extends KoaContext = KoaContext>(source: G
  */
 export function requireModule(...modules: ModuleGuardArguments): KoaMiddleware {
   return toKoaMiddleware(guardStep("requireModule", moduleGuard(modules)));
+}
+
+/**
+ * Answers whether this process is ready, and `health()` of its client, as JSON: 503 before `ready()` has resolved once and after `close()`,
+ * else 200; with `strict`, 503 also while no upstream can be asked. For readiness, before `requireAuth`; not for liveness: a restart mends
+ * no auth service. It answers every request that comes to it.
+ *
+ * @example router.get("/ready", healthHandler())
+ * @throws ConfigError when made, if an option or the environment cannot be used
+ */
+export function healthHandler(options: HealthOptions = {}): (ctx: KoaContext) => void {
+  const answer = healthAnswers(options);
+  return named("healthHandler", (ctx) => {
+    if (!ctx.req) throw noKoaContext("healthHandler()");
+    const { status, headers, body } = answer();
+    ctx.status = status;
+    ctx.set({ ...headers });
+    ctx.body = body;
+  });
 }

@@ -42,6 +42,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
   /** Tokens that were good once. */
   const known = new Set<string>();
   let failure: AuthErrorCode | undefined;
+  let isReady = false;
 
   /** Resolves as the real client does: later, and never when the caller has given up. */
   async function answer<T>(find: () => T | AuthErrorCode, call: CallOptions = {}): Promise<T> {
@@ -85,7 +86,11 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
       return answered;
     },
     peekToken: () => undefined,
-    ready: (signal) => answer(() => undefined, { signal }),
+    async ready(given = {}) {
+      const { signal } = "aborted" in given ? { signal: given } : given;
+      await answer(() => undefined, signal && { signal });
+      isReady = true;
+    },
     getUserPermissions: ({ userId, organizationId }, call) =>
       answer(() => freeze(directory.byId(userId, organizationId)?.permissions), call),
     getUserLocals: ({ userId, organizationId }, call) =>
@@ -100,6 +105,10 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     invalidateToken: () => answer(() => undefined),
     invalidateUser: () => answer(() => undefined),
     invalidateOrganization: () => answer(() => undefined),
+    health() {
+      const health = failure === undefined ? "ok" : "down";
+      return { status: health, ready: isReady, grpc: health };
+    },
     status: () => ({
       grpc: idle,
       cache: { entries: 0, bytes: 0, shared: "none", hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 },
@@ -109,6 +118,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     on: () => () => undefined,
     async close() {
       failure = "auth_unavailable";
+      isReady = false;
     },
     [Symbol.asyncDispose]: () => client.close(),
   };

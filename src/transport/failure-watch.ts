@@ -19,6 +19,9 @@ export interface UpstreamFailure {
   readonly operation: Operation;
 }
 
+/** What the calls of the last minute say of an upstream: `degraded` where it does not serve some look-ups. */
+export type UpstreamHealth = "ok" | "degraded" | "down";
+
 /** How often a call of an upstream has ended in each way. */
 export type OutcomeCounts = Readonly<Record<"answered" | Failure, number>>;
 
@@ -49,6 +52,8 @@ export class FailureWatch {
   /** Operations without an answer or a refusal, and since when: monotonic, in milliseconds. */
   readonly #failing = new Map<Operation, number>();
   #last: (UpstreamFailure & { readonly at: number }) | undefined;
+  /** Monotonic, in milliseconds. */
+  #failedAt = Number.NEGATIVE_INFINITY;
   #quietUntil = Number.NEGATIVE_INFINITY;
   #malformed = 0;
 
@@ -60,6 +65,13 @@ export class FailureWatch {
   /** The last failure, with its wall time in milliseconds. */
   get last(): (UpstreamFailure & { readonly at: number }) | undefined {
     return this.#last;
+  }
+
+  /** One that has not failed for a minute, because nothing was asked, may be well again. */
+  get health(): UpstreamHealth {
+    const isOld = this.#clock.monotonic() - this.#failedAt >= TELL_EVERY_MS;
+    if (isOld || this.#failing.size === 0) return "ok";
+    return this.#failing.has("VerifyToken") ? "down" : "degraded";
   }
 
   get counts(): OutcomeCounts {
@@ -81,9 +93,14 @@ export class FailureWatch {
     });
   }
 
-  /** The upstream, or a connection to it, failed. */
-  note(operation: Operation, { failure, detail, credentialRefused = false }: Noted): void {
+  /** A line has just told of it. */
+  hush(): void {
+    this.#quietUntil = this.#clock.monotonic() + TELL_EVERY_MS;
+  }
+
+  #note(operation: Operation, { failure, detail, credentialRefused = false }: Noted): void {
     const now = this.#clock.monotonic();
+    this.#failedAt = now;
     const isFirst = this.#last === undefined && this.#known.size === 0;
     this.#last = { failure, detail, operation, at: this.#clock.now() };
     const since = this.#failing.get(operation) ?? now;
@@ -97,14 +114,9 @@ export class FailureWatch {
     this.#listener.onFailing(this.#last, this.#known.has(operation) ? now - since : undefined);
   }
 
-  /** A line has just told of it. */
-  hush(): void {
-    this.#quietUntil = this.#clock.monotonic() + TELL_EVERY_MS;
-  }
-
   #failed(operation: Operation, { failure, detail, credentialRefused }: UpstreamError): void {
     this.#counts[failure]++;
-    if (failure !== "refused") return this.note(operation, { failure, detail, credentialRefused });
+    if (failure !== "refused") return this.#note(operation, { failure, detail, credentialRefused });
     if (operation === "VerifyToken" && MALFORMED.includes(detail)) this.#refusedAsMalformed(detail);
     this.#tells(operation);
   }

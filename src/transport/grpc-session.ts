@@ -50,14 +50,6 @@ export class ReplaceableSession {
     return this.#signsOfLife;
   }
 
-  /** Whether a connection stands, or could be made. */
-  async connect(): Promise<boolean> {
-    return this.ready().then(
-      () => true,
-      () => false,
-    );
-  }
-
   /** The connection for the next call, if that can be put on it at once. */
   get standing(): GrpcConnection | undefined {
     return this.#current?.stands ? this.#current : undefined;

@@ -3,7 +3,8 @@ import type { ConnectError, Interceptor, Transport, UnaryResponse } from "@conne
 import type { Clock } from "../runtime/clock.js";
 import type { TlsSource } from "../runtime/tls-options.js";
 import { hadItsTime } from "./call-context.js";
-import { believesGrpcStatus, isServiceWord, isTimeout, toUpstreamError } from "./grpc-outcome.js";
+import { networkError } from "./grpc-exchange.js";
+import { believesGrpcStatus, fromNetworkError, isServiceWord, isTimeout, toUpstreamError } from "./grpc-outcome.js";
 import { ReplaceableSession } from "./grpc-session.js";
 import { createGrpcUnary } from "./grpc-unary.js";
 import { answerDefect, answersAnother } from "./operation.js";
@@ -28,8 +29,8 @@ export interface GrpcUpstreamOptions {
 
 export interface GrpcUpstream {
   readonly transport: Transport;
-  /** Connects; `false` when no server accepts the connection. */
-  connect(): Promise<boolean>;
+  /** Resolves when a connection stands; rejects with an `UpstreamError` when none can be made. */
+  connect(): Promise<void>;
   /** Leaves the connection: a probe must not fail for one that died long ago, nor for one that leads to the only ill backend. */
   renew(): void;
   close(): void;
@@ -44,7 +45,13 @@ export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
   return {
     transport: classified(transport, believesGrpcStatus),
     renew,
-    connect: () => session.connect(),
+    async connect() {
+      try {
+        await session.ready();
+      } catch (error) {
+        throw fromNetworkError(networkError(error as Error));
+      }
+    },
     close: () => session.close(),
   };
 }

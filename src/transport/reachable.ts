@@ -1,35 +1,40 @@
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { currentTls, type TlsOptions, type TlsSource } from "../runtime/tls-options.js";
+import { fromNetworkError } from "./rest-outcome.js";
 
 const CONNECT_TIMEOUT_MS = 1000;
 
-/** Whether a connection is accepted at the URL's address. */
-export function isReachable(url: string, tls: TlsSource | undefined): Promise<boolean> {
+/** Resolves when a connection is accepted at the URL's address of REST; rejects with an `UpstreamError`. */
+export function reach(url: string, tls: TlsSource | undefined): Promise<void> {
   const { protocol, hostname, port } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, "");
   let secure: TlsOptions | undefined;
   try {
     secure = currentTls(tls);
-  } catch {
-    return Promise.resolve(false);
+  } catch (error) {
+    return Promise.reject(fromNetworkError(error));
   }
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const socket =
       protocol === "https:"
         ? connectTls({
             ...(secure as object),
             host,
             port: Number(port || 443),
+            ALPNProtocols: ["http/1.1"],
             ...(isIP(host) ? {} : { servername: host }),
           })
         : connectTcp({ host, port: Number(port || 80) });
-    const end = (reachable: boolean) => {
+    const fail = (error: Error) => {
       socket.destroy();
-      resolve(reachable);
+      reject(fromNetworkError(error));
     };
-    socket.setTimeout(CONNECT_TIMEOUT_MS, () => end(false));
-    socket.once(protocol === "https:" ? "secureConnect" : "connect", () => end(true));
-    socket.once("error", () => end(false));
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => fail(Object.assign(new Error("too late"), { code: "ETIMEDOUT" })));
+    socket.once("error", fail);
+    socket.once(protocol === "https:" ? "secureConnect" : "connect", () => {
+      socket.destroy();
+      resolve();
+    });
   });
 }

@@ -3,7 +3,7 @@ import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, type Transport, type UnaryResponse } from "@connectrpc/connect";
 import type { Got } from "got";
 import type { Clock } from "../runtime/clock.js";
-import { lazyImport } from "../runtime/lazy-import.js";
+import { type DependencyError, lazyImport } from "../runtime/lazy-import.js";
 import type { TlsSource } from "../runtime/tls-options.js";
 import { isFresh } from "./call-context.js";
 import { answersAnother } from "./operation.js";
@@ -34,8 +34,11 @@ export interface RestUpstream {
   readonly anew: Transport;
   /** Drops idle connections: a probe must not fail for one that died long ago. */
   renew(): void;
-  /** Loads the HTTP client, which takes tens of milliseconds: better before it is needed than in the middle of an outage. */
-  warm(): void;
+  /**
+   * Loads the HTTP client, which takes tens of milliseconds: better before it is needed than in the middle of an outage. Rejects with a
+   * `DependencyError` where that cannot be done.
+   */
+  warm(): Promise<void>;
   close(): void;
 }
 
@@ -47,6 +50,12 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
   const loadGot = lazyImport<{ default: Got }>(() => import("got"), "got");
   let client: Got | undefined; // with the settings of every request, which are costly to read
 
+  const loaded = () =>
+    loadGot().catch(({ specifier, cause }: DependencyError) => {
+      const error = fromNetworkError(cause);
+      throw error.ours ? error : new UpstreamError("rest", "broken", `no package ${specifier}`);
+    });
+
   const transport = unaryTransport((call) => ask(call, () => connections.kept()));
   const anew = unaryTransport((call) => ask(call, () => connections.anew()));
 
@@ -54,7 +63,7 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     call: UnaryCall<I, O>,
     agents: () => Agents,
   ): Promise<UnaryResponse<I, O>> {
-    client ??= (await loadGot()).default.extend({
+    client ??= (await loaded()).default.extend({
       decompress: false,
       followRedirect: false, // the token would travel
       responseType: "buffer",
@@ -126,7 +135,7 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     transport,
     anew,
     renew: () => connections.dropIdle(),
-    warm: () => void loadGot().catch(() => undefined), // the call that needs it will say so
+    warm: async () => void (await loadGot()),
     close: () => connections.close(),
   };
 }

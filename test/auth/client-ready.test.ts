@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { describe, expect, test } from "@jest/globals";
+import type { FakeAuthService } from "../../src/testing.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
 import { afterwards, openBareClient, openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
 
@@ -122,5 +124,135 @@ describe("ready()", () => {
   test("takes a custom transport at its word", async () => {
     const transport = { unary: () => Promise.reject(new Error()), stream: () => Promise.reject(new Error()) };
     await openBareClient({ grpc: { transport } }).ready();
+  });
+
+  test("ends with the signal's own reason where that is none of a time-out", async () => {
+    const reason = new Error("the process ends");
+    const leaving = new AbortController();
+    const ready = openBareClient({ grpc: { url: await startSilentServer() } }).ready({ signal: leaving.signal });
+    leaving.abort(reason);
+    await expect(ready).rejects.toBe(reason);
+  });
+});
+
+/** What `AbortSignal.timeout` does, when the test wants it. */
+function timeoutSignal(): { signal: AbortSignal; expire(): void } {
+  const timeout = new AbortController();
+  return {
+    signal: timeout.signal,
+    expire: () => timeout.abort(new DOMException("The operation was aborted due to timeout", "TimeoutError")),
+  };
+}
+
+describe("the time-out of ready()", () => {
+  test.each([
+    ["a signal alone", false],
+    ["a signal among the options", true],
+  ])("names the upstreams and what is wrong with each: %s", async (_how, isOption) => {
+    const service = await startService();
+    const clock = new WaitCounter();
+    const client = openClient(service, { clock });
+    await Promise.all([service.grpc.stop(), service.rest.stop()]);
+    const { signal, expire } = timeoutSignal();
+    const ready = client.ready(isOption ? { signal } : signal);
+    const rejection = expect(ready).rejects.toMatchObject({
+      name: "TimeoutError",
+      message:
+        `portero is not ready: grpc ${service.grpc.url}/ is unreachable (ECONNREFUSED): nothing listens there: are host and port right, ` +
+        `has it started?; rest ${service.rest.url}/ is unreachable (ECONNREFUSED): nothing listens there: are host and port right, has it started?`,
+    });
+    await until(() => clock.waits(250) === 1);
+    expire();
+    await rejection;
+  });
+
+  test("says of an upstream that hangs that it was not reached, and of a shared cache that it is silent", async () => {
+    const { signal, expire } = timeoutSignal();
+    const hanging = openBareClient({ grpc: { url: await startSilentServer() } }).ready(signal);
+    expire();
+    await expect(hanging).rejects.toThrow("portero is not ready: grpc has not been reached yet");
+
+    const service = await startService();
+    const redis = new MemoryStore(new ManualClock());
+    const store = Object.assign(redis, { ready: new Promise<never>(() => undefined) });
+    const other = timeoutSignal();
+    const clock = new ManualClock();
+    const client = openClient(service, { clock, cache: { store } });
+    const waiting = client.ready(other.signal);
+    await new Promise((resolve) => setTimeout(resolve, 50)); // nothing tells that the upstream was reached
+    other.expire();
+    await expect(waiting).rejects.toThrow("portero is not ready: the shared cache is silent");
+  });
+});
+
+describe("ready({ ask: true })", () => {
+  test("asks VerifyToken of both sides, and is content with a refusal", async () => {
+    const service = await startService();
+    await openClient(service).ready({ ask: true });
+    expect(service.calls).toMatchObject({ total: service.calls.VerifyToken });
+    expect(service.calls.total).toBeGreaterThan(0);
+  });
+
+  test("is content with an answer", async () => {
+    const service = await startService({ users: { "portero-ready": { id: "probe" } } });
+    const client = openBareClient({ grpc: { ...service.upstreams.grpc, timeoutMs: 60_000 } });
+    await client.ready({ ask: true });
+    expect(client.status().grpc?.calls).toMatchObject({ answered: 1 });
+    expect(client.status().cache).toMatchObject({ entries: 0, misses: 0 }); // nobody is let in with it
+  });
+
+  test.each([
+    ["fails", (service: FakeAuthService) => service.rest.fail(500), "broken (HTTP 500)"],
+    ["is out of reach behind a proxy", (service: FakeAuthService) => service.rest.fail(503), "unreachable (HTTP 503)"],
+    ["has no room", (service: FakeAuthService) => service.rest.fail(429), "busy (HTTP 429)"],
+  ])("waits while it %s, whatever the breaker says, and until it answers", async (_what, fail, reason) => {
+    const service = await startService();
+    const clock = new WaitCounter();
+    const rest = { ...service.upstreams.rest, timeoutMs: 60_000 };
+    const client = openBareClient({ clock, rest, breaker: { failureThreshold: 1 } });
+    fail(service);
+    let isReady = false;
+    const ready = client.ready({ ask: true }).then(() => {
+      isReady = true;
+    });
+    for (let look = 1; look <= 3; look++) {
+      await until(() => clock.waits(250) === look);
+      expect(isReady).toBe(false);
+      await clock.advance(250);
+    }
+    await until(() => clock.waits(250) === 4);
+    expect(client.status().rest).toMatchObject({ breaker: "closed" });
+    expect(client.status().rest?.lastFailure?.reason).toContain(reason);
+    service.rest.allow();
+    await clock.advance(250);
+    await ready;
+  });
+
+  test("is not ready where something else answers, and says so", async () => {
+    const service = await startService();
+    const clock = new WaitCounter();
+    const client = openBareClient({ clock, rest: { url: `${service.rest.url}/v2`, timeoutMs: 60_000 } });
+    const { signal, expire } = timeoutSignal();
+    const ready = expect(client.ready({ ask: true, signal })).rejects.toThrow(
+      /^portero is not ready: rest http:.*\/v2 is broken \(HTTP 404\): it has no such path/,
+    );
+    await until(() => clock.waits(250) === 1);
+    expire();
+    await ready;
+    await openBareClient({ rest: { url: `${service.rest.url}/v2` } }).ready(); // without a question it cannot know
+  });
+
+  test("sends the service's own credentials along", async () => {
+    const service = await startService();
+    const rest = { ...service.upstreams.rest, timeoutMs: 60_000 };
+    await openBareClient({ rest, headers: async () => ({ "X-Service": "shop" }) }).ready({ ask: true });
+    expect(service.rest.lastRequest?.headers["x-service"]).toBe("shop");
+  });
+
+  test("does not wait for a side that hangs when the other one answers", async () => {
+    const service = await startService();
+    service.grpc.hang();
+    await openClient(service).ready({ ask: true });
+    service.grpc.allow();
   });
 });

@@ -33,8 +33,14 @@ async function stagesOf(options: AuthClientOptions): Promise<string[]> {
   const client = assembleAuthClient(
     { logger: false, ...options },
     {
-      grpc: () => ({ transport: recording("grpc"), connect: async () => true, renew, close: renew }),
-      rest: () => ({ transport: recording("rest"), anew: recording("rest"), renew, warm: renew, close: renew }),
+      grpc: () => ({ transport: recording("grpc"), connect: async () => undefined, renew, close: renew }),
+      rest: () => ({
+        transport: recording("rest"),
+        anew: recording("rest"),
+        renew,
+        warm: async () => undefined,
+        close: renew,
+      }),
     },
   );
   await client.verifyToken("token-ana").catch(() => undefined);

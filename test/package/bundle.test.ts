@@ -60,8 +60,20 @@ describe("in a bundle of esbuild", () => {
     );
   });
 
-  test("an ES module without the banner is as the README says: REST cannot be reached", async () => {
-    const { stdout } = await bundled("bundled.mjs", WITHOUT_BANNER);
-    expect(stdout).not.toContain("rest");
+  test("an ES module without the banner says at the start which packages cannot be loaded, and why", async () => {
+    const { code, stdout, stderr } = await bundled("without-banner.mjs", WITHOUT_BANNER);
+    expect([code, JSON.parse(stdout)]).toEqual([0, ["grpc", "auth_unavailable"]]);
+    const instead = 'an ES module that a bundler makes needs the banner of README\'s "Bundling"';
+    const atTheStart = (stderr.split("gRPC is stopped")[0] ?? "").split("\n");
+    const rest = atTheStart.filter((line) => line.startsWith("portero: rest cannot be asked: "));
+    const redis = atTheStart.filter((line) => /^portero: the shared cache \S+ cannot be used: /.test(line));
+    expect([rest.length, redis.length]).toEqual([1, redisAvailable ? 1 : 0]);
+    for (const line of [...rest, ...redis]) {
+      expect(line).toMatch(
+        /the package "(got|keyv|@keyv\/redis)" cannot be loaded \(Dynamic require of "[\w:]+" is not supported\)/,
+      );
+      expect(line).toContain(instead);
+    }
+    expect(stderr).not.toContain("unexpected");
   });
 });

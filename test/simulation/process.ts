@@ -81,8 +81,13 @@ export class SimulatedProcess implements Witness {
     this.client = assembleAuthClient(
       { ...optionsOf(this, store, secrets), clock: this.clock, random: random.next, headers: this.#headers() },
       {
-        grpc: () => ({ transport: upstream("grpc"), connect: async () => true, renew: () => undefined, close() {} }),
-        rest: () => ({ transport: upstream("rest"), anew: upstream("rest"), renew() {}, warm() {}, close() {} }),
+        grpc: () => ({
+          transport: upstream("grpc"),
+          connect: async () => undefined,
+          renew: () => undefined,
+          close() {},
+        }),
+        rest: () => ({ transport: upstream("rest"), anew: upstream("rest"), renew() {}, async warm() {}, close() {} }),
       },
       settings.maxTombstones,
     );

@@ -25,7 +25,7 @@ function create(opened: ReturnType<typeof closedAfterEach>, options: AuthClientO
       {
         grpc: () => ({
           transport: grpc.transport,
-          connect: async () => true,
+          connect: async () => undefined,
           renew: () => undefined,
           close: () => undefined,
         }),
@@ -33,7 +33,7 @@ function create(opened: ReturnType<typeof closedAfterEach>, options: AuthClientO
           transport: rest.transport,
           anew: rest.transport,
           renew: () => undefined,
-          warm: () => undefined,
+          warm: async () => undefined,
           close: () => undefined,
         }),
       },
