@@ -38,8 +38,8 @@ function start({ maxBytes = 1_000_000, maxPerSubject = 100, staleIfErrorMs = 0, 
   const spec = {
     name,
     hasDigestIds: name === "",
-    hasManyPerSubject: true,
-    present: (value: number) => value,
+    hasManyPerSubject: name === "",
+    present: (value: number, source: string) => (source === "process" ? value : Number.NaN),
     bytesOf: (value: number) => value,
   } as unknown as CacheSpec<string, number, number, never>;
   const view = process.view(spec, invalidation);
@@ -173,6 +173,18 @@ test.each([
   },
 );
 
+test("What is not held is not found.", () => {
+  const { keep, view } = start();
+  keep("a");
+  expect([view.findFresh("b"), view.findStale("b"), view.peek("b"), view.forget("b")]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+    false,
+  ]);
+  expect(view.forget("a")).toBe(true);
+});
+
 test("An entry counts as what its value takes, and two bytes for each character of its key and its subject, and 480 more.", () => {
   const { keep, process } = start({ name: "locals" });
   keep("a", { bytes: 100 });
@@ -181,6 +193,9 @@ test("An entry counts as what its value takes, and two bytes for each character 
   keep("a-longer-id", { bytes: 1000, subject: "ben-jamin" });
   expect(process.bytes - bytes).toBe(1000 + 2 * ("locals:a-longer-id".length + "ben-jamin".length) + 480);
   expect(process.size).toBe(2);
+  const digests = start(); // their ids alone are keys
+  digests.keep("a", { bytes: 100 });
+  expect(digests.process.bytes).toBe(100 + 2 * ("a".length + "ana".length) + 480);
 });
 
 describe("The entries of one subject", () => {
@@ -190,6 +205,12 @@ describe("The entries of one subject", () => {
     for (const id of "abc") keep(id, { bytes: 4000 });
     expect(held("abcx")).toBe("bcx");
     expect(process.bytes).toBeLessThan(3 * 5000);
+  });
+
+  test("are as many as there are of a spec that has one for each question", () => {
+    const { keep, held } = start({ name: "locals", maxPerSubject: 2 });
+    for (const id of "abc") keep(id);
+    expect(held("abc")).toBe("abc");
   });
 
   test("are no more than may be; those that are forgotten make room", () => {

@@ -24,7 +24,7 @@ function cameTooLate({ by: { journal, settings }, request, when }: Pick<Use, "by
     ({ at, order }) =>
       order <= request.began.order &&
       when.at - at > enoughMs &&
-      asks.some((ask) => ask.began.order < order && triesOf(ask).some(({ ended }) => ended && ended.order > order)),
+      asks.flatMap(triesOf).some(({ began, ended }) => began.order < when.order && !(ended && ended.order < order)),
   );
 }
 
