@@ -108,6 +108,13 @@ export class FloodCourse {
         })),
       },
       {
+        name: `${name}-waits`,
+        title: `${this.title}: how long answers took`,
+        x: { name: "seconds" },
+        y: { name: "slowest answer of a second, ms", scale: "log" },
+        series: this.#crowds.map(([crowd, moments]) => ({ name: crowd, points: slowestBySecond(moments) })),
+      },
+      {
         name: `${name}-limit`,
         title: `${this.title}: the limit and its queue`,
         x: { name: "seconds" },
@@ -127,6 +134,15 @@ const EXPECTED: ReadonlySet<string> = new Set(["invalid_token", "overloaded", "a
 
 function answeredOf(moments: readonly Moment[]): Moment[] {
   return moments.filter(({ error }) => error === undefined);
+}
+
+function slowestBySecond(moments: readonly Moment[]): [number, number][] {
+  const slowest = new Map<number, number>();
+  for (const { at, tookMs } of answeredOf(moments)) {
+    const second = Math.floor(at / 1000);
+    slowest.set(second, Math.max(slowest.get(second) ?? 0, tookMs));
+  }
+  return [...slowest].sort(([one], [other]) => one - other);
 }
 
 function shareBySecond(moments: readonly Moment[]): [number, number][] {
