@@ -18,6 +18,7 @@ export type {
 export { createAuthClient } from "./auth/create-auth-client.js";
 export { type AnyAuthError, AuthError, type AuthErrorCode, type AuthErrorOptions } from "./auth/errors.js";
 export type { AuthClientEvents } from "./auth/events.js";
+export type { InvalidationReason } from "./auth/invalidation-listeners.js";
 export type { Organization, TokenFacts, User, UserRef, VerifiedToken } from "./auth/model.js";
 export type { ReadyOptions } from "./auth/readiness.js";
 export { getAuthClient } from "./auth/shared-client.js";

@@ -1,6 +1,7 @@
 import type { AuthClientHealth } from "./client-health.js";
 import type { AuthClientStatus } from "./client-status.js";
 import type { AuthClientEvents } from "./events.js";
+import type { InvalidationReason } from "./invalidation-listeners.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
 import type { ReadyOptions } from "./readiness.js";
 import type { OnUnknownToken } from "./unknown-token.js";
@@ -57,9 +58,10 @@ export interface AuthClient {
   /** An organization's own data. Rejects with `lookup_refused`, `auth_unavailable` or `overloaded`. */
   getOrganization(organizationId: string, call?: CallOptions): Promise<Organization>;
   /**
-   * Forgets the token here and in the shared cache; the next request asks the service. A JWT is forgotten here in every spelling of its
-   * signature, too. Other processes may remember it for `cache.processTtlMs` more. Rejects with `auth_unavailable` when the shared cache
-   * could not be told: this process has forgotten the token all the same. Rejects with `invalid_request` where the text is no token.
+   * Forgets the token here and in the shared cache; the next request asks the service. A JWT is forgotten in every spelling of its
+   * signature, too. Other processes on the same Redis forget it within milliseconds; without the log by which they are told
+   * (`status().cache.log`) they may remember it for `cache.processTtlMs` more. Rejects with `auth_unavailable` when the shared cache or the
+   * others could not be told: this process has forgotten the token all the same. Rejects with `invalid_request` where the text is no token.
    */
   invalidateToken(token: string): Promise<void>;
   /**
@@ -77,6 +79,18 @@ export interface AuthClient {
    * mends no auth service, and empties the cache that requests live on.
    */
   health(): AuthClientHealth;
+  /**
+   * Tells a connection that lives for long – a WebSocket, an event stream – that what it was let in with is to be looked at again: the token
+   * or its user was invalidated, here or on another process that shares the log of invalidations, or refused by the service (`invalidated`),
+   * its `exp` came (`expired`), or an invalidation may have been missed (`gap`). Verify the token again then, and listen anew where it is
+   * still good. While the log is not live nothing is heard of other processes: verify now and then in any case.
+   *
+   * Calls the listener once at most, never before it returns, until the returned function is called or the client is closed.
+   *
+   * @param auth as `verifyToken`, `getAuth` or `authenticate` gave it; no copy of it
+   * @throws TypeError for anything else
+   */
+  onInvalidated(auth: VerifiedToken, listener: (reason: InvalidationReason) => void): () => void;
   /** The state of upstreams, caches and calls, as plain data. */
   status(): AuthClientStatus;
   /** Calls the listener on every such event, until the returned function is called. */

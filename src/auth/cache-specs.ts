@@ -3,6 +3,7 @@ import type { CacheSpec } from "../cache/spec.js";
 import type { CacheConfig } from "./config/cache.js";
 import { readJwt } from "./jwt.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
+import { markOrigin } from "./origins.js";
 import type { LookupRefusal, RemoteAuthService, TokenAnswer, TokenRefusal } from "./service-calls.js";
 import { bytesOfTexts, isStrings, packed, type StringLists } from "./string-lists.js";
 import { tokenId } from "./token.js";
@@ -29,12 +30,14 @@ export function createCacheSpecs(service: RemoteAuthService, config: CacheConfig
       id: tokenId,
       hasDigestIds: true,
       hasManyPerSubject: true,
+      isTold: true,
       isKnownByEntry: true,
       ask: service.verifyToken,
-      present: ({ user, locals }, source, hardExpiry) =>
-        Object.freeze(
-          Number.isFinite(hardExpiry) ? { user, locals, expiresAt: hardExpiry, source } : { user, locals, source },
-        ),
+      present({ user, locals }, source, hardExpiry, origin) {
+        const ends = Number.isFinite(hardExpiry);
+        const auth = ends ? { user, locals, expiresAt: hardExpiry, source } : { user, locals, source };
+        return Object.freeze(markOrigin(auth, origin));
+      },
       read: readJwt,
       about: "user",
       subjectOf: (_token, { user }) => subjectOf({ userId: user.id, organizationId: user.organizationId }),

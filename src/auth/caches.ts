@@ -1,4 +1,5 @@
 import { GuardedStore } from "../cache/guarded-store.js";
+import type { InvalidationLog, LogStatus } from "../cache/invalidation-log.js";
 import { createKeyring } from "../cache/keyring.js";
 import { ProcessCache } from "../cache/process-cache.js";
 import { connectRedis, type RedisStore } from "../cache/redis.js";
@@ -9,14 +10,16 @@ import { type CacheCounts, TieredCache } from "../cache/tiered-cache.js";
 import { Timeline } from "../cache/timeline.js";
 import { systemClock } from "../runtime/clock.js";
 import { OverloadedError, UnavailableError } from "../transport/outcome.js";
+import { openLog } from "./cache-log.js";
 import { type CacheSpecs, createCacheSpecs, subjectOf } from "./cache-specs.js";
 import type { AuthClientStatus } from "./client-status.js";
 import type { Config } from "./config/config.js";
 import { shownUrl } from "./config/shown-url.js";
 import type { Events } from "./events.js";
 import { dependencyIn, storeHintOf } from "./failure-hints.js";
+import { InvalidationListeners, type InvalidationReason } from "./invalidation-listeners.js";
 import type { MassRefusals } from "./mass-refusals.js";
-import type { UserRef } from "./model.js";
+import type { UserRef, VerifiedToken } from "./model.js";
 import type { RemoteAuthService } from "./service-calls.js";
 import type { StringLists } from "./string-lists.js";
 
@@ -24,6 +27,7 @@ type CacheOf<S> = S extends CacheSpec<infer Q, infer V, infer P, infer R> ? Tier
 
 /** A cache for each question, all of them on the same process cache and shared cache. */
 export type Caches = { readonly [S in keyof CacheSpecs]: CacheOf<CacheSpecs[S]> } & {
+  onInvalidated(auth: VerifiedToken, listener: (reason: InvalidationReason) => void): () => void;
   invalidateUser(user: UserRef): Promise<void>;
   invalidateOrganization(organizationId: string): Promise<void>;
   status(): AuthClientStatus["cache"];
@@ -39,21 +43,31 @@ export interface CachesOptions {
   readonly events: Events;
   readonly lists: StringLists;
   readonly refusals: MassRefusals;
+  /** Other processes may have contradicted what was known. */
+  readonly onHeard: () => void;
   /** See tombstones.ts; fewer than usual in simulations, which cannot make ten thousand. */
   readonly maxTombstones?: number | undefined;
 }
 
 export function createCaches(
   service: RemoteAuthService,
-  { config, events, lists, refusals, maxTombstones }: CachesOptions,
+  { config, events, lists, refusals, onHeard, maxTombstones }: CachesOptions,
 ): Caches {
   const { clock, random } = config;
   const { staleIfErrorMs, maxTokensPerUser: maxPerSubject } = config.cache;
   const process = new ProcessCache({ ...config.cache, maxPerSubject, clock, random });
-  const { store, redis } = connectStore(config, events);
+  const { store, redis, log } = connectStore(config, events);
   const timeline = new Timeline(clock);
-  const subjects = new SubjectInvalidations({ store, timeline, maxTombstones });
-  const tiers = { process, store, subjects, timeline };
+  const listeners: InvalidationListeners = new InvalidationListeners({
+    clock,
+    logger: config.logger,
+    isContradicted: (subject, origin) => caches.token.isContradicted(subject, origin),
+  });
+  const subjects = new SubjectInvalidations({
+    ...{ store, timeline, log, maxTombstones },
+    onInvalidated: (key, until) => listeners.subjectInvalidated(key, until),
+  });
+  const tiers = { process, store, subjects, timeline, log };
   const options = {
     clock,
     random,
@@ -62,20 +76,38 @@ export function createCaches(
     couldNotAsk: (error: unknown) => error instanceof UnavailableError || error instanceof OverloadedError,
   };
   const [ofTokens, ofLookups] = [
-    { ...options, refusals: refusals.watch("tokens") },
+    {
+      ...options,
+      refusals: refusals.watch("tokens"),
+      onContradicted: listeners.tokenContradicted.bind(listeners),
+    },
     { ...options, refusals: refusals.watch("look-ups") },
   ];
   const specs = createCacheSpecs(service, config.cache, lists);
-  const caches = {
+  const caches: { readonly [S in keyof CacheSpecs]: CacheOf<CacheSpecs[S]> } = {
     token: new TieredCache(specs.token, tiers, ofTokens),
     locals: new TieredCache(specs.locals, tiers, ofLookups),
     permissions: new TieredCache(specs.permissions, tiers, ofLookups),
     organization: new TieredCache(specs.organization, tiers, ofLookups),
   };
+  log?.start({
+    hear(fact) {
+      onHeard();
+      if ("subject" in fact) subjects.hearTold(fact.kind, fact.subject, fact.at);
+      else caches.token.hear(fact);
+      events.emit("invalidation", { by: "log", kind: fact.kind });
+    },
+    doubt() {
+      onHeard();
+      subjects.doubt();
+      listeners.doubt();
+    },
+  });
   const all = Object.values(caches) as readonly { counts: CacheCounts; inFlight: number }[];
   const total = (count: keyof CacheCounts) => all.reduce((sum, { counts }) => sum + counts[count], 0);
   return {
     ...caches,
+    onInvalidated: (auth, listener) => listeners.add(auth, listener),
     invalidateUser: (user) => subjects.invalidate("user", subjectOf(user)),
     invalidateOrganization: (organizationId) => subjects.invalidate("organization", organizationId),
     status: () => ({
@@ -88,17 +120,31 @@ export function createCaches(
       refusals: total("refusals"),
       misses: total("misses"),
       stale: total("stale"),
+      ...(log?.status() ?? NO_LOG),
     }),
-    ready: async () => store?.ready(),
+    async ready() {
+      await store?.ready();
+      if (store?.available) await log?.ready();
+    },
     inFlight: () => all.reduce((sum, { inFlight }) => sum + inFlight, 0),
     close: async () => {
+      listeners.clear();
+      await log?.close();
       await store?.close();
       await redis?.close();
     },
   };
 }
 
-function connectStore(config: Config, events: Events): { store?: GuardedStore; redis?: RedisStore } {
+const NO_LOG: LogStatus = { log: "none", told: 0, heard: 0, gaps: 0, outbox: 0 };
+
+interface SharedTier {
+  readonly store?: GuardedStore;
+  readonly redis?: RedisStore | undefined;
+  readonly log?: InvalidationLog | undefined;
+}
+
+function connectStore(config: Config, events: Events): SharedTier {
   const { cache, clock, random, logger } = config;
   const url = shownUrl(cache.redisUrl);
   const name = url === undefined ? "the shared cache" : `the shared cache ${url}`;
@@ -112,10 +158,11 @@ function connectStore(config: Config, events: Events): { store?: GuardedStore; r
     // At the start, not when it is first needed: this does not mend itself.
     if (dependencyIn(error)) logger.error(`portero: ${name} cannot be used: ${dependencyIn(error)?.message}`);
   });
+  const keyring = createKeyring({ identity: cache.identity, secrets: cache.secrets });
   const store = new GuardedStore({
     store: given,
     clock,
-    keyring: createKeyring({ identity: cache.identity, secrets: cache.secrets }),
+    keyring,
     onTransition: (available, error) => {
       if (available) logger.info(`portero: ${name} is back`);
       else logger.warn(`portero: ${name} cannot be reached${reason(error)}: going on without it${hint(error)}`);
@@ -129,7 +176,7 @@ function connectStore(config: Config, events: Events): { store?: GuardedStore; r
         );
     },
   });
-  return { store, redis };
+  return { store, redis, log: redis && openLog(config, events, redis, keyring) };
 }
 
 function reason(error: unknown): string {

@@ -41,6 +41,20 @@ export interface AuthClientStatus {
      * Redis, missing rights). Absent without one.
      */
     readonly sharedWrites?: "ok" | "failing";
+    /**
+     * The log of invalidations, by which processes on one Redis tell each other at once. `live`: within the last 3 s all was read that had
+     * been told; `behind`: that cannot be said, and invalidations elsewhere may be noticed only when entries end; `none`: there is no log,
+     * because there is no Redis, or it lacks the rights or the commands.
+     */
+    readonly log: "none" | "live" | "behind";
+    /** What this process told others: invalidations, and refusals of tokens that it held. */
+    readonly told: number;
+    /** What it heard of others. */
+    readonly heard: number;
+    /** How often something may have been told that it did not hear: then what it holds is looked up in Redis again. */
+    readonly gaps: number;
+    /** What could not be told yet. */
+    readonly outbox: number;
     /** Answered by this process's cache. */
     readonly hits: number;
     /** Answered by the shared cache. */

@@ -56,7 +56,8 @@ export function assembleAuthClient(
   const pipeline = createPipeline(config, events, upstreams);
   const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, signal: closing.signal });
   const refusals = new MassRefusals({ clock, logger: config.logger, events });
-  const caches = createCaches(service, { config, events, lists, refusals, maxTombstones });
+  const onHeard = () => void traits.invalidations++;
+  const caches = createCaches(service, { config, events, lists, refusals, onHeard, maxTombstones });
   const recent = new RecentTokens({ maxBytes: config.cache.recentBytes, clock });
 
   const gateOptions = { clock, deadlineMs, logger: config.logger, signal: closing.signal };
@@ -146,16 +147,20 @@ export function assembleAuthClient(
       return ask((options) => caches.organization.get(organizationToAsk(organizationId), withAsker(options)), call);
     },
     invalidateToken(token) {
-      return forget(() => {
+      return forget("token", () => {
         assertToken(new Token(token));
         return caches.token.invalidate(token);
       });
     },
     invalidateUser(user) {
-      return forget(() => caches.invalidateUser(userToForget(user)));
+      return forget("user", () => caches.invalidateUser(userToForget(user)));
     },
     invalidateOrganization(organizationId) {
-      return forget(() => caches.invalidateOrganization(organizationToForget(organizationId)));
+      return forget("organization", () => caches.invalidateOrganization(organizationToForget(organizationId)));
+    },
+    onInvalidated(auth, listener) {
+      closing.signal.throwIfAborted();
+      return caches.onInvalidated(auth, listener);
     },
     status() {
       return {
@@ -180,11 +185,13 @@ export function assembleAuthClient(
   return client;
 
   /** Invalidates; what this process remembered is forgotten even where it rejects. */
-  async function forget(invalidate: () => Promise<void>): Promise<void> {
+  async function forget(kind: "token" | "user" | "organization", invalidate: () => Promise<void>): Promise<void> {
     traits.invalidations++;
     try {
       closing.signal.throwIfAborted();
-      await invalidate();
+      const told = invalidate();
+      events.emit("invalidation", { by: "here", kind });
+      await told;
     } catch (error) {
       if (error instanceof AuthError) throw error;
       const message = "The shared cache could not be told; this process has forgotten all the same.";

@@ -16,8 +16,16 @@ export interface AuthClientEvents {
    * refused with what it had accepted before.
    */
   refusals: { readonly upstream: Upstream; readonly refusing: boolean };
-  /** The shared cache went away, or came back. */
-  cache: { readonly tier: "shared"; readonly available: boolean };
+  /** The shared cache, or the log of invalidations that lies beside it, went away, or came back. */
+  cache: { readonly tier: "shared" | "log"; readonly available: boolean };
+  /**
+   * Something was invalidated with this client (`here`), or by another process on the same shared cache (`log`). `refusal`: the service
+   * refused a token that the other process held.
+   */
+  invalidation: {
+    readonly by: "here" | "log";
+    readonly kind: "token" | "user" | "organization" | "refusal";
+  };
 }
 
 /** Calls the listeners. One that throws disturbs no other. */

@@ -1,4 +1,4 @@
-import { crc32 } from "node:zlib";
+import { hash } from "node:crypto";
 import { ownCopyOf } from "../runtime/own-copy.js";
 import { expiryIn } from "./jwt-expiry.js";
 import type { TokenFacts } from "./model.js";
@@ -35,12 +35,12 @@ function mayBeJose(token: string): boolean {
 }
 
 /** The tokens of one issuer begin alike: the first part of the last one is not read again. */
-let latest = { part: "", isJose: false, digest: 0 };
+let latest = { part: "", isJose: false };
 
 function headerOf(part: string): typeof latest {
   if (part !== latest.part) {
     const bytes = decoded(part);
-    latest = { part: ownCopyOf(part), isJose: readsAsJose(bytes), digest: crc32(bytes) };
+    latest = { part: ownCopyOf(part), isJose: readsAsJose(bytes) };
   }
   return latest;
 }
@@ -122,12 +122,10 @@ export interface JwtReading {
   /** Its own end, in milliseconds since the epoch: see {@link expiryIn}. */
   readonly hardExpiry: number | undefined;
   /**
-   * A digest of what all spellings of a JWT have in common: the bytes of all its parts but the last, which is the signature (or the tag)
-   * and may have several valid forms. `undefined` for an opaque token: there the spelling is the meaning.
-   *
-   * It need not be hard to forge: of two tokens with one digest the other is asked about once more when one is invalidated.
+   * SHA-256, in base64url, of what all spellings of a JWT have in common: the bytes of all its parts but the last, which is the signature
+   * (or the tag) and may have several valid forms. `undefined` for an opaque token: there the spelling is the meaning.
    */
-  readonly meaning: number | undefined;
+  readonly meaning: string | undefined;
 }
 
 const OPAQUE: JwtReading = { hardExpiry: undefined, meaning: undefined };
@@ -136,13 +134,15 @@ const OPAQUE: JwtReading = { hardExpiry: undefined, meaning: undefined };
 export function readJwt(token: string): JwtReading {
   const parts = partsOf(token);
   if (parts.length !== 3 && parts.length !== MAX_PARTS) return OPAQUE;
-  const [header, ...meant] = parts.slice(0, -1) as [string, ...string[]];
-  const bytes = meant.map(decoded);
+  const meant = parts.slice(0, -1).map(decoded);
   return {
-    hardExpiry: parts.length === 3 ? expiryIn(bytes[0] as Buffer) : undefined,
-    // As a small integer, which takes no room of its own beside an entry.
-    meaning: isJwt(parts)
-      ? bytes.reduce((digest, part) => crc32(part, digest), headerOf(header).digest) | 0
-      : undefined,
+    hardExpiry: parts.length === 3 ? expiryIn(meant[1] as Buffer) : undefined,
+    meaning: isJwt(parts) ? digestOf(meant) : undefined,
   };
+}
+
+/** No two lists of parts have the same: each goes in with its length. */
+function digestOf(parts: readonly Buffer[]): string {
+  const lengths = Buffer.from(`${parts.map(({ length }) => length)};`);
+  return hash("sha256", Buffer.concat([lengths, ...parts]), "base64url");
 }

@@ -1,7 +1,7 @@
 import { type BoundedMap, createBoundedMap } from "../runtime/bounded-map.js";
 import type { StoredEntry } from "./guarded-store.js";
-import type { Entry } from "./spec.js";
-import { boundedKey, type Tombstone, Tombstones } from "./tombstones.js";
+import type { Entry, Origin } from "./spec.js";
+import { boundedKey, MAX_TOMBSTONES, type Tombstone, Tombstones } from "./tombstones.js";
 
 /*
  * Every fact carries when it was asked for. What was asked for later wins. An answer is void if it was asked for before one of these:
@@ -19,19 +19,25 @@ import { boundedKey, type Tombstone, Tombstones } from "./tombstones.js";
  * | a refresh was refused while the service    | the time of the refusal, in this process alone       | nothing; but what may have   |
  * | refuses all (see `mass-refusals.ts`)       |                                                      | been asked before is never   |
  * |                                            |                                                      | stale                        |
- * | another process invalidated a subject      | a tombstone here, when it is read: `hear`            | every entry about it         |
+ * | another process invalidated a subject      | a tombstone here, when it is read in the store       | every entry about it         |
+ * | the log tells that another invalidated a   | as if it were here, without a write; but what this   | as if it were here           |
+ * | subject or a token, or was refused one     | process had put into the store is deleted again      |                              |
+ * | the log may have lost something            | a place in the order of this process                 | nothing; but an entry from   |
+ * |                                            |                                                      | before is looked up again    |
  *
  * A refusal is void only by what is remembered of its own id: it lets nobody in. Of a flood, which strangers can make of ids that were
  * neither held nor written here, the oldest are forgotten; of all else that must make room a floor is left (`tombstones.ts`).
  *
- * Only of subjects do other processes learn, see `subject-invalidations.ts`: an id that was invalidated or refused here they serve from
- * their own memory for a while, and one that could not be deleted from the store until its entry there ends.
+ * Of subjects other processes learn in any case, see `subject-invalidations.ts`; of tokens where there is a log (`invalidation-log.ts`).
+ * Else an id that was invalidated or refused here they serve from their own memory for a while, and one that could not be deleted from the
+ * store until its entry there ends. What the log tells holds against what was asked here until it happened, as far as clocks may differ,
+ * and never against what is asked later than it is heard: an old entry of the log can be played back.
  *
  * `isVoid` is asked of what this process asked for itself, or has accepted: has taken from the shared cache. There, "before" is the order
- * of this process, which no clock can change. `isVoidInStore` is asked of what the shared cache brings; there, times are by other clocks,
- * and what could have been asked before a contradiction counts as asked before. Of two answers the one with the later time is the newer,
- * whatever the clocks: the other is younger by no more than they differ. Either is asked after the last `await`. No other file decides by
- * when something was asked for.
+ * of this process, which no clock can change; of what it has accepted, also the time. `isVoidInStore` is asked of what the shared cache
+ * brings; there, times are by other clocks, and what could have been asked before a contradiction counts as asked before. Of two answers
+ * the one with the later time is the newer, whatever the clocks: the other is younger by no more than they differ. Either is asked after
+ * the last `await`. No other file decides by when something was asked for.
  */
 
 /** What the clocks of processes that share a store may differ by, in milliseconds. */
@@ -60,6 +66,16 @@ export function isNewer(entry: Dated, than: Dated): boolean {
 }
 
 type Dated = Pick<Entry<unknown>, "askedAt">;
+/** What an entry must say of itself. */
+export type Kept = Pick<Entry<unknown>, "order" | "subject" | "meaning" | "isShared" | "askedAt">;
+
+/** Whether what happened contradicts an answer about the same. */
+export function contradicts(
+  until: Tombstone,
+  { order, isShared, askedAt }: Omit<Kept, "subject" | "meaning">,
+): boolean {
+  return order <= until.order || (isShared && askedAt - MAX_SKEW_MS <= until.wall);
+}
 
 /** What has happened to an id while it was being loaded, in the order of this process; 0 = nothing. */
 export interface History {
@@ -76,7 +92,7 @@ export interface Asking {
   /** When it was asked last, or, of tries beside each other, when the first of them was: the answer may be to that. */
   readonly triedAs: number;
   readonly history: Readonly<History>;
-  readonly meaning: number | undefined;
+  readonly meaning: string | undefined;
 }
 
 /** What was heard of users and organizations, in whatever way: see `subject-invalidations.ts`. */
@@ -85,16 +101,25 @@ export interface Subjects {
   readonly maxTombstones: number;
   /** When the last one was invalidated, in the order of this process. */
   readonly latest: number;
-  /** Whether what this process asked for about a subject, at that place in its order, is void. */
-  void(key: string, order: number): boolean;
+  /** Until when, in the order of this process, what was told may have been missed. */
+  readonly unprovenUntil: number;
+  /**
+   * Whether what this process asked for about a subject, or accepted, at that place in its order, is void.
+   *
+   * @param storedAt see tombstones.ts
+   */
+  void(key: string, order: number, storedAt?: number): boolean;
   /** Whether what may have been asked for about it at that time, wall time in milliseconds, is void. */
   voidStored(key: string, askedAt: number): boolean;
 }
+
+export type OnContradicted = (id: string, meaning: string | undefined, until: Tombstone) => void;
 
 /** When what is known of one kind of question is void. */
 export class Invalidation {
   readonly #subjects: Subjects;
   readonly #hasDigestIds: boolean;
+  readonly #onContradicted: OnContradicted | undefined;
   readonly #meanings: Tombstones;
   /** Ids that were invalidated: the store may have lost the deletion. */
   readonly #deleted: Tombstones;
@@ -103,10 +128,15 @@ export class Invalidation {
   readonly #refused: Tombstones;
   /** Ids that were refused while everybody was. */
   readonly #doubted: Tombstones;
-  #written: BoundedMap<true> | undefined;
+  /** When what was written of an id, or a meaning, was asked for, in the order of this process. */
+  #written: BoundedMap<number> | undefined;
+  /** What was heard of an id last: the same again is no news. */
+  #heard: BoundedMap<{ readonly at: number; readonly until: Tombstone }> | undefined;
 
-  constructor(subjects: Subjects, hasDigestIds: boolean) {
+  /** @param onContradicted told of each id that was contradicted, with its meaning where all of that is, and until when */
+  constructor(subjects: Subjects, hasDigestIds: boolean, onContradicted?: OnContradicted) {
     this.#subjects = subjects;
+    this.#onContradicted = onContradicted;
     this.#hasDigestIds = hasDigestIds;
     const { maxTombstones } = subjects;
     this.#meanings = new Tombstones(maxTombstones);
@@ -116,8 +146,17 @@ export class Invalidation {
     this.#doubted = new Tombstones(maxTombstones);
   }
 
-  isVoid({ order, subject, meaning }: Pick<Entry<unknown>, "order" | "subject" | "meaning">): boolean {
-    return this.#subjects.void(subject, order) || this.#isVoidMeaning(meaning, order);
+  isVoid({ order, subject, meaning, isShared, askedAt }: Kept): boolean {
+    const storedAt = isShared ? askedAt - MAX_SKEW_MS : undefined;
+    return (
+      this.#subjects.void(subject, order, storedAt) ||
+      (meaning !== undefined && !this.#meanings.isEmpty && this.#meanings.void(meaning, order, storedAt))
+    );
+  }
+
+  /** Whether an entry of the process must be looked up in the store before it is served: of what it contradicts, something may be missing. */
+  isUnproven({ order }: Pick<Kept, "order">): boolean {
+    return order <= this.#subjects.unprovenUntil;
   }
 
   /**
@@ -131,7 +170,7 @@ export class Invalidation {
     return (
       this.isDiscarded(asking) ||
       this.#subjects.voidStored(subject, asked) ||
-      (meaning !== undefined && !this.#meanings.isEmpty && this.#meanings.voidStored(`${meaning}`, asked)) ||
+      (meaning !== undefined && !this.#meanings.isEmpty && this.#meanings.voidStored(meaning, asked)) ||
       this.#deleted.voidStored(key, asked) ||
       this.#undeleted.voidStored(key, asked) ||
       this.#refused.voidStored(key, asked) ||
@@ -150,13 +189,43 @@ export class Invalidation {
   }
 
   /** @param isKnown the process holds, or wrote, an id of that meaning: no stranger's */
-  invalidated(id: string, at: Tombstone, meaning: number | undefined, isKnown: boolean): void {
-    if (meaning !== undefined) this.#meanings.record(`${meaning}`, at, isKnown);
+  invalidated(id: string, at: Tombstone, meaning: string | undefined, isKnown: boolean): void {
+    if (meaning !== undefined) this.#meanings.record(meaning, at, isKnown);
     this.#deleted.record(this.#keyOf(id), at, false);
+    this.#onContradicted?.(id, meaning, at);
+  }
+
+  /**
+   * Another process invalidated the id.
+   *
+   * @param hears places that in the order of this process: once, since what is heard again makes nothing void that was asked since
+   * @returns until when what was asked for is void
+   */
+  heard(id: string, at: number, hears: () => Tombstone): Tombstone {
+    const key = this.#keyOf(id);
+    const heard = this.#heard?.get(key);
+    if (heard?.at === at) return heard.until;
+    const until = hears();
+    this.#heard ??= createBoundedMap({ maxEntries: MAX_TOMBSTONES });
+    this.#heard.set(key, { at, until });
+    return until;
   }
 
   refused(id: string, at: Tombstone): void {
     this.#refused.record(this.#keyOf(id), at, false);
+    this.#onContradicted?.(id, undefined, at);
+  }
+
+  /** Whether an answer that was handed out has been contradicted since. */
+  isContradicted(subject: string, origin: Origin): boolean {
+    const { id, order, askedAt, isShared } = origin;
+    const storedAt = isShared ? askedAt - MAX_SKEW_MS : undefined;
+    const key = this.#keyOf(id);
+    return (
+      this.isVoid({ ...origin, subject }) ||
+      this.#deleted.void(key, order, storedAt) ||
+      this.#refused.void(key, order, storedAt)
+    );
   }
 
   /** The id was refused while everybody was: its entry may be used to its end, and no longer. */
@@ -174,20 +243,21 @@ export class Invalidation {
     this.#undeleted.record(this.#keyOf(id), at, isKnown);
   }
 
-  /** The id, of that meaning, was written to the store. */
-  written(id: string, meaning: number | undefined): void {
-    this.#written ??= createBoundedMap<true>({ maxEntries: MAX_WRITTEN });
-    this.#written.set(this.#keyOf(id), true);
-    if (meaning !== undefined) this.#written.set(`${meaning}`, true);
+  /** What was asked for of the id, of that meaning, at that place in the order of this process was written to the store. */
+  written(id: string, meaning: string | undefined, order: number): void {
+    this.#written ??= createBoundedMap<number>({ maxEntries: MAX_WRITTEN });
+    this.#written.set(this.#keyOf(id), order);
+    if (meaning !== undefined) this.#written.set(meaning, order);
   }
 
   /** Whether the id was written, or any of that meaning. */
   isWritten(idOrMeaning: string): boolean {
-    return this.#written?.peek(this.#keyOf(idOrMeaning)) === true;
+    return this.#written?.peek(this.#keyOf(idOrMeaning)) !== undefined;
   }
 
-  #isVoidMeaning(meaning: number | undefined, order: number): boolean {
-    return meaning !== undefined && !this.#meanings.isEmpty && this.#meanings.void(`${meaning}`, order);
+  /** Whether what this process wrote of the id last was asked for before that. */
+  isWrittenBefore(id: string, until: Tombstone): boolean {
+    return (this.#written?.peek(this.#keyOf(id)) ?? Number.POSITIVE_INFINITY) <= until.order;
   }
 
   #keyOf(id: string): string {

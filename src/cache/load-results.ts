@@ -45,7 +45,16 @@ export class LoadResults<Q, V, P, R> {
     const { about, ttlMs } = this.#spec;
     const livesMs = this.#jittered(ttlMs);
     const subject = subjectKey(about, this.#spec.subjectOf(question, value));
-    return { value, order, askedAt: wall, expiresAt: wall + livesMs, endsAt: monotonic + livesMs, subject, meaning };
+    return {
+      value,
+      order,
+      askedAt: wall,
+      isShared: false,
+      expiresAt: wall + livesMs,
+      endsAt: monotonic + livesMs,
+      subject,
+      meaning,
+    };
   }
 
   /** Stores an answer of the service in both tiers. */
@@ -68,8 +77,9 @@ export class LoadResults<Q, V, P, R> {
    *
    * @param tried when the service was asked last
    * @param lookup what the load had found in the shared cache
+   * @param isNews something was held that nothing had contradicted
    */
-  refuse(id: string, reason: R, tried: Tombstone, lookup: SharedLookup<V> | undefined): void {
+  refuse(id: string, reason: R, tried: Tombstone, lookup: SharedLookup<V> | undefined, isNews: boolean): void {
     const { invalidation, negative, process, shared } = this.#tiers;
     const wasHeld = process.forget(id);
     const isThere = lookup?.known ? lookup.mayBeThere : undefined;
@@ -78,7 +88,7 @@ export class LoadResults<Q, V, P, R> {
       invalidation.refused(id, tried);
       const isKnown = wasHeld || isThere === true || invalidation.isWritten(id);
       // For a flood of garbage tokens there is nothing to delete.
-      if (isKnown || isThere === undefined) shared.drop(id, tried, isKnown);
+      if (isKnown || isThere === undefined) shared.refuse(id, tried, isKnown, isNews);
     }
     negative.remember(id, reason, this.#jittered(this.#spec.refusalTtlMs));
   }

@@ -53,7 +53,7 @@ export class LoadTask<Q> {
   }
 
   /** What all spellings of the question have in common, if there are several. */
-  get meaning(): number | undefined {
+  get meaning(): string | undefined {
     return this.#read().meaning;
   }
 

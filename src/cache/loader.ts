@@ -6,7 +6,7 @@ import { type Gate, type LoadMode, LoadTask, MISS } from "./load-task.js";
 import type { ProcessEntry } from "./process-cache.js";
 import { ServiceLoads, type ServiceOptions, type ServiceTiers } from "./service-loads.js";
 import { type Load, SingleFlight } from "./single-flight.js";
-import type { CacheSpec, Entry, Outcome, Verdict } from "./spec.js";
+import type { CacheSpec, Entry, Origin, Outcome, Verdict } from "./spec.js";
 import { type Looked, StaleIfError, type StaleIfErrorOptions } from "./stale-if-error.js";
 
 /** How a load lands: the service answered, or refused, or could not tell; then an expired entry may be served. */
@@ -116,7 +116,7 @@ export class Loader<Q, V, P, R> {
   }
 
   /** The id was invalidated, and all that has its meaning: what is under way for them is neither stored nor joined. */
-  invalidated(id: string, meaning: number | undefined, order: number): void {
+  invalidated(id: string, meaning: string | undefined, order: number): void {
     this.#flights.invalidated(id, meaning, order);
   }
 
@@ -196,7 +196,10 @@ export class Loader<Q, V, P, R> {
     this.#counts.sharedHits++;
     const kept = this.#results.keep(load.id, shared, hardExpiry);
     if (kept && this.#options.clock.monotonic() >= kept.refreshAt) this.refresh(load.id, question, kept, load);
-    return { kind: "answer", answer: this.#spec.present(shared.value, "shared", hardExpiry) };
+    return {
+      kind: "answer",
+      answer: this.#spec.present(shared.value, "shared", hardExpiry, originOf(load.id, shared)),
+    };
   }
 
   /** Asks the service, where the gate lets it. */
@@ -225,14 +228,22 @@ export class Loader<Q, V, P, R> {
     }
     if (verdict.kind === "refusal") return verdict;
     this.#turns.answeredAfter(timeline.monotonic - askedAt); // a refusal tells nothing: garbage, which strangers send, takes no time
-    return { kind: "answer", answer: this.#spec.present(verdict.value, verdict.source, load.task.hardExpiry) };
+    const { id, order, meaning } = load;
+    const origin = originOf(id, { order, meaning, isShared: false, askedAt: timeline.wallOf(askedAt) });
+    return { kind: "answer", answer: this.#spec.present(verdict.value, verdict.source, load.task.hardExpiry, origin) };
   }
 
   #unavailable(load: LoadOf<Q, P, R>, error: unknown, looked: Looked<V>): Landing<P, R> {
     const { hardExpiry } = load.task;
     const mayBeStale = this.#options.couldNotAsk(error) && this.#options.clock.now() < hardExpiry;
     const value = mayBeStale ? this.#stale.find(load, looked) : undefined;
-    const stale = value === undefined ? undefined : this.#spec.present(value, "stale", hardExpiry);
+    const from = this.#tiers.process.peek(load.id) ?? looked.entry;
+    if (value === undefined || !from) return { kind: "unavailable", error, stale: undefined };
+    const stale = this.#spec.present(value, "stale", hardExpiry, originOf(load.id, from));
     return { kind: "unavailable", error, stale };
   }
+}
+
+function originOf(id: string, { order, askedAt, isShared, meaning }: Omit<Origin, "id">): Origin {
+  return { id, order, askedAt, isShared, meaning };
 }

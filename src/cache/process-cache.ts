@@ -5,9 +5,10 @@ import type { CacheSpec, Entry } from "./spec.js";
 import { SubjectShares } from "./subject-shares.js";
 
 /** An entry of the process cache. Ends by two clocks are the earlier of both. */
-export interface ProcessEntry<V, P> extends Pick<Entry<V>, "order" | "askedAt" | "subject" | "meaning"> {
+export interface ProcessEntry<V, P> extends Pick<Entry<V>, "order" | "askedAt" | "isShared" | "subject" | "meaning"> {
+  readonly id: string;
   /** What a hit hands out: made once, when the entry was stored. The value itself is not kept beside it. */
-  readonly hit: P;
+  hit: P;
   /** From here on it is no hit: monotonic … */
   readonly freshUntil: number;
   /** … and wall time, after `askedAt`. All of these are whole milliseconds, the last before the end: V8 keeps those in the entry itself. */
@@ -53,7 +54,7 @@ export class ProcessCache {
   readonly #options: ProcessCacheOptions;
   readonly #map: BoundedMap<ProcessEntry<unknown, unknown>>;
   readonly #shares: SubjectShares;
-  readonly #meanings = new Map<number, number>();
+  readonly #meanings = new Map<string, number>();
 
   constructor(options: ProcessCacheOptions) {
     this.#options = options;
@@ -104,7 +105,7 @@ interface ViewOptions extends ProcessCacheOptions {
   readonly map: BoundedMap<ProcessEntry<unknown, unknown>>;
   readonly shares: SubjectShares;
   /** How many entries there are of each meaning: usually one. */
-  readonly meanings: Map<number, number>;
+  readonly meanings: Map<string, number>;
 }
 
 /** The entries of one spec in the process cache. */
@@ -134,7 +135,7 @@ export class ProcessView<Q, V, P> {
   findFresh(id: string, now = this.#clock.monotonic(), wall = this.#clock.now()): ProcessEntry<V, P> | undefined {
     const entry = this.#map.get(this.#keyOf(id));
     if (entry === undefined || now >= entry.freshUntil || wall >= entry.askedAt + entry.freshForMs) return undefined;
-    return this.#invalidation.isVoid(entry) ? undefined : entry;
+    return this.#invalidation.isUnproven(entry) || this.#invalidation.isVoid(entry) ? undefined : entry;
   }
 
   /** The entry that may be used while the service is unavailable. */
@@ -143,6 +144,7 @@ export class ProcessView<Q, V, P> {
     if (entry === undefined || this.#options.staleIfErrorMs <= 0) return undefined;
     if (this.#clock.monotonic() >= entry.staleUntil) return undefined;
     if (this.#clock.now() >= entry.askedAt + entry.staleForMs) return undefined;
+    if (this.#invalidation.isUnproven(entry)) return undefined;
     return this.#invalidation.isVoid(entry) || this.#invalidation.isDoubted(id, entry) ? undefined : entry;
   }
 
@@ -152,14 +154,14 @@ export class ProcessView<Q, V, P> {
   }
 
   /** Whether there is an entry of that meaning, in any spelling. */
-  holdsMeaning(meaning: number): boolean {
+  holdsMeaning(meaning: string): boolean {
     return this.#options.meanings.has(meaning);
   }
 
   /** Keeps an answer for as long as it may; `undefined` where that is over already. */
   keep(id: string, entry: Entry<V>, { tierEnd, hardExpiry }: Stay): ProcessEntry<V, P> | undefined {
     const { shares, meanings, staleIfErrorMs, random } = this.#options;
-    const { value, order, askedAt, expiresAt, endsAt, subject, meaning } = entry;
+    const { value, order, askedAt, isShared, expiresAt, endsAt, subject, meaning } = entry;
     const [now, wall] = [this.#clock.monotonic(), this.#clock.now()];
     const endsHard = now + (hardExpiry - wall);
     const freshUntil = Math.floor(Math.min(endsAt, tierEnd, endsHard));
@@ -171,9 +173,11 @@ export class ProcessView<Q, V, P> {
     const key = this.#keyOf(id);
     const refreshShare = REFRESH_BY - (REFRESH_BY - REFRESH_FROM) * random();
     const kept: ProcessEntry<V, P> = {
-      hit: this.#spec.present(value, "process", hardExpiry),
+      id,
+      hit: undefined as P,
       order,
       askedAt,
+      isShared,
       freshUntil,
       freshForMs,
       staleUntil: Math.floor(Math.min(endsAt + staleIfErrorMs, endsHard)),
@@ -181,8 +185,9 @@ export class ProcessView<Q, V, P> {
       refreshAt: Math.floor(endsAt - (expiresAt - askedAt) * (1 - refreshShare)), // where `hardExpiry` comes before that, never
       subject,
       meaning,
-      bytes: this.#spec.bytesOf(value) + bytesOf(key) + bytesOf(subject) + ENTRY_BYTES,
+      bytes: this.#spec.bytesOf(value) + bytesOf(key) + bytesOf(subject) + bytesOf(meaning ?? "") + ENTRY_BYTES,
     };
+    kept.hit = this.#spec.present(value, "process", hardExpiry, kept);
     this.#map.set(key, kept, { size: kept.bytes });
     if (this.#map.peek(key) !== kept) return kept; // it is larger than all the room
     if (meaning !== undefined) count(meanings, meaning, 1);
@@ -201,7 +206,7 @@ export class ProcessView<Q, V, P> {
   }
 }
 
-function count(counts: Map<number, number>, key: number, change: 1 | -1): void {
+function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
   const sum = (counts.get(key) ?? 0) + change;
   if (sum === 0) counts.delete(key);
   else counts.set(key, sum);

@@ -1,4 +1,5 @@
 import type { Clock } from "../runtime/clock.js";
+import type { Kept } from "./invalidation.js";
 import type { LoadResults, ResultTiers } from "./load-results.js";
 import type { LoadTask } from "./load-task.js";
 import type { Load } from "./single-flight.js";
@@ -92,23 +93,23 @@ export class ServiceLoads<Q, V, P, R> {
     const { invalidation } = this.#tiers;
     const { refusals } = this.#options;
     const { isInformed, source, reason } = refusal;
+    const held = this.#goodUntilNow(load, looked);
     if (isInformed) refusals.answered(source);
-    else this.#tellRefused(load, source, looked);
+    else if (held && this.#options.clock.now() < held.askedAt + RECENT_TTLS * this.#spec.ttlMs)
+      refusals.refused(source, held.subject);
     const { order } = tried;
     if (invalidation.isDiscarded({ order, triedAs: order, history: load.history })) return;
     load.answered(order);
+    const isRefusing = refusals.isRefusing(source);
     // While everybody is refused the entry is used to its end, and asked about again before.
-    if (!isInformed && task.mode.kind === "refresh" && refusals.isRefusing(source)) invalidation.doubted(id, tried);
-    else this.#results.refuse(id, reason, tried, looked.lookup);
+    if (!isInformed && task.mode.kind === "refresh" && isRefusing) invalidation.doubted(id, tried);
+    else this.#results.refuse(id, reason, tried, looked.lookup, held !== undefined && !isRefusing);
   }
 
-  /** What was good a moment ago by all that is known: not what was invalidated, has ended by its own word, or is long past its TTL. */
-  #tellRefused({ id, task }: Load<LoadTask<Q>, unknown>, source: AnswerSource, { entry }: Looked<V>): void {
-    const { clock, refusals } = this.#options;
+  /** What was good by all that is known, however long ago: not what was invalidated, or has ended by its own word. */
+  #goodUntilNow({ id, task }: Load<LoadTask<Q>, unknown>, { entry }: Looked<V>): Kept | undefined {
     const held = this.#tiers.process.peek(id) ?? entry;
-    if (!held || this.#tiers.invalidation.isVoid(held)) return;
-    const now = clock.now();
-    if (now < task.hardExpiry && now < held.askedAt + RECENT_TTLS * this.#spec.ttlMs)
-      refusals.refused(source, held.subject);
+    if (!held || this.#tiers.invalidation.isVoid(held)) return undefined;
+    return this.#options.clock.now() < task.hardExpiry ? held : undefined;
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../runtime/clock.js";
 import type { GuardedStore, StoredEntry } from "./guarded-store.js";
 import { type Asking, type Invalidation, latestOf, MAX_SKEW_MS, SHARED_LIFE_MS } from "./invalidation.js";
+import type { InvalidationLog } from "./invalidation-log.js";
 import type { EntryName } from "./keyring.js";
 import type { CacheSpec, Entry } from "./spec.js";
 import { anyInvalidated, type SubjectInvalidations, subjectKey } from "./subject-invalidations.js";
@@ -27,6 +28,8 @@ export interface SharedCacheOptions {
   readonly invalidation: Invalidation;
   readonly timeline: Timeline;
   readonly clock: Clock;
+  /** Where there is one, other processes are told of tokens. */
+  readonly log: InvalidationLog | undefined;
   /** How long past its end an entry may be served while the service is unavailable, in milliseconds. */
   readonly staleIfErrorMs: number;
 }
@@ -39,12 +42,13 @@ export class SharedCache<Q, V> {
   readonly #invalidation: Invalidation;
   readonly #timeline: Timeline;
   readonly #clock: Clock;
+  readonly #log: InvalidationLog | undefined;
   readonly #staleIfErrorMs: number;
 
   constructor(
     spec: CacheSpec<Q, V, unknown, unknown>,
     store: GuardedStore,
-    { subjects, invalidation, timeline, clock, staleIfErrorMs }: SharedCacheOptions,
+    { subjects, invalidation, timeline, clock, log, staleIfErrorMs }: SharedCacheOptions,
   ) {
     this.#spec = spec;
     this.#store = store;
@@ -52,6 +56,7 @@ export class SharedCache<Q, V> {
     this.#invalidation = invalidation;
     this.#timeline = timeline;
     this.#clock = clock;
+    this.#log = spec.isTold ? log : undefined;
     this.#staleIfErrorMs = staleIfErrorMs;
   }
 
@@ -62,6 +67,13 @@ export class SharedCache<Q, V> {
    * @param isKnown a known user asks: strangers have not all the room of the store
    */
   async find(question: Q, asking: Asking, isKnown: boolean): Promise<SharedLookup<V>> {
+    const order = this.#timeline.next();
+    const lookup = await this.#look(question, asking, isKnown);
+    // What was read before something was missed may be what that contradicts.
+    return this.#invalidation.isUnproven({ order }) ? this.#look(question, asking, isKnown) : lookup;
+  }
+
+  async #look(question: Q, asking: Asking, isKnown: boolean): Promise<SharedLookup<V>> {
     const { about } = this.#spec;
     const names = [this.#nameOf(asking.id), anyInvalidated(about)] as const;
     const [lookup, any] = await (isKnown ? this.#store.read(...names) : this.#store.readForStranger(...names));
@@ -81,6 +93,7 @@ export class SharedCache<Q, V> {
       value,
       order,
       askedAt,
+      isShared: true,
       expiresAt,
       endsAt,
       subject: subjectKey(about, subject),
@@ -90,26 +103,40 @@ export class SharedCache<Q, V> {
   }
 
   /** Writes behind. */
-  put(id: string, { value, askedAt, expiresAt, endsAt, meaning }: Entry<V>, hardExpiry: number): void {
+  put(id: string, { value, order, askedAt, expiresAt, endsAt, meaning }: Entry<V>, hardExpiry: number): void {
     const now = this.#clock.now();
     const leftMs = Math.min(expiresAt - now, endsAt - this.#clock.monotonic());
     const keptMs = Math.min(leftMs + this.#staleIfErrorMs, askedAt + SHARED_LIFE_MS - now, hardExpiry - now);
     if (leftMs <= 0 || keptMs <= 0) return;
-    this.#invalidation.written(id, meaning);
+    this.#invalidation.written(id, meaning, order);
     this.#store.write(this.#nameOf(id), { askedAt, expiresAt, value: this.#spec.encode(value) }, keptMs);
   }
 
-  /**
-   * Deletes behind.
-   *
-   * @param isKnown the process held or wrote it, or the store had it: no stranger's
-   */
-  drop(id: string, at: Tombstone, isKnown: boolean): void {
-    void this.delete(id, at, isKnown).catch(() => undefined); // it left a tombstone
+  /** Deletes, and tells the other processes. Rejects when they could not be told. */
+  async invalidate(id: string, meaning: string | undefined, at: Tombstone): Promise<void> {
+    const write = () => this.#delete(id, at, true);
+    if (this.#log) await this.#log.tell({ fact: { kind: "token", id, meaning, at: at.wall }, write });
+    else await write();
   }
 
-  /** Rejects when the store could not be told. */
-  async delete(id: string, at: Tombstone, isKnown: boolean): Promise<void> {
+  /**
+   * Deletes behind what was refused.
+   *
+   * @param isKnown the process held or wrote it, or the store had it: no stranger's
+   * @param isNews nothing had contradicted it before: the other processes are told
+   */
+  refuse(id: string, at: Tombstone, isKnown: boolean, isNews: boolean): void {
+    if (!isNews || !this.#log) return this.drop(id, at, isKnown);
+    const write = () => this.#delete(id, at, isKnown);
+    this.#log.tellRefusal({ fact: { kind: "refusal", id, meaning: undefined, at: at.wall }, write });
+  }
+
+  /** Deletes behind. */
+  drop(id: string, at: Tombstone, isKnown: boolean): void {
+    void this.#delete(id, at, isKnown).catch(() => undefined); // it left a tombstone
+  }
+
+  async #delete(id: string, at: Tombstone, isKnown: boolean): Promise<void> {
     try {
       await this.#store.remove(this.#nameOf(id), isKnown);
     } catch (error) {

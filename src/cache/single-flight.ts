@@ -40,7 +40,7 @@ export class Load<K extends Task, T> implements Asking {
     return this.#triedAs;
   }
 
-  get meaning(): number | undefined {
+  get meaning(): string | undefined {
     return this.task.meaning;
   }
 
@@ -67,7 +67,7 @@ export class Load<K extends Task, T> implements Asking {
 
 /** What single flight must know of what is loaded. */
 interface Task {
-  readonly meaning: number | undefined;
+  readonly meaning: string | undefined;
 }
 
 /** The loads of one id, in the order they began, and what has happened to it meanwhile. */
@@ -117,10 +117,11 @@ export class SingleFlight<K extends Task, T> {
   }
 
   /** The id was invalidated, and all that has its meaning: what was asked before is discarded. */
-  invalidated(id: string, meaning: number | undefined, order: number): void {
+  invalidated(id: string, meaning: string | undefined, order: number): void {
     for (const group of this.#groups.values()) {
       for (const load of group.loads) {
-        if (load.id === id || (meaning !== undefined && load.meaning === meaning)) group.invalidatedAs = order;
+        if (load.id === id || (meaning !== undefined && load.meaning === meaning))
+          group.invalidatedAs = Math.max(group.invalidatedAs, order);
       }
     }
   }

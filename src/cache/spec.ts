@@ -29,6 +29,8 @@ export interface Entry<V> {
   readonly order: number;
   /** When it was asked for, by the wall clock of the process that asked, in milliseconds. */
   readonly askedAt: number;
+  /** It came from the shared cache: which process asked, and by which clock, is not known. */
+  readonly isShared: boolean;
   /** Its end, wall time in milliseconds … */
   readonly expiresAt: number;
   /** … and on the monotonic clock. It ends at the earlier of both. */
@@ -36,7 +38,12 @@ export interface Entry<V> {
   /** The key of the user or the organization that it is about. */
   readonly subject: string;
   /** What all spellings of its question have in common, where a question has several. */
-  readonly meaning: number | undefined;
+  readonly meaning: string | undefined;
+}
+
+/** By which an answer that was handed out can be told to be void later. */
+export interface Origin extends Pick<Entry<unknown>, "order" | "askedAt" | "isShared" | "meaning"> {
+  readonly id: string;
 }
 
 /** How a question is put to the service. */
@@ -60,7 +67,7 @@ export interface Reading {
   /** Wall time in milliseconds after which no answer may be used. */
   readonly hardExpiry: number | undefined;
   /** A digest of what all spellings of the question have in common; `undefined` where the spelling is the meaning. */
-  readonly meaning: number | undefined;
+  readonly meaning: string | undefined;
 }
 
 /** One kind of question, and all that the cache must know of it. */
@@ -76,12 +83,14 @@ export interface CacheSpec<Q, V, P, R> {
   readonly hasDigestIds?: boolean;
   /** One subject may have any number of entries: they share the room of one, see `maxPerSubject`. */
   readonly hasManyPerSubject?: boolean;
+  /** Other processes are told when it is invalidated or refused: see `invalidation-log.ts`. Its ids are digests. */
+  readonly isTold?: boolean;
   /** An entry for a question makes it known, void or expired though it is: see `standing.ts`. */
   readonly isKnownByEntry?: boolean;
   /** Asks the service. Rejects when it could not tell. */
   ask(question: Q, options: AskOptions): Promise<Verdict<V, R>>;
   /** Makes what callers get, also from what it made before, `hardExpiry` being the question's own or infinite. Frozen: it is shared between them. */
-  present(value: V | P, source: AnswerSource, hardExpiry: number): P;
+  present(value: V | P, source: AnswerSource, hardExpiry: number, origin: Origin): P;
   /** What a question says of itself. Must not throw. */
   read?(question: Q): Reading;
   readonly about: Subject;

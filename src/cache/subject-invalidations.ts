@@ -1,6 +1,7 @@
 import { type BoundedMap, createBoundedMap } from "../runtime/bounded-map.js";
 import type { GuardedStore, StoredEntry } from "./guarded-store.js";
 import { latestOf, MAX_SKEW_MS, SHARED_LIFE_MS, type Subjects } from "./invalidation.js";
+import type { InvalidationLog } from "./invalidation-log.js";
 import type { EntryName } from "./keyring.js";
 import type { Subject } from "./spec.js";
 import type { Timeline } from "./timeline.js";
@@ -22,7 +23,11 @@ export function subjectKey(about: Subject, subject: string): string {
 export interface SubjectInvalidationsOptions {
   store: GuardedStore | undefined;
   timeline: Timeline;
+  /** Where there is one, other processes are told. */
+  log?: InvalidationLog | undefined;
   maxTombstones?: number | undefined;
+  /** Told of each subject that was invalidated, here or elsewhere, by its key, and until when. */
+  onInvalidated?: ((key: string, until: Tombstone) => void) | undefined;
 }
 
 /** Invalidated users and organizations, for all caches of a client: what is told here, and what the store knows of others. */
@@ -31,15 +36,20 @@ export class SubjectInvalidations implements Subjects {
   readonly #tombstones: Tombstones;
   readonly #store: GuardedStore | undefined;
   readonly #timeline: Timeline;
+  readonly #log: InvalidationLog | undefined;
+  readonly #onInvalidated: SubjectInvalidationsOptions["onInvalidated"];
   /** What the store's tombstone of a subject said last, and when that was heard, monotonic: the same again is no news. */
   #seen: BoundedMap<{ readonly at: number; readonly heardAt: number }> | undefined;
   #latest = 0;
+  #unprovenUntil = Number.NEGATIVE_INFINITY;
 
-  constructor({ store, timeline, maxTombstones = MAX_TOMBSTONES }: SubjectInvalidationsOptions) {
+  constructor({ store, timeline, log, maxTombstones = MAX_TOMBSTONES, onInvalidated }: SubjectInvalidationsOptions) {
     this.maxTombstones = maxTombstones;
     this.#tombstones = new Tombstones(maxTombstones);
     this.#store = store;
     this.#timeline = timeline;
+    this.#log = log;
+    this.#onInvalidated = onInvalidated;
   }
 
   /** When the last one was invalidated. What a question is about shows only in its answer: none asked before is joined. */
@@ -47,46 +57,69 @@ export class SubjectInvalidations implements Subjects {
     return this.#latest;
   }
 
-  void(key: string, order: number): boolean {
-    return this.#tombstones.void(key, order);
+  get unprovenUntil(): number {
+    return this.#unprovenUntil;
+  }
+
+  /** The log may have lost something: by that, nothing is void, but what is kept so far must be looked up again. */
+  doubt(): void {
+    this.#unprovenUntil = this.#timeline.next();
+  }
+
+  void(key: string, order: number, storedAt?: number): boolean {
+    return this.#tombstones.void(key, order, storedAt);
   }
 
   voidStored(key: string, askedAt: number): boolean {
     return this.#tombstones.voidStored(key, askedAt);
   }
 
-  /** Rejects when the store could not be told; this process has forgotten all the same. */
+  /** Rejects when the others could not be told; this process has forgotten all the same. */
   async invalidate(about: Subject, subject: string): Promise<void> {
     const made = this.#timeline.contradicts();
     this.#record(subjectKey(about, subject), made, made.wall);
+    const store = this.#store;
+    if (!store) return;
     const tombstone = { askedAt: made.wall, expiresAt: made.wall + TOMBSTONE_MS, value: true };
-    await this.#store?.writeConfirmed(tombstoneOf(about, subject), tombstone, TOMBSTONE_MS);
-    await this.#store?.writeConfirmed(anyInvalidated(about), tombstone, TOMBSTONE_MS); // written second, with the same TTL: it ends last
+    const write = async () => {
+      await store.writeConfirmed(tombstoneOf(about, subject), tombstone, TOMBSTONE_MS);
+      await store.writeConfirmed(anyInvalidated(about), tombstone, TOMBSTONE_MS); // written second, with the same TTL: it ends last
+    };
+    if (this.#log) await this.#log.tell({ fact: { kind: about, subject, at: made.wall }, write });
+    else await write();
   }
 
   /**
-   * Another process invalidated the subject. All that this process has asked so far is void: how the other's clock stands to ours is
-   * not known well enough to except anything.
+   * Another process invalidated the subject: its tombstone lies in the store. All that this process has asked so far is void: how the
+   * other's clock stands to ours is not known well enough to except anything.
    *
    * @param at wall time in milliseconds, by the clock of that process
    */
   hear(about: Subject, subject: string, at: number): void {
-    const key = subjectKey(about, subject);
+    this.#hear(subjectKey(about, subject), at, () => {
+      const { order, wall } = this.#timeline.contradicts();
+      // One from the future is cut to now: else it would make void what is asked from now on and, once evicted, raise the floor for all.
+      return { order, wall: Math.min(at, wall) };
+    });
+  }
+
+  /** The same, where the log tells of it: which may be old, and played back. */
+  hearTold(about: Subject, subject: string, at: number): void {
+    this.#hear(subjectKey(about, subject), at, () => this.#timeline.hears(at, MAX_SKEW_MS));
+  }
+
+  #hear(key: string, at: number, hears: () => Tombstone): void {
     const seen = this.#seen?.get(key);
-    if (seen?.at === at) {
-      this.#tombstones.prolong(key, Math.min(at, this.#timeline.wallOf(seen.heardAt)));
-      return;
-    }
-    const { order, wall } = this.#timeline.contradicts();
-    // One from the future is cut to now: else it would make void what is asked from now on and, once evicted, raise the floor for all.
-    this.#record(key, { order, wall: Math.min(at, wall) }, at);
+    if (seen?.at !== at) return this.#record(key, hears(), at);
+    this.#tombstones.prolong(key, Math.min(at, this.#timeline.wallOf(seen.heardAt)));
   }
 
   #record(key: string, tombstone: Tombstone, at: number): void {
     this.#seen ??= createBoundedMap({ maxEntries: MAX_TOMBSTONES });
     this.#seen.set(key, { at, heardAt: this.#timeline.monotonic });
-    this.#latest = tombstone.order;
+    this.#latest = Math.max(this.#latest, tombstone.order);
     this.#tombstones.record(key, tombstone);
+    this.#onInvalidated?.(key, tombstone);
   }
 
   /** Takes over what the store knows of the subject; `false` when it cannot be asked. */

@@ -1,12 +1,14 @@
 import { raceAbort } from "../runtime/abort.js";
 import type { GuardedStore } from "./guarded-store.js";
-import { Invalidation } from "./invalidation.js";
+import { contradicts, Invalidation, MAX_SKEW_MS, type OnContradicted } from "./invalidation.js";
+import type { InvalidationLog } from "./invalidation-log.js";
 import { type Caller, type LoadCounts, Loader, type LoaderOptions } from "./loader.js";
+import type { TokenFact } from "./log-facts.js";
 import { NegativeCache } from "./negative-cache.js";
 import type { ProcessCache, ProcessView } from "./process-cache.js";
 import { SharedCache } from "./shared-cache.js";
-import type { CacheSpec, Outcome } from "./spec.js";
-import type { SubjectInvalidations } from "./subject-invalidations.js";
+import type { CacheSpec, Origin, Outcome } from "./spec.js";
+import { type SubjectInvalidations, subjectKey } from "./subject-invalidations.js";
 import type { Timeline } from "./timeline.js";
 
 /** What the caches of a client have in common. */
@@ -15,6 +17,7 @@ export interface CacheTiers {
   readonly store: GuardedStore | undefined;
   readonly subjects: SubjectInvalidations;
   readonly timeline: Timeline;
+  readonly log: InvalidationLog | undefined;
 }
 
 export interface CacheCounts extends LoadCounts {
@@ -37,15 +40,19 @@ export class TieredCache<Q, V, P, R> {
   readonly #shared: SharedCache<Q, V> | undefined;
   readonly #loader: Loader<Q, V, P, R>;
 
-  constructor(spec: CacheSpec<Q, V, P, R>, { process, store, subjects, timeline }: CacheTiers, options: LoaderOptions) {
-    const invalidation = new Invalidation(subjects, spec.hasDigestIds ?? false);
+  constructor(
+    spec: CacheSpec<Q, V, P, R>,
+    { process, store, subjects, timeline, log }: CacheTiers,
+    options: LoaderOptions & { readonly onContradicted?: OnContradicted },
+  ) {
+    const invalidation = new Invalidation(subjects, spec.hasDigestIds ?? false, options.onContradicted);
     this.#spec = spec;
     this.#options = options;
     this.#timeline = timeline;
     this.#invalidation = invalidation;
     this.#process = process.view(spec, invalidation);
     this.#negative = new NegativeCache(options.clock);
-    this.#shared = store && new SharedCache(spec, store, { ...options, subjects, invalidation, timeline });
+    this.#shared = store && new SharedCache(spec, store, { ...options, subjects, invalidation, timeline, log });
     const tiers = { process: this.#process, negative: this.#negative, shared: this.#shared, invalidation, timeline };
     this.#loader = new Loader(spec, tiers, { ...options, counts: this.counts });
   }
@@ -109,7 +116,7 @@ export class TieredCache<Q, V, P, R> {
     return { kind: "answer", answer: landing.stale };
   }
 
-  /** Forgets one answer in both tiers, and keeps loads that are under way from bringing it back. Rejects when the store could not be told. */
+  /** Forgets one answer in both tiers, and keeps loads that are under way from bringing it back. Rejects when the others could not be told. */
   async invalidate(question: Q): Promise<void> {
     const id = this.#spec.id(question);
     const meaning = this.#spec.read?.(question).meaning;
@@ -118,12 +125,28 @@ export class TieredCache<Q, V, P, R> {
     this.#loader.invalidated(id, meaning, at.order);
     this.#process.forget(id);
     this.#negative.forget(id);
-    await this.#shared?.delete(id, at, true);
+    await this.#shared?.invalidate(id, meaning, at);
+  }
+
+  /** Whether an answer about that subject that was handed out has been contradicted since. */
+  isContradicted(subject: string, origin: Origin): boolean {
+    return this.#invalidation.isContradicted(subjectKey(this.#spec.about, subject), origin);
+  }
+
+  /** Another process invalidated it, or was refused it. Nothing is written, but what this process had put may be there still. */
+  hear({ id, meaning, at }: TokenFact): void {
+    const until = this.#invalidation.heard(id, at, () => this.#timeline.hears(at, MAX_SKEW_MS));
+    this.#invalidation.invalidated(id, until, meaning, meaning !== undefined && this.#knows(meaning));
+    this.#loader.invalidated(id, meaning, until.order);
+    const held = this.#process.peek(id);
+    if (held && contradicts(until, held)) this.#process.forget(id);
+    this.#negative.forget(id);
+    if (this.#invalidation.isWrittenBefore(id, until)) this.#shared?.drop(id, until, true);
   }
 
   /** Whether an id of that meaning is held, or was written: in whatever spelling. */
-  #knows(meaning: number): boolean {
-    return this.#process.holdsMeaning(meaning) || this.#invalidation.isWritten(`${meaning}`);
+  #knows(meaning: string): boolean {
+    return this.#process.holdsMeaning(meaning) || this.#invalidation.isWritten(meaning);
   }
 
   get inFlight(): number {

@@ -14,6 +14,9 @@ export interface Moment {
 /** What wall times of this process differ by at least, in milliseconds: a number of today's size can tell them apart. */
 const LEAST_MS = 2 ** -10;
 
+/** Of so many seconds in which something was asked it is known when they began. */
+const MAX_SECONDS = 1024;
+
 /**
  * When things happen. In this process their order is a counter: the wall clock can be set back, and many things happen within one of
  * its milliseconds.
@@ -22,6 +25,8 @@ export class Timeline {
   readonly #clock: Clock;
   #order = 0;
   #latestWall = Number.NEGATIVE_INFINITY;
+  /** Seconds in which something was asked, the latest last: all that was asked before each of them has a smaller order. */
+  readonly #seconds: { readonly monotonic: number; readonly order: number }[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -45,7 +50,12 @@ export class Timeline {
   asks(): Moment {
     const wall = this.#clock.now();
     this.#latestWall = Math.max(wall, this.#latestWall);
-    return { order: this.next(), wall, monotonic: this.#clock.monotonic() };
+    const monotonic = this.#clock.monotonic();
+    if (monotonic - (this.#seconds.at(-1)?.monotonic ?? Number.NEGATIVE_INFINITY) >= 1000) {
+      this.#seconds.push({ monotonic, order: this.next() });
+      if (this.#seconds.length > MAX_SECONDS) this.#seconds.shift();
+    }
+    return { order: this.next(), wall, monotonic };
   }
 
   /**
@@ -66,5 +76,20 @@ export class Timeline {
     const now = this.#clock.now();
     this.#latestWall = now > this.#latestWall ? now : this.#latestWall + LEAST_MS;
     return { order: this.next(), wall: this.#latestWall };
+  }
+
+  /**
+   * Another process contradicts what was asked before that time.
+   *
+   * @param at wall time in milliseconds, by the clock of that process; one from the future counts as now
+   * @param skewMs by how much the clocks may differ: what was asked here longer after that was asked later
+   */
+  hears(at: number, skewMs: number): Tombstone {
+    const { order, wall } = this.contradicts();
+    const sinceMs = this.#clock.now() - (at + skewMs);
+    if (sinceMs <= 0) return { order, wall: Math.min(at, wall) };
+    const until = this.#clock.monotonic() - sinceMs;
+    // To the beginning of the next second in which anything was asked: rather too much is void than too little.
+    return { order: this.#seconds.find(({ monotonic }) => monotonic > until)?.order ?? order, wall: at };
   }
 }

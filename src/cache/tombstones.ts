@@ -54,11 +54,15 @@ export class Tombstones {
     this.record(key, { ...NONE, wall });
   }
 
-  /** Whether what this process asked for at that place in its order is void. */
-  void(key: string, order: number): boolean {
+  /**
+   * Whether what this process asked for, or accepted, at that place in its order is void.
+   *
+   * @param storedAt when it may have been asked for, if another process did: wall time in milliseconds
+   */
+  void(key: string, order: number, storedAt = Number.POSITIVE_INFINITY): boolean {
     if (this.isEmpty) return false; // the usual case, on every request
     if (order <= this.#floor.order) return true;
-    return order <= (this.#known?.peek(key) ?? NONE).order || order <= (this.#strangers?.peek(key) ?? NONE).order;
+    return isBefore(order, storedAt, this.#known?.peek(key)) || isBefore(order, storedAt, this.#strangers?.peek(key));
   }
 
   /** Whether what may have been asked for at that time, wall time in milliseconds, is void. */
@@ -91,4 +95,8 @@ export class Tombstones {
 
 function laterOf(one: Tombstone = NONE, other: Tombstone): Tombstone {
   return { order: Math.max(one.order, other.order), wall: Math.max(one.wall, other.wall) };
+}
+
+function isBefore(order: number, storedAt: number, tombstone: Tombstone = NONE): boolean {
+  return order <= tombstone.order || storedAt <= tombstone.wall;
 }

@@ -5,6 +5,7 @@ import { unknownTokenGate } from "../auth/unknown-token.js";
 import { systemClock } from "../runtime/clock.js";
 import { Directory } from "./directory.js";
 import type { DirectoryOptions, TestOrganization, TestUser } from "./directory-options.js";
+import { StubListeners } from "./stub-listeners.js";
 
 /** As a client has it by default. */
 const GATE = { clock: systemClock, deadlineMs: 3000, logger: console, signal: new AbortController().signal };
@@ -41,6 +42,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
   const directory = new Directory(options);
   /** Tokens that were good once. */
   const known = new Set<string>();
+  const listeners = new StubListeners();
   let failure: AuthErrorCode | undefined;
   let isReady = false;
 
@@ -60,17 +62,22 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     const { id, organizationId, email } = user;
     const permissions = Object.freeze([...user.permissions]);
     const locals = Object.freeze([...user.locals]);
-    return Object.freeze({
+    const auth = Object.freeze({
       user: Object.freeze({ id, organizationId, email, permissions }),
       locals,
       source: "grpc" as const,
     });
+    listeners.made(auth, token);
+    return auth;
   };
   const idle = { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0, calls: NO_CALLS } as const;
 
   const client: StubAuthClient = {
     allow: (token, user) => directory.setUser(token, user),
-    refuse: (token) => directory.removeUser(token),
+    refuse(token) {
+      directory.removeUser(token);
+      listeners.invalidated((of) => of.token === token);
+    },
     setOrganization: (id, organization) => directory.setOrganization(id, organization),
     fail(code = "auth_unavailable") {
       assertCode(code);
@@ -102,8 +109,15 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
           ? Object.freeze({ ...organization, modules: Object.freeze([...organization.modules]) })
           : ("lookup_refused" as const);
       }, call),
-    invalidateToken: () => answer(() => undefined),
-    invalidateUser: () => answer(() => undefined),
+    invalidateToken: (token) => {
+      listeners.invalidated((of) => of.token === token);
+      return answer(() => undefined);
+    },
+    invalidateUser: ({ userId, organizationId }) => {
+      listeners.invalidated(({ user }) => user.id === userId && user.organizationId === organizationId);
+      return answer(() => undefined);
+    },
+    onInvalidated: (auth, listener) => listeners.add(auth, listener),
     invalidateOrganization: () => answer(() => undefined),
     health() {
       const health = failure === undefined ? "ok" : "down";
@@ -111,7 +125,10 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     },
     status: () => ({
       grpc: idle,
-      cache: { entries: 0, bytes: 0, shared: "none", hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 },
+      cache: {
+        ...{ entries: 0, bytes: 0, shared: "none", hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 },
+        ...{ log: "none", told: 0, heard: 0, gaps: 0, outbox: 0 },
+      },
       inFlight: 0,
       upstream: { active: 0, queued: 0, queuedKnown: 0, queuedStrangers: 0, limit: 256, strangersLimit: 192 },
     }),

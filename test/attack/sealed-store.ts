@@ -39,12 +39,14 @@ export async function openRedis(afterwards: Afterwards): Promise<OpenStore> {
   await client.connect();
   afterwards(() => client.destroy());
   const all = async () => (await client.keys("*")).sort();
+  const contentOf = (key: string) =>
+    key.startsWith("portero:1:log:") ? client.sendCommand(["XRANGE", key, "-", "+"]) : client.get(key);
   return {
     cache: { redisUrl: server.url },
     keys: async (kind) => (await all()).filter((key) => key.split(":")[2] === kind),
     read: async (key) => String(await client.get(key)),
     write: async (key, text) => void (await client.set(key, text)),
     delete: async (key) => void (await client.del(key)),
-    dump: async () => JSON.stringify(await Promise.all((await all()).map(async (key) => [key, await client.get(key)]))),
+    dump: async () => JSON.stringify(await Promise.all((await all()).map(async (key) => [key, await contentOf(key)]))),
   };
 }

@@ -14,7 +14,17 @@ describe("status()", () => {
     expect(openClient(service).status()).toEqual({
       grpc: { url: `${service.grpc.url}/`, ...idle },
       rest: { url: `${service.rest.url}/`, ...idle },
-      cache: { entries: 0, bytes: 0, shared: "none", hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 },
+      cache: {
+        entries: 0,
+        bytes: 0,
+        shared: "none",
+        hits: 0,
+        sharedHits: 0,
+        refusals: 0,
+        misses: 0,
+        stale: 0,
+        ...{ log: "none", told: 0, heard: 0, gaps: 0, outbox: 0 },
+      },
       inFlight: 0,
       upstream: { active: 0, queued: 0, queuedKnown: 0, queuedStrangers: 0, limit: 256, strangersLimit: 192 },
     });

@@ -5,7 +5,7 @@ import { SubjectInvalidations } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 
-type Task = { readonly meaning: number | undefined };
+type Task = { readonly meaning: string | undefined };
 
 function start() {
   const timeline = new Timeline(new ManualClock());
@@ -13,7 +13,7 @@ function start() {
   const invalidation = new Invalidation(subjects, true);
   const flights = new SingleFlight<Task, string>(timeline, invalidation);
   const ends = new Map<Load<Task, string>, (landing: string) => void>();
-  const begin = (id: string, meaning?: number) => {
+  const begin = (id: string, meaning?: string) => {
     const load = flights.begin(id, { meaning }, (own) => new Promise((resolve) => void ends.set(own, resolve)));
     return load;
   };
@@ -24,7 +24,7 @@ function start() {
   };
   const joinable = (id: string) => flights.joinable(id, () => true);
   const isDiscarded = (load: Load<Task, string>) => invalidation.isDiscarded(load);
-  const invalidate = (id: string, meaning?: number) => flights.invalidated(id, meaning, timeline.next());
+  const invalidate = (id: string, meaning?: string) => flights.invalidated(id, meaning, timeline.next());
   return { timeline, subjects, flights, begin, end, joinable, isDiscarded, invalidate };
 }
 
@@ -76,8 +76,14 @@ describe("A load is discarded", () => {
 
   test("when what means the same is invalidated, and nothing else", () => {
     const { begin, isDiscarded, invalidate } = start();
-    const loads = [begin("ana", 1), begin("ana's other", 1), begin("ben", 2), begin("opaque"), begin("opaque too")];
-    invalidate("ana", 1);
+    const loads = [
+      begin("ana", "1"),
+      begin("ana's other", "1"),
+      begin("ben", "2"),
+      begin("opaque"),
+      begin("opaque too"),
+    ];
+    invalidate("ana", "1");
     expect(loads.map(isDiscarded)).toEqual([true, true, false, false, false]);
     invalidate("opaque");
     expect(loads.map(isDiscarded)).toEqual([true, true, false, true, false]);

@@ -12,7 +12,7 @@ const TTL_MS = 1000;
 interface Kept {
   bytes?: number;
   subject?: string;
-  meaning?: number;
+  meaning?: string;
   /** By age … */
   livesMs?: number;
   /** … and by the wall clock; default: as by age. */
@@ -66,11 +66,12 @@ function start({ maxBytes = 1_000_000, maxPerSubject = 100, staleIfErrorMs = 0, 
         endsAt: START + livesMs,
         subject,
         meaning,
+        isShared: false,
       },
       { tierEnd, hardExpiry },
     );
   const held = (ids: string) => [...ids].filter((id) => view.peek(id)).join("");
-  return { clock, timeline, invalidation, process, view, keep, held };
+  return { clock, timeline, subjects, invalidation, process, view, keep, held };
 }
 
 describe("An entry serves", () => {
@@ -128,10 +129,10 @@ describe("An entry serves", () => {
 
   test("not if it was void when it came in, or has become it", () => {
     const { invalidation, timeline, keep, view } = start();
-    keep("a", { meaning: 7 });
-    invalidation.invalidated("b", timeline.contradicts(), 7, true);
+    keep("a", { meaning: "7" });
+    invalidation.invalidated("b", timeline.contradicts(), "7", true);
     expect(view.findFresh("a")).toBeUndefined();
-    keep("a", { meaning: 7 });
+    keep("a", { meaning: "7" });
     expect(view.findFresh("a")?.hit).toBe(1);
   });
 });
@@ -226,33 +227,33 @@ describe("The entries of one subject", () => {
 describe("A meaning is held", () => {
   test("as long as there is an entry that has it", () => {
     const { keep, view } = start();
-    expect(view.holdsMeaning(7)).toBe(false);
-    keep("a", { meaning: 7 });
-    keep("b", { meaning: 7 });
-    keep("b", { meaning: 7 }); // in the place of the one before
+    expect(view.holdsMeaning("7")).toBe(false);
+    keep("a", { meaning: "7" });
+    keep("b", { meaning: "7" });
+    keep("b", { meaning: "7" }); // in the place of the one before
     keep("c");
-    expect([view.holdsMeaning(7), view.holdsMeaning(8)]).toEqual([true, false]);
+    expect([view.holdsMeaning("7"), view.holdsMeaning("8")]).toEqual([true, false]);
     view.forget("a");
     view.forget("c");
-    expect(view.holdsMeaning(7)).toBe(true);
+    expect(view.holdsMeaning("7")).toBe(true);
     view.forget("b");
-    expect(view.holdsMeaning(7)).toBe(false);
+    expect(view.holdsMeaning("7")).toBe(false);
   });
 
   test("not by an entry that made room, nor by one that is larger than all of it", () => {
     const { keep, view } = start({ maxPerSubject: 1, maxBytes: 100_000 });
-    keep("a", { meaning: 7 });
-    keep("b", { meaning: 8 });
-    expect([view.holdsMeaning(7), view.holdsMeaning(8)]).toEqual([false, true]);
-    keep("c", { meaning: 9, bytes: 200_000 });
-    expect(view.holdsMeaning(9)).toBe(false);
+    keep("a", { meaning: "7" });
+    keep("b", { meaning: "8" });
+    expect([view.holdsMeaning("7"), view.holdsMeaning("8")]).toEqual([false, true]);
+    keep("c", { meaning: "9", bytes: 200_000 });
+    expect(view.holdsMeaning("9")).toBe(false);
   });
 });
 
 describe("An entry that has ended serves while the service is unavailable", () => {
   const stale = (options: Parameters<typeof start>[0]) => {
     const started = start(options);
-    started.keep("a", { meaning: 7 });
+    started.keep("a", { meaning: "7" });
     return { ...started, findStale: () => started.view.findStale("a")?.hit };
   };
 
@@ -276,9 +277,24 @@ describe("An entry that has ended serves while the service is unavailable", () =
 
   test("unless it is void, or doubted", () => {
     const [voided, doubted] = [stale({ staleIfErrorMs: 500 }), stale({ staleIfErrorMs: 500 })];
-    voided.invalidation.invalidated("other", voided.timeline.contradicts(), 7, true);
+    voided.invalidation.invalidated("other", voided.timeline.contradicts(), "7", true);
     doubted.invalidation.doubted("a", doubted.timeline.contradicts());
     expect([voided.findStale(), doubted.findStale()]).toEqual([undefined, undefined]);
     expect(doubted.view.findFresh("a")?.hit).toBe(1);
   });
+});
+
+test("An entry from before something may have been missed is neither fresh nor stale; one that is kept since, both.", async () => {
+  const { clock, subjects, keep, view } = start({ staleIfErrorMs: 500 });
+  const found = () => [view.findFresh("a")?.hit, view.findStale("a")?.hit];
+  keep("a", { livesMs: 10 });
+  expect(found()).toEqual([1, 1]);
+  subjects.doubt();
+  expect([...found(), view.peek("a")?.hit]).toEqual([undefined, undefined, 1]);
+  keep("a", { livesMs: 10 });
+  expect(found()).toEqual([1, 1]);
+  await clock.advance(11);
+  expect(found()).toEqual([undefined, 1]);
+  subjects.doubt();
+  expect(found()).toEqual([undefined, undefined]);
 });

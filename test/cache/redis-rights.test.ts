@@ -5,8 +5,10 @@ import { afterwards, openClient, startService } from "../support/open-client.js"
 import { RecordingLogger } from "../support/recording-logger.js";
 import { describeWithRedis, startRedisServer } from "../support/redis-server.js";
 
+/** For the log of invalidations. */
+const OF_THE_LOG = "+xadd +xread +xrange +xrevrange +pexpire";
 /** As README has it. */
-const ACL = "on >hunter2 resetkeys resetchannels -@all ~portero:* +mget +set +unlink";
+const ACL = `on >hunter2 resetkeys resetchannels -@all ~portero:* +mget +set +unlink ${OF_THE_LOG}`;
 const SECRET = "a secret of the whole fleet, at least 32 bytes";
 const ana = { userId: "ana", organizationId: "org-1" };
 
@@ -46,7 +48,7 @@ describeWithRedis("A user of Redis with the rights that README names", () => {
   });
 
   test("who may not write is told so in one line, with the code, and in another when he may", async () => {
-    const { admin, open } = await startRestricted("on >hunter2 ~portero:* -@all +mget +unlink");
+    const { admin, open } = await startRestricted(`on >hunter2 ~portero:* -@all +mget +unlink ${OF_THE_LOG}`);
     const { client, clock, logger } = open();
     await client.ready();
     const writes = () => client.status().cache.sharedWrites;
@@ -68,7 +70,7 @@ describeWithRedis("A user of Redis with the rights that README names", () => {
   });
 
   test("who may not delete is told so as well", async () => {
-    const { open } = await startRestricted("on >hunter2 ~portero:* -@all +mget +set");
+    const { open } = await startRestricted(`on >hunter2 ~portero:* -@all +mget +set ${OF_THE_LOG}`);
     const { client, logger } = open();
     await client.ready();
     for (let n = 0; n < 4; n++) {
@@ -77,6 +79,28 @@ describeWithRedis("A user of Redis with the rights that README names", () => {
     }
     expect(client.status().cache).toMatchObject({ shared: "available", sharedWrites: "failing" });
     expect(logger.lines).toEqual([expect.stringMatching(/takes no writes \(NOPERM\)/)]);
+  });
+
+  test.each([
+    ["none of them", ""],
+    ["all but one to read", "+xadd +xrange +xrevrange +pexpire"],
+    ["all but the one to write", "+xread +xrange +xrevrange +pexpire"],
+  ])("without those of the log everything is as without a log, and one line says so: %s", async (_which, rights) => {
+    const { admin, open } = await startRestricted(`on >hunter2 ~portero:* -@all +mget +set +unlink ${rights}`);
+    const [first, second] = [open(), open()];
+    await Promise.all([first.client.ready(), second.client.ready()]);
+    for (const { client } of [first, second]) await client.verifyToken("token-ana");
+    for (let n = 0; n < 2; n++) await first.client.invalidateUser(ana);
+    await first.client.invalidateToken("token-ana");
+    expect([first, second].map(({ client }) => client.peekToken("token-ana") !== undefined)).toEqual([false, true]);
+    expect(first.client.status().cache).toMatchObject({
+      ...{ shared: "available", sharedWrites: "ok", log: "none", told: 0, outbox: 0 },
+    });
+    const said = (first.logger.lines as string[]).filter((line) => line.includes("log of invalidations"));
+    expect(said).toEqual([expect.stringMatching(/^warn portero: there is no log .* rights \(NOPERM\): \+xadd/)]);
+    expect(first.logger.lines).toEqual(said);
+    const existing = await admin.sendCommand(["KEYS", "portero:1:log:*"]);
+    expect(existing).toEqual([]);
   });
 
   test("a process that hears from Redis sends no ping", async () => {

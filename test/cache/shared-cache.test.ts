@@ -47,13 +47,20 @@ function start({
     encode: (value: string) => ({ value }),
     decode: (stored: { value?: string } | undefined) => stored?.value,
   } as unknown as CacheSpec<string, string, unknown, unknown>;
-  const shared = new SharedCache(spec, store, { subjects, invalidation, timeline, clock, staleIfErrorMs });
+  const shared = new SharedCache(spec, store, {
+    subjects,
+    invalidation,
+    timeline,
+    clock,
+    log: undefined,
+    staleIfErrorMs,
+  });
   const asking = (id: string) => ({
     id,
     order: timeline.next(),
     triedAs: 0,
     history: { invalidatedAs: 0, newestAnswered: 0 },
-    meaning: 7,
+    meaning: "7",
   });
   const find = (id: string, isKnown = true) => shared.find(id, asking(id), isKnown);
   /** Something that was asked for now, by this clock. */
@@ -63,10 +70,11 @@ function start({
       value: `of ${id}`,
       order: timeline.next(),
       askedAt: now - agedMs,
+      isShared: false,
       expiresAt: now + wallMs,
       endsAt: clock.monotonic() + livesMs,
       subject: subjectKey("user", id),
-      meaning: 7,
+      meaning: "7",
     };
     shared.put(id, entry, hardExpiry);
     await settle();
@@ -92,7 +100,8 @@ describe("What one process has shared", () => {
         expiresAt: START + TTL_MS,
         endsAt: START + TTL_MS,
         subject: "ana",
-        meaning: 7,
+        isShared: true,
+        meaning: "7",
       },
     });
     const { entry } = await other.find("ana");
@@ -244,13 +253,22 @@ describe("A deletion", () => {
         history: { invalidatedAs: 0, newestAnswered: 0 },
         meaning: undefined,
       },
-      { value: "", order: 0, askedAt: START, expiresAt: NEVER, endsAt: NEVER, subject: "", meaning: undefined },
+      {
+        value: "",
+        order: 0,
+        askedAt: START,
+        isShared: true,
+        expiresAt: NEVER,
+        endsAt: NEVER,
+        subject: "",
+        meaning: undefined,
+      },
     );
 
   test("deletes, and leaves nothing behind", async () => {
     const made = start();
     await made.put("ana");
-    await made.shared.delete("ana", made.timeline.contradicts(), true);
+    await made.shared.invalidate("ana", undefined, made.timeline.contradicts());
     expect([made.kept(), isVoid(made, "ana")]).toEqual([[], false]);
     await made.put("ana");
     made.shared.drop("ana", made.timeline.contradicts(), true);
@@ -259,7 +277,10 @@ describe("A deletion", () => {
   });
 
   test.each<[string, (made: ReturnType<typeof start>) => Promise<unknown>]>([
-    ["that is waited for rejects, and", ({ shared, timeline }) => shared.delete("ana", timeline.contradicts(), true)],
+    [
+      "that is waited for rejects, and",
+      ({ shared, timeline }) => shared.invalidate("ana", undefined, timeline.contradicts()),
+    ],
     [
       "behind rejects nowhere, and",
       async ({ shared, timeline }) => {
@@ -280,7 +301,7 @@ describe("A deletion", () => {
     const made = start();
     made.memory.before = fail;
     for (let n = 1; n <= 2 * MAX_TOMBSTONES; n++) {
-      await expect(made.shared.delete(`known-${n}`, made.timeline.contradicts(), true)).rejects.toThrow();
+      await expect(made.shared.invalidate(`known-${n}`, undefined, made.timeline.contradicts())).rejects.toThrow();
     }
     expect([isVoid(made, "known-1"), isVoid(made, "ben")]).toEqual([true, true]);
   });
@@ -298,4 +319,17 @@ describe("A deletion", () => {
       false,
     ]);
   });
+});
+
+test("What was read before something was missed is read again: what that contradicts may be deleted by now.", async () => {
+  const made = start();
+  await made.put("ana");
+  const other = made.process();
+  let reads = 0;
+  other.memory.before = async (operation) => {
+    if (operation === "get" && ++reads <= 2) other.subjects.doubt(); // the entry, and whether any user was invalidated
+  };
+  const { entry } = await other.find("ana");
+  expect([reads, entry?.value]).toEqual([4, "of ana"]);
+  expect(other.invalidation.isUnproven(entry as { order: number })).toBe(false);
 });

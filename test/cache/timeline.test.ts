@@ -77,3 +77,50 @@ test("A question is asked at a time of each clock, and a moment has the wall tim
   clock.setWall(-100);
   expect(timeline.wallOf(1000)).toBe(1400);
 });
+
+describe("What another process dates", () => {
+  const SKEW_MS = 60_000;
+
+  /** Asks once in each of so many seconds. */
+  async function askFor(seconds: number) {
+    const clock = new ManualClock();
+    const timeline = new Timeline(clock);
+    const start = clock.now();
+    const orders: number[] = [];
+    for (let n = 0; n < seconds; n++) {
+      orders.push(timeline.asks().order);
+      await clock.advance(1000);
+    }
+    /** How many of them are void by what happened so many milliseconds after the start. */
+    const voided = (ms: number) => {
+      const { order } = timeline.hears(start + ms, SKEW_MS);
+      return orders.filter((asked) => asked <= order).length;
+    };
+    return { clock, timeline, start, voided };
+  }
+
+  test("holds against what was asked until then, as far as clocks may differ, in steps of a second", async () => {
+    const { voided } = await askFor(200);
+    expect([-70_000, -60_000, 0, 500, 100_000, 139_999, 140_000, 1e12].map(voided)).toEqual([
+      ...[0, 1, 61, 61, 161, 200, 200, 200],
+    ]);
+  });
+
+  test("holds by the clock as it is set now", async () => {
+    const { clock, voided } = await askFor(100);
+    clock.setWall(100_000); // it was behind
+    expect([-60_000, 40_000].map((ms) => voided(ms))).toEqual([0, 1]);
+    expect(voided(100_000)).toBe(61);
+  });
+
+  test("is not later than now, also in the store", async () => {
+    const { clock, timeline, start } = await askFor(1);
+    expect(timeline.hears(start + 1e9, SKEW_MS).wall).toBe(clock.now());
+    expect(timeline.hears(start - 5, SKEW_MS).wall).toBe(start - 5);
+  });
+
+  test("holds against too much rather than too little where it is too long ago to be known", async () => {
+    const { voided } = await askFor(1100);
+    expect(voided(-60_000)).toBe(76);
+  });
+});

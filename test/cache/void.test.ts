@@ -1,12 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import type { StoredEntry } from "../../src/cache/guarded-store.js";
-import { Invalidation, latestOf, MAX_SKEW_MS } from "../../src/cache/invalidation.js";
+import { contradicts, Invalidation, latestOf, MAX_SKEW_MS } from "../../src/cache/invalidation.js";
 import { SubjectInvalidations, subjectKey } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import { ManualClock } from "../support/manual-clock.js";
 
 const START = 1_000_000;
-const MEANING = 7;
+const MEANING = "meaning";
 
 /** One cache, and what happens in it: each event of the table at the head of `invalidation.ts`. */
 function start({ hasDigestIds = true } = {}) {
@@ -17,23 +17,26 @@ function start({ hasDigestIds = true } = {}) {
     const order = timeline.next();
     return { id, order, triedAs: order, history: { invalidatedAs: 0, newestAnswered: 0 }, meaning: undefined };
   };
-  const entryOf = (subject: string, askedAt: number, meaning?: number) => ({
+  const entryOf = (subject: string, askedAt: number, meaning?: string) => ({
     value: "",
     order: timeline.next(),
     askedAt,
+    isShared: false,
     expiresAt: askedAt + 1000,
     endsAt: askedAt + 1000,
     subject: subjectKey("user", subject),
     meaning,
   });
   /** Whether what the store brings of that id and meaning, asked for at that time, is void. */
-  const isVoidInStore = (askedAt: number, { id = "ana", meaning }: { id?: string; meaning?: number } = {}) =>
+  const isVoidInStore = (askedAt: number, { id = "ana", meaning }: { id?: string; meaning?: string } = {}) =>
     invalidation.isVoidInStore(asking(id), entryOf("user", askedAt, meaning));
   return { timeline, subjects, invalidation, asking, entryOf, isVoidInStore };
 }
 
 type Started = ReturnType<typeof start>;
 const at = { order: 0, wall: START };
+/** Of an entry that this process asked for itself. */
+const own = { subject: "", isShared: false, askedAt: START };
 
 describe.each<[string, (on: Started) => void]>([
   ["an id was invalidated", ({ invalidation }) => invalidation.invalidated("ana", at, undefined, false)],
@@ -59,11 +62,11 @@ test("Strangers' refusals, deletions and invalidations make nothing of others vo
   for (let n = 0; n < 10_100; n++) {
     on.invalidation.refused(`garbage-${n}`, at);
     on.invalidation.undeleted(`garbage-${n}`, at, false);
-    on.invalidation.invalidated(`garbage-${n}`, at, 1000 + n, false);
+    on.invalidation.invalidated(`garbage-${n}`, at, `other-${n}`, false);
   }
   expect(on.isVoidInStore(START - 1, { meaning: MEANING })).toBe(false);
   expect(on.isVoidInStore(START - 1, { id: "garbage-10099" })).toBe(true);
-  expect(on.invalidation.isVoid({ order: -1, subject: "", meaning: MEANING })).toBe(false);
+  expect(on.invalidation.isVoid({ ...own, order: -1, meaning: MEANING })).toBe(false);
 });
 
 describe("Where a meaning was invalidated, what has it is void", () => {
@@ -73,16 +76,16 @@ describe("Where a meaning was invalidated, what has it is void", () => {
     on.invalidation.invalidated("ben", at, MEANING, true);
     expect(on.isVoidInStore(START + MAX_SKEW_MS, { meaning: MEANING })).toBe(true);
     expect(on.isVoidInStore(START + MAX_SKEW_MS + 1, { meaning: MEANING })).toBe(false);
-    expect(on.isVoidInStore(START, { meaning: MEANING + 1 })).toBe(false);
+    expect(on.isVoidInStore(START, { meaning: "another" })).toBe(false);
     expect(on.isVoidInStore(START)).toBe(false);
   });
 
   test("in the process, in the order of the process", () => {
     const { invalidation } = start();
-    const isVoid = (order: number, meaning?: number) => invalidation.isVoid({ order, subject: "", meaning });
+    const isVoid = (order: number, meaning?: string) => invalidation.isVoid({ ...own, order, meaning });
     expect(isVoid(4, MEANING)).toBe(false);
     invalidation.invalidated("ben", { order: 5, wall: START }, MEANING, true);
-    expect([isVoid(4, MEANING), isVoid(6, MEANING), isVoid(4, MEANING + 1), isVoid(4)]).toEqual([
+    expect([isVoid(4, MEANING), isVoid(6, MEANING), isVoid(4, "another"), isVoid(4)]).toEqual([
       true,
       false,
       false,
@@ -92,10 +95,10 @@ describe("Where a meaning was invalidated, what has it is void", () => {
 
   test("also where it is the floor that says so, which holds against meanings alone", () => {
     const on = start();
-    for (let n = 0; n < 10_001; n++) on.invalidation.invalidated(`known-${n}`, { order: n, wall: START }, n, true);
-    expect(on.invalidation.isVoid({ order: 0, subject: "", meaning: -1 })).toBe(true);
-    expect(on.invalidation.isVoid({ order: 0, subject: "", meaning: undefined })).toBe(false);
-    expect(on.isVoidInStore(START, { meaning: -1 })).toBe(true);
+    for (let n = 0; n < 10_001; n++) on.invalidation.invalidated(`known-${n}`, { order: n, wall: START }, `${n}`, true);
+    expect(on.invalidation.isVoid({ ...own, order: 0, meaning: "-1" })).toBe(true);
+    expect(on.invalidation.isVoid({ ...own, order: 0, meaning: undefined })).toBe(false);
+    expect(on.isVoidInStore(START, { meaning: "-1" })).toBe(true);
     expect(on.isVoidInStore(START)).toBe(false);
   });
 });
@@ -141,10 +144,10 @@ test("An entry is doubted that may have been asked for before its id was refused
 test.each([true, false])("What was written is known, by its id and by its meaning (digests: %p).", (hasDigestIds) => {
   const { invalidation } = start({ hasDigestIds });
   expect(invalidation.isWritten("ana")).toBe(false);
-  invalidation.written("ana", MEANING);
-  invalidation.written("ben", undefined);
-  const known = ["ana", "ben", `${MEANING}`, "carl", "undefined"].filter((id) => invalidation.isWritten(id));
-  expect(known).toEqual(["ana", "ben", `${MEANING}`]);
+  invalidation.written("ana", MEANING, 1);
+  invalidation.written("ben", undefined, 2);
+  const known = ["ana", "ben", MEANING, "carl", "undefined"].filter((id) => invalidation.isWritten(id));
+  expect(known).toEqual(["ana", "ben", MEANING]);
 });
 
 test("Of several entries the one counts that was asked for last; of two at once, the first slot's.", () => {
@@ -153,4 +156,71 @@ test("Of several entries the one counts that was asked for last; of two at once,
   expect(latestOf([entry(1, "a"), entry(2, "b")])?.value).toBe("b");
   expect(latestOf([entry(2, "a"), entry(1, "b")])?.value).toBe("a");
   expect(latestOf([entry(1, "a"), entry(1, "b")])?.value).toBe("a");
+});
+
+describe("What another process told", () => {
+  const heardAt = (on: Started, at: number) => on.timeline.hears(at, MAX_SKEW_MS);
+
+  test("is heard once: the same again makes nothing void that was asked since", () => {
+    const { invalidation, timeline } = start();
+    const first = invalidation.heard("ana", START, () => timeline.hears(START, MAX_SKEW_MS));
+    timeline.asks();
+    expect(invalidation.heard("ana", START, () => timeline.hears(START, MAX_SKEW_MS))).toBe(first);
+    expect(invalidation.heard("ana", START + 1, () => timeline.hears(START, MAX_SKEW_MS)).order).toBeGreaterThan(
+      first.order,
+    );
+    expect(invalidation.heard("ben", START, () => timeline.hears(START, MAX_SKEW_MS)).order).toBeGreaterThan(
+      first.order,
+    );
+  });
+
+  test("contradicts what was asked before it was heard, and of what came from the store what may have been asked before it happened", () => {
+    const on = start();
+    const until = heardAt(on, START);
+    const isContradicted = (order: number, isShared: boolean, askedAt: number) =>
+      contradicts(until, { order, isShared, askedAt });
+    expect([isContradicted(until.order - 1, false, START), isContradicted(until.order + 1, false, 0)]).toEqual([
+      true,
+      false,
+    ]);
+    expect(
+      [START + MAX_SKEW_MS, START + MAX_SKEW_MS + 1].map((at) => isContradicted(until.order + 1, true, at)),
+    ).toEqual([true, false]);
+  });
+
+  test("of a subject holds in the same way", () => {
+    const on = start();
+    const before = on.entryOf("ana", START);
+    on.subjects.hearTold("user", "ana", START);
+    const after = on.entryOf("ana", START);
+    expect([before, after, { ...after, isShared: true }].map((entry) => on.invalidation.isVoid(entry))).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    on.subjects.hearTold("user", "ana", START);
+    expect(on.invalidation.isVoid(after)).toBe(false);
+    on.subjects.hearTold("user", "ana", START + 1);
+    expect(on.invalidation.isVoid(after)).toBe(true);
+  });
+
+  test("and may have been missed makes nothing void, but what is kept so far must be looked up", () => {
+    const on = start();
+    const before = on.entryOf("ana", START);
+    on.subjects.doubt();
+    const after = on.entryOf("ana", START - 100_000); // asked long ago by another, and taken from the store since
+    expect([before, after].map((entry) => on.invalidation.isUnproven(entry))).toEqual([true, false]);
+    expect(on.invalidation.isVoid(before)).toBe(false);
+    expect(on.invalidation.isVoidInStore(on.asking(), before)).toBe(false);
+  });
+
+  test("is known by who wrote what: only what was asked before is deleted again", () => {
+    const { invalidation } = start();
+    const until = { order: 5, wall: START };
+    expect(invalidation.isWrittenBefore("ana", until)).toBe(false);
+    invalidation.written("ana", undefined, 5);
+    expect(invalidation.isWrittenBefore("ana", until)).toBe(true);
+    invalidation.written("ana", undefined, 6);
+    expect(invalidation.isWrittenBefore("ana", until)).toBe(false);
+  });
 });

@@ -14,6 +14,7 @@ const SLOWEST = [
   "test/cache/redis.test.ts",
   "test/package/snippets.test.ts",
   "test/package/bundle.test.ts",
+  "test/cache/log.test.ts",
   "test/examples/start.test.ts",
   "test/properties/configuration.test.ts",
 ];

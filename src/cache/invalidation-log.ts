@@ -1,0 +1,163 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../runtime/clock.js";
+import type { Slot } from "./keyring.js";
+import { decodeFact, type Fact } from "./log-facts.js";
+import { LogReader, type ReaderState } from "./log-reader.js";
+import { LogTeller, type Telling } from "./log-teller.js";
+import type { LogRecord, LogWire } from "./log-wire.js";
+
+/** What becomes of what the log brings. */
+export interface LogListener {
+  /** Another process told it: once at least, and late where this process was cut off. */
+  hear(fact: Fact): void;
+  /** Something may have been missed: nothing that is kept by now may be served without a look into the store. */
+  doubt(): void;
+}
+
+export interface InvalidationLogOptions {
+  readonly wire: LogWire;
+  /** Its key is the wire's. */
+  readonly slot: Slot;
+  readonly clock: Clock;
+  /** Of the sockets. */
+  readonly socketClock: Clock;
+  /** From 0 (included) to 1 (excluded). */
+  readonly random: () => number;
+  /** Whether what is told elsewhere is heard. */
+  readonly onTransition: (available: boolean) => void;
+  /** Redis says that there can be no log, or, without an error, that there can be one again. */
+  readonly onUsable: (error: unknown) => void;
+}
+
+export interface LogStatus {
+  /** `live`: within the last 3 s all was read that had been told; `behind`: that cannot be said; `none`: there is no log. */
+  readonly log: "none" | "live" | "behind";
+  /** What this process told others. */
+  readonly told: number;
+  /** What it heard of others. */
+  readonly heard: number;
+  /** How often something may have been told that it did not hear. */
+  readonly gaps: number;
+  /** What could not be told yet. */
+  readonly outbox: number;
+}
+
+/** Longer entries are none of ours, in characters. */
+const MAX_RECORD_LENGTH = 16_384;
+
+/**
+ * The log of invalidations: what one process tells, all others on the same shared cache hear, within milliseconds. It bounds nothing:
+ * a process that hears nothing forgets when its entries end, as it would without.
+ */
+export class InvalidationLog {
+  readonly #options: InvalidationLogOptions;
+  readonly #by = randomBytes(12).toString("base64url");
+  readonly #teller: LogTeller;
+  readonly #reader: LogReader;
+  #listener: LogListener | undefined;
+  #isUsable = true;
+  #heard = 0;
+  /** As it was said last. */
+  #available = true;
+
+  constructor(options: InvalidationLogOptions) {
+    this.#options = options;
+    const { wire, slot, clock, socketClock, random } = options;
+    this.#teller = new LogTeller({
+      wire,
+      by: this.#by,
+      seal: (text) => slot.seal(text),
+      socketClock,
+      onDeleted: () => this.#reader.reset(),
+      onUnusable: (error) => {
+        this.#reader.giveUp();
+        this.#use(error);
+      },
+    });
+    this.#reader = new LogReader({
+      wire,
+      clock,
+      socketClock,
+      random,
+      onRecords: (records) => {
+        for (const record of records) this.#take(record);
+      },
+      onDoubt: () => this.#listener?.doubt(),
+      onGap: () => {
+        this.#listener?.doubt();
+        this.#teller.tellAgain();
+      },
+      onConnected: (connection, isOtherMaster) => this.#teller.check(connection, isOtherMaster),
+      onChange: (state, error) => this.#onChange(state, error),
+    });
+  }
+
+  /** Begins to listen as soon as the store has a connection. */
+  start(listener: LogListener): void {
+    this.#listener = listener;
+    let isStarted = false;
+    this.#options.wire.onConnected(() => {
+      if (isStarted)
+        this.#reader.renew(); // what ended that connection may have ended the reader's, unnoticed
+      else this.#reader.start();
+      isStarted = true;
+    });
+  }
+
+  /** Settles when it was tried to read, where the store has a connection. */
+  ready(): Promise<void> {
+    return this.#reader.ready;
+  }
+
+  /** Resolves when the store has forgotten and the others are told; else it rejects, and they are told later. */
+  tell(telling: Telling): Promise<unknown> {
+    return this.#isUsable ? this.#teller.tell(telling) : telling.write();
+  }
+
+  /** The same for a refusal, behind. */
+  tellRefusal(telling: Telling): void {
+    if (this.#isUsable) this.#teller.tellRefusal(telling);
+    else telling.write().catch(() => undefined);
+  }
+
+  status(): LogStatus {
+    const log = this.#isUsable ? (this.#reader.state === "live" ? "live" : "behind") : "none";
+    return { log, told: this.#teller.told, heard: this.#heard, gaps: this.#reader.gaps, outbox: this.#teller.waiting };
+  }
+
+  async close(): Promise<void> {
+    this.#listener = undefined;
+    this.#teller.close();
+    await this.#reader.close();
+  }
+
+  #take({ text }: LogRecord): void {
+    if (text === undefined || text.length > MAX_RECORD_LENGTH) return;
+    const opened = this.#options.slot.open(text);
+    const told = opened === undefined ? undefined : decodeFact(opened);
+    if (told === "unknown") return this.#listener?.doubt(); // a newer version of this package invalidates something else
+    if (!told || told.by === this.#by) return;
+    this.#heard++;
+    this.#listener?.hear(told.fact);
+  }
+
+  #onChange(state: ReaderState, error: unknown): void {
+    if (state === "live" && !this.#isUsable) this.#use(undefined);
+    else if (state === "unusable") this.#use(error);
+    this.#say(state === "live");
+  }
+
+  #use(error: unknown): void {
+    const isUsable = error === undefined;
+    if (isUsable === this.#isUsable) return;
+    this.#isUsable = isUsable;
+    if (!isUsable) this.#teller.forget();
+    this.#options.onUsable(error);
+  }
+
+  #say(available: boolean): void {
+    if (available === this.#available) return;
+    this.#available = available;
+    this.#options.onTransition(available);
+  }
+}

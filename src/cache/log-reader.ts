@@ -1,0 +1,242 @@
+import type { Clock, Timer } from "../runtime/clock.js";
+import { isBroken, isUnusable, type LogConnection, type LogRecord, type LogWire, NO_RECORD } from "./log-wire.js";
+
+export interface LogReaderOptions {
+  readonly wire: LogWire;
+  /** Of the sockets: for waits between attempts. */
+  readonly socketClock: Clock;
+  /** By which a read is too long ago. */
+  readonly clock: Clock;
+  /** From 0 (included) to 1 (excluded). */
+  readonly random: () => number;
+  /** What the stream brought, the oldest first. */
+  readonly onRecords: (records: readonly LogRecord[]) => void;
+  /** What was told so far may not be known here: nothing that is kept by now may be served without a look into the store. */
+  readonly onDoubt: () => void;
+  /** The same, and something was lost. */
+  readonly onGap: () => void;
+  /** Asked about what was told from here, on each new connection, before anything is believed of it. */
+  readonly onConnected: (connection: LogConnection, isOtherMaster: boolean) => Promise<void>;
+  /** With what says that it is unusable. */
+  readonly onChange: (state: ReaderState, error?: unknown) => void;
+}
+
+/** `unusable`: Redis says that it cannot be read, which is asked again once in a while. */
+export type ReaderState = "behind" | "live" | "unusable";
+
+/** A read waits for so long: two commands in that time, the read and the proof, are all that an idle process sends. In milliseconds. */
+const WAIT_MS = 2400;
+/** So many entries are read at once. Fewer than are kept: of a read that brings fewer, nothing was trimmed before it. */
+const BATCH = 1000;
+/** A read that returned so long ago says nothing about now, in milliseconds. */
+const CONFIRMED_MS = 3000;
+/** A connection that was followed for so long was well, in milliseconds. */
+const WELL_MS = 5000;
+/** Between attempts, in milliseconds: doubled from one to the next, and half of it by chance. */
+const [FIRST_PAUSE_MS, MAX_PAUSE_MS] = [50, 2000];
+/** A stream that had to be deleted may be spoilt again: in milliseconds. */
+const SPOILT_PAUSE_MS = 1000;
+/** Rights may be granted, and Redis be replaced by a newer one: in milliseconds. */
+const RIGHTS_PAUSE_MS = 300_000;
+
+/**
+ * Follows the stream, and notices when something was told that it has not read: trimming takes the oldest entries first, so that nothing
+ * behind one that is still there was lost. That is asked *after* the read whose entries it is to vouch for: asked before, what was
+ * trimmed between both would not be missed. It is asked on each new connection, after a read that brought as many as it could, and once
+ * while a read may wait: also a stream that was deleted and begun anew is noticed.
+ */
+export class LogReader {
+  readonly #options: LogReaderOptions;
+  #state: ReaderState = "behind";
+  #closed = false;
+  #connection: LogConnection | undefined;
+  #connectedAt = 0;
+  #master: string | undefined;
+  readonly #closing = new AbortController();
+  #pause: { timer: Timer; end: () => void } | undefined;
+  #failures = 0;
+  /** The entry that was read last; `undefined` until its place is known. */
+  #last: string | undefined;
+  /** The last one of which it was known that nothing before it is missing. */
+  #proven = NO_RECORD;
+  /** When that was known, monotonic in milliseconds. */
+  #provenAt = 0;
+  #readAt = { wall: Number.NEGATIVE_INFINITY, monotonic: Number.NEGATIVE_INFINITY };
+  #running: Promise<void> | undefined;
+  /** Settles when the first attempt to read has ended, either way. */
+  readonly ready: Promise<void>;
+  #isReady!: () => void;
+  gaps = 0;
+
+  constructor(options: LogReaderOptions) {
+    this.#options = options;
+    this.ready = new Promise((resolve) => {
+      this.#isReady = resolve;
+    });
+  }
+
+  get state(): ReaderState {
+    return this.#state === "live" && !this.#isConfirmed() ? "behind" : this.#state;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** The store has a new connection: what ended the one before may have ended this one, unnoticed, unless it is as new. */
+  renew(): void {
+    if (this.#options.socketClock.monotonic() - this.#connectedAt >= CONFIRMED_MS) this.#connection?.end();
+  }
+
+  /** The stream was deleted: what follows on the newest entry is read from here on. */
+  reset(): void {
+    this.#missed();
+    this.#last = undefined;
+    this.#connection?.end();
+  }
+
+  /** It is not read any more. */
+  giveUp(): void {
+    this.#move("unusable");
+    void this.close();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#closing.abort();
+    this.#connection?.end();
+    this.#pause?.end();
+    this.#isReady();
+    await this.#running;
+  }
+
+  /** By both clocks: either may stand still, or be set. */
+  #isConfirmed(): boolean {
+    const { clock } = this.#options;
+    const sinceMs = clock.now() - this.#readAt.wall;
+    return clock.monotonic() - this.#readAt.monotonic < CONFIRMED_MS && Math.abs(sinceMs) < CONFIRMED_MS;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      const { socketClock } = this.#options;
+      const begunAt = socketClock.monotonic();
+      let pauseMs: number | undefined;
+      let refusal: unknown;
+      try {
+        this.#connection = await this.#options.wire.connect(this.#closing.signal);
+        if (this.#closed) break;
+        this.#connectedAt = socketClock.monotonic();
+        await this.#follow(this.#connection);
+      } catch (error) {
+        if (isUnusable(error)) [refusal, pauseMs] = [error, RIGHTS_PAUSE_MS];
+        else if (isBroken(error)) pauseMs = await this.#clear();
+      } finally {
+        this.#connection?.end();
+        this.#connection = undefined;
+        this.#isReady();
+      }
+      this.#move(refusal === undefined ? "behind" : "unusable", refusal);
+      if (socketClock.monotonic() - begunAt >= WELL_MS) this.#failures = 0;
+      if (!this.#closed) await this.#wait(pauseMs ?? this.#nextPauseMs());
+    }
+  }
+
+  async #follow(connection: LogConnection): Promise<void> {
+    const isOther = this.#master !== undefined && this.#master !== connection.master;
+    this.#master = connection.master;
+    let isNew = true;
+    let isUnproven = true;
+    while (!this.#closed) {
+      if (this.#last === undefined) {
+        await this.#begin(connection);
+        isUnproven = false;
+      }
+      const records = await connection.read(this.#last ?? NO_RECORD, BATCH, isNew ? undefined : WAIT_MS);
+      const last = records.at(-1)?.id;
+      this.#last = last ?? this.#last;
+      this.#options.onRecords(records);
+      // Of a stream that was empty, it is the beginning.
+      if (last !== undefined && this.#proven === NO_RECORD && !isUnproven && records.length < BATCH) this.#vouch(last);
+      if (isUnproven || records.length >= BATCH || this.#isProofDue())
+        await this.#prove(connection, records, isUnproven);
+      if (this.#last === undefined) continue;
+      isUnproven = false;
+      if (isNew) await this.#options.onConnected(connection, isOther);
+      isNew = false;
+      this.#confirm();
+      this.#isReady();
+      if (records.length < BATCH) this.#move("live");
+    }
+  }
+
+  /** Finds the place from which on everything is read. What was told before, and contradicts what was kept before, is not known. */
+  async #begin(connection: LogConnection): Promise<void> {
+    this.#last = await connection.tail();
+    this.#options.onDoubt();
+    this.#vouch(this.#last);
+  }
+
+  /** Notices a gap before what was read last. */
+  async #prove(connection: LogConnection, records: readonly LogRecord[], isNew: boolean): Promise<void> {
+    const read = this.#last as string;
+    const isProven =
+      this.#proven === NO_RECORD
+        ? !isNew && records.length < BATCH // it was empty: nothing can be there still
+        : await connection.has(this.#proven);
+    if (isProven) return this.#vouch(read);
+    this.#missed();
+    if (records.length > 0) this.#vouch(read);
+    else this.#last = undefined; // it may have been begun anew, with smaller ids
+  }
+
+  #missed(): void {
+    this.gaps++;
+    this.#options.onGap();
+  }
+
+  #vouch(id: string): void {
+    this.#proven = id;
+    this.#provenAt = this.#options.socketClock.monotonic();
+  }
+
+  #isProofDue(): boolean {
+    return this.#options.socketClock.monotonic() - this.#provenAt >= WAIT_MS;
+  }
+
+  #confirm(): void {
+    const { clock } = this.#options;
+    this.#readAt = { wall: clock.now(), monotonic: clock.monotonic() };
+  }
+
+  /** Something lies there that is no stream, or takes no more: when it is gone, every process notices a gap. */
+  async #clear(): Promise<number> {
+    await this.#options.wire.delete().catch(() => undefined);
+    this.#last = undefined;
+    this.#missed();
+    return SPOILT_PAUSE_MS;
+  }
+
+  #nextPauseMs(): number {
+    const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 10));
+    return longest * (0.5 + this.#options.random() / 2);
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        timer.clear();
+        this.#pause = undefined;
+        resolve();
+      };
+      const timer = this.#options.socketClock.setTimeout(end, ms, { background: true });
+      this.#pause = { timer, end };
+    });
+  }
+
+  #move(state: ReaderState, error?: unknown): void {
+    if (state === this.#state || this.#closed) return;
+    this.#state = state;
+    this.#options.onChange(state, error);
+  }
+}

@@ -1,0 +1,60 @@
+/** One entry of the stream. */
+export interface LogRecord {
+  readonly id: string;
+  /** Its one field; `undefined` where it has another form. */
+  readonly text: string | undefined;
+}
+
+/** Before all entries: the end of a stream that is empty. */
+export const NO_RECORD = "0-0";
+
+/** A connection on which the stream is read, and nothing else is done. Every method rejects when it is lost. */
+export interface LogConnection {
+  /** The master that it leads to, where masters can be told apart. */
+  readonly master: string;
+  /**
+   * What follows on that entry, the oldest first; none where nothing did.
+   *
+   * @param count so many at most
+   * @param waitMs waits so long for the first of them; default: not at all
+   */
+  read(after: string, count: number, waitMs?: number): Promise<readonly LogRecord[]>;
+  /** Whether an entry is still there. */
+  has(id: string): Promise<boolean>;
+  /** The newest entry. */
+  tail(): Promise<string>;
+  /** Deletes the stream, or whatever lies in its place. */
+  delete(): Promise<unknown>;
+  /** Ends it at once. */
+  end(): void;
+}
+
+/** The stream that processes tell each other of invalidations by, wherever it lies. */
+export interface LogWire {
+  /** Its key: entries are sealed for it. */
+  readonly key: string;
+  /** Adds an entry, over the connection of the store; resolves with its id. */
+  append(text: string): Promise<string>;
+  /** Deletes it in the same way. */
+  delete(): Promise<unknown>;
+  /** Calls back with each new connection over which is appended. */
+  onConnected(listener: () => void): void;
+  /** Makes a connection to the master that has it. Rejects where it cannot be read there, and when the signal aborts. */
+  connect(signal: AbortSignal): Promise<LogConnection>;
+}
+
+/** Whether Redis said that there can be no log: the rights are missing, or the commands. */
+export function isUnusable(error: unknown): boolean {
+  const text = messageOf(error);
+  return text.startsWith("NOPERM") || /^ERR unknown (sub)?command/i.test(text);
+}
+
+/** Whether something else than a stream lies there, or one that takes no more entries. */
+export function isBroken(error: unknown): boolean {
+  const text = messageOf(error);
+  return text.startsWith("WRONGTYPE") || /^ERR The (stream has exhausted|ID specified in XADD)/i.test(text);
+}
+
+function messageOf(error: unknown): string {
+  return String((error as { message?: unknown } | undefined)?.message);
+}

@@ -1,0 +1,214 @@
+import { describe, expect, test } from "@jest/globals";
+import { LogReader } from "../../src/cache/log-reader.js";
+import { FakeLog } from "../support/fake-log.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { afterwards } from "../support/open-client.js";
+
+/** A reader that follows a stream of so many entries. */
+async function follow({ entries = 1 } = {}) {
+  const clock = new ManualClock();
+  const log = new FakeLog(clock);
+  for (let n = 0; n < entries; n++) log.add(`before-${n}`);
+  const heard: (string | undefined)[] = [];
+  const states: string[] = [];
+  const checks: boolean[] = [];
+  const counts = { doubts: 0, gaps: 0 };
+  const reader = new LogReader({
+    wire: log,
+    clock,
+    socketClock: clock,
+    random: () => 0,
+    onRecords: (records) => heard.push(...records.map(({ text }) => text)),
+    onDoubt: () => void counts.doubts++,
+    onGap: () => void counts.gaps++,
+    onConnected: async (_connection, isOther) => void checks.push(isOther),
+    onChange: (state) => states.push(state),
+  });
+  afterwards(() => reader.close());
+  reader.start();
+  await settle();
+  return { clock, log, reader, heard, states, checks, counts };
+}
+
+describe("A reader of the log", () => {
+  test("begins behind what was told before, and says that what was kept before is in doubt", async () => {
+    const { log, reader, heard, counts } = await follow({ entries: 3 });
+    expect([heard, reader.state, counts]).toEqual([[], "live", { doubts: 1, gaps: 0 }]);
+    log.add("after");
+    await settle();
+    expect(heard).toEqual(["after"]);
+    expect(log.commands).toEqual(["connect", "tail", "read 3-0", "read 3-0 2400", "read 4-0 2400"].slice(0, -1));
+  });
+
+  test("proves once in 2.4 s that nothing is missing: two commands in that time", async () => {
+    const { clock, log, counts } = await follow();
+    log.commands.length = 0;
+    await clock.advance(24_000);
+    expect(log.commands).toEqual(Array.from({ length: 10 }, () => ["read 1-0 2400", "has 1-0"]).flat());
+    expect(counts.gaps).toBe(0);
+  });
+
+  test("asks for a proof after the read, not before it: what is trimmed between both is missed", async () => {
+    const { clock, log, reader, heard, counts } = await follow();
+    log.cut();
+    log.add("trimmed");
+    log.before = (command) => {
+      if (command.startsWith("has")) return;
+      log.records = log.records.slice(-1); // trimmed while the read is under way
+    };
+    log.add("kept");
+    log.records = log.records.filter(({ text }) => text !== "before-0" && text !== "trimmed");
+    await clock.advance(100);
+    expect(heard).toEqual(["kept"]);
+    expect([counts.gaps, reader.gaps, reader.state]).toEqual([1, 1, "live"]);
+  });
+
+  test("notices what was lost between a read and a proof that would have been well before", async () => {
+    const { clock, log, heard, counts } = await follow();
+    log.cut();
+    log.before = (command) => {
+      if (!command.startsWith("read")) return;
+      log.before = () => undefined;
+      log.records = []; // while its answer is on the way
+    };
+    await clock.advance(100);
+    expect([heard, counts.gaps]).toEqual([[], 1]);
+  });
+
+  test("reads what was told while it was cut off, and finds no gap", async () => {
+    const { clock, log, heard, counts, reader, states } = await follow();
+    log.cut();
+    await settle();
+    for (let n = 0; n < 2500; n++) log.add(`${n}`);
+    await clock.advance(100);
+    expect(heard).toEqual(Array.from({ length: 2500 }, (_, n) => `${n}`));
+    expect([counts.gaps, reader.state, states]).toEqual([0, "live", ["live", "behind", "live"]]);
+    expect(log.commands.filter((command) => command.startsWith("has"))).toEqual(["has 1-0", "has 1001-0"]);
+  });
+
+  test.each<[string, (log: FakeLog) => void]>([
+    ["was trimmed", (log) => (log.records = log.records.slice(1))],
+    ["was deleted", (log) => (log.records = [])],
+    ["was lost with its Redis, whose successor counts from the beginning", (log) => log.restart()],
+  ])("notices that the stream %s while it was cut off, once", async (_what, lose) => {
+    const { clock, log, counts, reader, heard } = await follow({ entries: 5 });
+    log.cut();
+    await settle();
+    log.records.at(-1);
+    log.add("lost");
+    log.records = log.records.filter(({ text }) => text === "lost" || text === "before-4");
+    lose(log);
+    await clock.advance(100);
+    expect([counts.gaps, reader.state]).toEqual([1, "live"]);
+    log.add("next");
+    await clock.advance(10_000);
+    expect([counts.gaps, heard.at(-1)]).toEqual([1, "next"]);
+  });
+
+  test("notices within 2.4 s that the stream was deleted and begun anew between two reads", async () => {
+    const { clock, log, counts, heard } = await follow();
+    log.before = (command) => {
+      if (!command.startsWith("read")) return;
+      log.before = () => undefined;
+      log.add("lost");
+      log.records = [];
+      log.add("new");
+    };
+    log.add("first");
+    await settle();
+    expect([heard, counts.gaps]).toEqual([["first", "new"], 0]);
+    await clock.advance(2400);
+    expect(counts.gaps).toBe(1);
+  });
+
+  test("of an empty stream believes nothing after a new connection, and everything that it saw from the beginning", async () => {
+    const { clock, log, counts, reader } = await follow({ entries: 0 });
+    log.cut();
+    await clock.advance(100);
+    expect([counts.gaps, reader.state]).toEqual([1, "live"]);
+    log.add("first");
+    await settle();
+    log.cut();
+    await clock.advance(100);
+    expect(counts.gaps).toBe(1);
+  });
+
+  test("is live while a read returned within 3 s, by both clocks", async () => {
+    const { clock, log, reader } = await follow();
+    let letGo = () => undefined as unknown;
+    log.before = () => new Promise((resolve) => (letGo = () => resolve(undefined)));
+    await clock.advance(2999);
+    expect(reader.state).toBe("live");
+    await clock.advance(1);
+    expect(reader.state).toBe("behind");
+    log.before = () => undefined;
+    letGo();
+    const second = await follow();
+    second.clock.setWall(3000);
+    expect(second.reader.state).toBe("behind");
+    await second.clock.advance(2400);
+    expect(second.reader.state).toBe("live");
+    second.clock.setWall(-3000);
+    expect(second.reader.state).toBe("behind");
+  });
+
+  test("says on each new connection whether it leads to another master", async () => {
+    const { clock, log, checks } = await follow();
+    log.cut();
+    await clock.advance(100);
+    log.master = "two";
+    log.cut();
+    await clock.advance(1000);
+    expect(checks).toEqual([false, false, true]);
+  });
+
+  test("tries again after 25 ms, doubling to 1 s and more by chance, while it cannot connect", async () => {
+    const { clock, log, states, reader } = await follow();
+    log.refusal = new Error("refused");
+    log.cut();
+    log.commands.length = 0;
+    await clock.advance(10_000);
+    expect(log.commands.length).toBeGreaterThan(8);
+    expect(log.commands.length).toBeLessThan(20);
+    log.refusal = undefined;
+    await clock.advance(1000);
+    expect([states, reader.state]).toEqual([["live", "behind", "live"], "live"]);
+  });
+
+  test.each(["NOPERM this user has no permissions", "ERR unknown command `XREAD`"])(
+    "is of no use where Redis says %j, and asks again after five minutes",
+    async (message) => {
+      const { clock, log, states, reader } = await follow();
+      log.refusal = new Error(message);
+      log.cut();
+      await clock.advance(290_000);
+      expect([states.at(-1), log.commands.filter((command) => command === "connect")]).toHaveLength(2);
+      expect(reader.state).toBe("unusable");
+      log.refusal = undefined;
+      await clock.advance(10_100);
+      expect(reader.state).toBe("live");
+    },
+  );
+
+  test("deletes what is no stream, which is a gap", async () => {
+    const { clock, log, counts, reader } = await follow();
+    log.before = (command) => {
+      if (command.startsWith("read")) throw new Error("WRONGTYPE Operation against a key");
+    };
+    log.add("x");
+    await settle();
+    expect([counts.gaps, log.records, reader.state]).toEqual([1, [], "behind"]);
+    log.before = () => undefined;
+    await clock.advance(1000);
+    expect(reader.state).toBe("live");
+  });
+
+  test("reads no more when it is closed", async () => {
+    const { clock, log, reader } = await follow();
+    await reader.close();
+    log.commands.length = 0;
+    await clock.advance(10_000);
+    expect(log.commands).toEqual([]);
+    expect(clock.pending).toBe(0);
+  });
+});

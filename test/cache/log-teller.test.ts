@@ -1,0 +1,203 @@
+import { describe, expect, test } from "@jest/globals";
+import { type Fact, factKey } from "../../src/cache/log-facts.js";
+import { LogTeller } from "../../src/cache/log-teller.js";
+import { FakeLog } from "../support/fake-log.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+
+const userFact = (subject: string, at = 1): Fact => ({ kind: "user", subject, at });
+const down = new Error("there is no connection");
+
+function start() {
+  const clock = new ManualClock();
+  const log = new FakeLog(clock);
+  /** What the store and the log were told, in order. */
+  const told: string[] = [];
+  const append = log.append.bind(log);
+  log.append = async (text) => {
+    const id = await append(text);
+    told.push(`log ${JSON.parse(text).subject ?? JSON.parse(text).kind}`);
+    return id;
+  };
+  const happened = { deleted: 0, unusable: [] as unknown[] };
+  const teller = new LogTeller({
+    wire: log,
+    by: "me",
+    seal: (text) => text,
+    socketClock: clock,
+    onDeleted: () => void happened.deleted++,
+    onUnusable: (error) => happened.unusable.push(error),
+  });
+  const store = { refusal: undefined as unknown };
+  const telling = (fact: Fact) => ({
+    fact,
+    write: async () => {
+      if (store.refusal !== undefined) throw store.refusal;
+      told.push(`store ${"subject" in fact ? fact.subject : fact.kind}`);
+    },
+  });
+  const tell = (subject: string, at?: number) => teller.tell(telling(userFact(subject, at)));
+  return { clock, log, told, happened, teller, store, telling, tell };
+}
+
+describe("What is told", () => {
+  test("is told to the store, and when that has said so to the log; then the promise resolves", async () => {
+    const { clock, log, told, teller, tell } = start();
+    await tell("ana");
+    expect([told, teller.told, teller.waiting]).toEqual([["store ana", "log ana"], 1, 0]);
+    expect(log.records.map(({ text }) => JSON.parse(text as string))).toEqual([
+      { v: 1, kind: "user", subject: "ana", at: 1, by: "me" },
+    ]);
+    expect(clock.pending).toBeLessThanOrEqual(1); // of the time limit
+  });
+
+  test("is not told to the log where the store could not be told", async () => {
+    const { log, store, teller, tell } = start();
+    store.refusal = down;
+    await expect(tell("ana")).rejects.toBe(down);
+    expect([log.records, teller.told, teller.waiting]).toEqual([[], 0, 1]);
+  });
+
+  test.each(["store", "log"])(
+    "waits while the %s cannot be told, and is told when it is back: the newest of each subject",
+    async (which) => {
+      const { clock, log, told, store, teller, tell } = start();
+      const fail = (error: unknown) => {
+        if (which === "store") store.refusal = error;
+        else log.appendRefusal = error;
+      };
+      fail(down);
+      for (const subject of ["ana", "ben", "ana"]) await expect(tell(subject)).rejects.toBe(down);
+      expect(teller.waiting).toBe(2);
+      await clock.advance(10_000);
+      expect(teller.waiting).toBe(2);
+      told.length = 0;
+      fail(undefined);
+      log.connected();
+      await settle();
+      expect([teller.waiting, teller.told]).toEqual([0, 2]);
+      expect(told.filter((each) => each.startsWith("log"))).toEqual(["log ben", "log ana"]);
+      await clock.advance(10_000);
+      expect(teller.told).toBe(2);
+    },
+  );
+
+  test("is tried again once in a second, where nothing says that Redis is back", async () => {
+    const { clock, store, teller, tell } = start();
+    store.refusal = down;
+    await expect(tell("ana")).rejects.toBe(down);
+    store.refusal = undefined;
+    await clock.advance(999);
+    expect(teller.waiting).toBe(1);
+    await clock.advance(1);
+    expect([teller.waiting, teller.told]).toEqual([0, 1]);
+  });
+
+  test("later, makes an older telling of it needless", async () => {
+    const { clock, store, teller, tell } = start();
+    store.refusal = down;
+    await expect(tell("ana", 1)).rejects.toBe(down);
+    store.refusal = undefined;
+    await tell("ana", 2);
+    expect(teller.waiting).toBe(0);
+    await clock.advance(2000);
+    expect(teller.told).toBe(1);
+  });
+
+  test("is bounded while it waits: the oldest of 10,000 leaves", async () => {
+    const { log, store, teller, telling, tell } = start();
+    store.refusal = down;
+    for (let n = 0; n < 10_010; n++) await teller.tell(telling(userFact(`${n}`))).catch(() => undefined);
+    expect(teller.waiting).toBe(10_000);
+    store.refusal = undefined;
+    log.connected();
+    await tell("last");
+    for (let turn = 0; turn < 300; turn++) await settle();
+    const subjects = log.records.map(({ text }) => JSON.parse(text as string).subject);
+    expect(new Set(subjects).size).toBe(10_001);
+    expect(subjects).not.toContain("9");
+  });
+
+  test("takes 100 ms at most", async () => {
+    const { clock, log, teller, tell } = start();
+    log.append = () => new Promise(() => undefined);
+    const telling = expect(tell("ana")).rejects.toThrow("the log is slow");
+    await clock.advance(100);
+    await telling;
+    expect(teller.waiting).toBe(1);
+  });
+
+  test.each(["NOPERM no", "ERR unknown command 'XADD'"])(
+    "counts as told where there can be no log: %s",
+    async (message) => {
+      const { log, happened, teller, tell } = start();
+      log.appendRefusal = new Error(message);
+      await tell("ana");
+      expect([happened.unusable, teller.told, teller.waiting]).toEqual([[log.appendRefusal], 0, 0]);
+    },
+  );
+
+  test.each([
+    "WRONGTYPE Operation against a key holding the wrong kind of value",
+    "ERR The stream has exhausted the last possible ID, unable to add more items",
+    "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+  ])("makes way for a new stream where the old one takes no more: %s", async (message) => {
+    const { log, happened, teller, tell } = start();
+    log.appendRefusal = new Error(message);
+    await tell("ana");
+    expect([happened.deleted, teller.told, log.records.length]).toEqual([1, 1, 1]);
+  });
+});
+
+describe("What was told within the last minute is told again", () => {
+  test("when the newest entry of this process is gone, or another master answers", async () => {
+    const { clock, log, teller, tell, told } = start();
+    const connection = await log.connect();
+    await teller.check(connection, true); // nothing was told
+    await tell("ana");
+    await clock.advance(60_001);
+    await tell("ben");
+    await tell("carl");
+    told.length = 0;
+    await teller.check(connection, false);
+    expect(told).toEqual([]);
+    await teller.check(connection, true);
+    await settle();
+    expect(told.filter((each) => each.startsWith("log"))).toEqual(["log ben", "log carl"]);
+    expect(told.filter((each) => each.startsWith("store"))).toEqual(["store ben", "store carl"]);
+    told.length = 0;
+    log.records = [];
+    await teller.check(connection, false);
+    await settle();
+    expect(told.filter((each) => each.startsWith("log"))).toEqual(["log ben", "log carl"]);
+  });
+
+  test("after a gap, and not when the process is closed", async () => {
+    const { log, teller, tell } = start();
+    await tell("ana");
+    teller.tellAgain();
+    await settle();
+    expect(log.records).toHaveLength(2);
+    teller.close();
+    teller.tellAgain();
+    await settle();
+    expect(log.records).toHaveLength(2);
+  });
+});
+
+test("20 refusals in a second are told, and all are told to the store.", async () => {
+  const { clock, log, told, teller, telling } = start();
+  const refusal = (n: number): Fact => ({ kind: "refusal", id: `${n}`, meaning: undefined, at: 1 });
+  for (let n = 0; n < 30; n++) teller.tellRefusal(telling(refusal(n)));
+  await settle();
+  expect([log.records.length, told.filter((each) => each.startsWith("store")).length]).toEqual([20, 30]);
+  await clock.advance(1000);
+  for (let n = 0; n < 30; n++) teller.tellRefusal(telling(refusal(n)));
+  await settle();
+  expect(log.records).toHaveLength(40);
+});
+
+test("Facts about the same subject, or the same id, have one key.", () => {
+  const token = { kind: "token", id: "x", meaning: "m", at: 1 } as const;
+  expect(factKey(token)).toBe(factKey({ ...token, kind: "refusal", meaning: undefined, at: 2 }));
+  expect(factKey(userFact("a"))).not.toBe(factKey({ ...userFact("a"), kind: "organization" } as Fact));
+});
