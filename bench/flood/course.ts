@@ -15,9 +15,12 @@ export class FloodCourse {
   readonly title: string;
   readonly report: FloodReport;
   readonly work: ServiceWork;
+  readonly #planned: Readonly<Record<string, number>>;
 
-  constructor(title: string, report: FloodReport, work: ServiceWork) {
+  /** @param planned how many requests of each crowd were to come */
+  constructor(title: string, planned: Readonly<Record<string, number>>, report: FloodReport, work: ServiceWork) {
     this.title = title;
+    this.#planned = planned;
     this.report = report;
     this.work = work;
   }
@@ -83,7 +86,10 @@ export class FloodCourse {
         "requests that ended in anything but an answer, a refusal, or 503",
         all.filter(({ error }) => error !== undefined && !EXPECTED.has(error)).length,
       ),
-      none("crowds that did not come", Object.values(this.report.moments).filter(({ length }) => length === 0).length),
+      none(
+        "requests that were to come and did not, or the other way round",
+        Object.entries(this.#planned).reduce((sum, [crowd, is]) => sum + Math.abs(is - this.of(crowd).length), 0),
+      ),
     ];
   }
 

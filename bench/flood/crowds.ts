@@ -36,6 +36,11 @@ export function visitOf(user: number, fresh = false): Omit<Visit, "crowd"> {
   return { token: distinctToken(user), user: `user-${user}`, fresh };
 }
 
+/** How many have come when so many milliseconds are over. */
+export function dueBy({ perSecond }: Crowd, ms: number): number {
+  return Math.floor((perSecond * ms) / 1000);
+}
+
 /** Lets them come for so long. A late tick makes up for what was missed: the number of requests is the same on any machine. */
 export async function letCome<S extends string>(
   crowds: Readonly<Record<S, Crowd>>,
@@ -49,7 +54,7 @@ export async function letCome<S extends string>(
     elapsed = Math.min(ms, performance.now() - began);
     const wave: Visit[] = [];
     for (const name of names) {
-      const due = Math.floor((crowds[name].perSecond * elapsed) / 1000) - sent[name];
+      const due = dueBy(crowds[name], elapsed) - sent[name];
       for (let visit = 0; visit < due; visit++) wave.push({ ...crowds[name].next(), crowd: name });
       sent[name] += due;
     }

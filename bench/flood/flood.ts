@@ -4,7 +4,7 @@ import { Processes } from "../kit/process.js";
 import type { AuthServiceOptions, AuthServiceProcess } from "../subjects/auth-service.js";
 import type { FloodedClientProcess } from "../subjects/flooded-client.js";
 import { FloodCourse } from "./course.js";
-import { type Crowd, letCome, visitOf } from "./crowds.js";
+import { type Crowd, dueBy, letCome, visitOf } from "./crowds.js";
 import type { Visit } from "./notes.js";
 
 /** Who comes to a client that nobody came to before, and what happens to it. */
@@ -68,5 +68,9 @@ export async function flood(plan: FloodPlan, { progress }: Context): Promise<Flo
   await besides;
   const work = await (rest ?? grpc).call("takeTraffic");
   const report = await client.call("report", END_MS);
-  return new FloodCourse(plan.title, report, work);
+  return new FloodCourse(plan.title, plannedOf(plan), report, work);
+}
+
+function plannedOf({ crowds, floodMs }: FloodPlan): Record<string, number> {
+  return Object.fromEntries(Object.entries(crowds).map(([name, crowd]) => [name, dueBy(crowd, floodMs)]));
 }
