@@ -22,7 +22,8 @@ export const sharedHit: Bench = {
   setup:
     "Clients in processes of their own, one Redis on this machine, 100 users with 30 permissions and 20 locals. The bare one of " +
     "`@redis/client` does a `GET` and `JSON.parse` of an entry of the same content; portero's process keeps nothing (`processTtlMs: 0`), " +
-    "with and without `cache.secret`. The targets are for one look at a time, which is what a request waits for.",
+    "with and without `cache.secret`. The targets are for one look at a time, which is what a request waits for, " +
+    "and for the pauses of the garbage collector (GC) of the client's process, the median of a round's, under many.",
   async run(context) {
     if (!redisAvailable) {
       if (redisRequired) throw new Error("redis-server is not installed, and PORTERO_REQUIRE_REDIS=1 asks for it");
