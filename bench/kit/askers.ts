@@ -11,15 +11,13 @@ export async function launchAskers<K extends string>(
 ): Promise<{ clients: Record<K, AskingProcess["ask"]>; asked: () => number }> {
   let asked = 0;
   const clients = {} as Record<K, AskingProcess["ask"]>;
-  await Promise.all(
-    kinds.map(async (kind) => {
-      const client = await launch(kind);
-      clients[kind] = async (options) => {
-        const sample = await client.call("ask", options);
-        asked += sample.asked;
-        return sample;
-      };
-    }),
-  );
+  const launched = await Promise.all(kinds.map(launch));
+  for (const [at, kind] of kinds.entries()) {
+    clients[kind] = async (options) => {
+      const sample = await (launched[at] as Process<AskingProcess>).call("ask", options);
+      asked += sample.asked;
+      return sample;
+    };
+  }
   return { clients, asked: () => asked };
 }
