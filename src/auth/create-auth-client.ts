@@ -13,6 +13,7 @@ import type { AuthClientOptions } from "./config/options.js";
 import { AuthError, type AuthErrorCode } from "./errors.js";
 import { Events } from "./events.js";
 import { organizationToAsk, organizationToForget, userToAsk, userToForget } from "./lookup-id.js";
+import { malformedToken } from "./malformed-token.js";
 import { MassRefusals } from "./mass-refusals.js";
 import { withAsker } from "./on-behalf.js";
 import { createPipeline, networkUpstreams, type UpstreamFactories } from "./pipeline.js";
@@ -94,7 +95,7 @@ export function assembleAuthClient(
   }
 
   function assertToken(token: Token): void {
-    if (!token.fits(isToken)) throw new AuthError("invalid_request");
+    if (!token.fits(isToken)) throw malformedToken(token.text);
   }
 
   let isClosed = false; // beside the signal, whose getter is dear on each hit

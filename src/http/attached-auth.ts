@@ -125,16 +125,24 @@ export function attachAuth(
   return undefined;
 }
 
+/** Of an error of `getAuth`, before the place where an anonymous request shows. */
+export const ANONYMOUS = "The request carries no token, and is anonymous. A handler that allows that reads";
+
 /**
  * The auth that a request was let through with.
  *
  * @param caller `getAuth()`, or the guard's name
+ * @param message of the error where it is anonymous; default as for a request without a token
  * @throws AuthError `missing_token` where it is anonymous; Error where no middleware ran
  */
-export function authOf(request: object, caller: string): VerifiedToken {
+export function authOf(request: object, caller: string, message?: string): VerifiedToken {
   const attached = attachedAuthOf(request);
-  if (!attached) throw new Error(`${caller} needs requireAuth() before it: no auth was attached to this request`);
+  if (!attached)
+    throw new Error(
+      `${caller} needs requireAuth() before it: no auth was attached to this request. Mount it above the routes and guards: app.use(requireAuth())`,
+    );
   const { auth, realm, resourceMetadata } = attached;
-  if (!auth) throw new AuthError("missing_token", { realm, resourceMetadata });
+  if (!auth)
+    throw new AuthError("missing_token", { realm, resourceMetadata, ...(message !== undefined && { message }) });
   return auth;
 }

@@ -1,6 +1,7 @@
 import { traitsOf } from "../auth/client-traits.js";
 import { show } from "../auth/config/config-error.js";
 import { AuthError } from "../auth/errors.js";
+import { keepsScheme, malformedToken } from "../auth/malformed-token.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { getAuthClient } from "../auth/shared-client.js";
 import { isToken, Token, type TokenSyntax } from "../auth/token.js";
@@ -9,8 +10,10 @@ import { isPromise } from "../runtime/is-promise.js";
 import type { AttachedAuth, MiddlewareSettings } from "./attached-auth.js";
 import { type AuthenticateOptions, type GivenOptions, type Maker, readAuthOptions } from "./auth-options.js";
 import { headerToken, withTokenSyntax } from "./bearer.js";
+import { warnOfKeptScheme } from "./kept-scheme.js";
 import { isRepeated, type MaybeHeaded } from "./request.js";
 import { warnOfSecondSource } from "./second-source.js";
+import { readingParsed } from "./unparsed-body.js";
 
 /** The options of a middleware, read once, and what they do with a request. */
 export interface Authenticator<R> {
@@ -33,6 +36,9 @@ export interface Authenticator<R> {
   isAnonymous(error: unknown, headed: MaybeHeaded): boolean;
 }
 
+/** For a source of the application's own, which may look elsewhere than where the HTTP client has put the token. */
+const NOT_WHERE_LOOKED = "The request carries no token where this service looks for one.";
+
 /** @throws ConfigError that names every option that cannot be used */
 export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): Authenticator<R> {
   const given = readAuthOptions(maker, options);
@@ -49,7 +55,7 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
       const token = ownSource ? readSource(ownSource, request, syntax) : headerToken(headed, tokens);
       if (token) return token;
       warnOfSecondSource(maker, client, node);
-      throw new AuthError("missing_token");
+      throw ownSource ? new AuthError("missing_token", { message: NOT_WHERE_LOOKED }) : new AuthError("missing_token");
     },
     verify(token, request, earlier) {
       if (!fresh) {
@@ -57,7 +63,10 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
         const known = earlier?.answerOf?.(client, token) ?? tokens.peek(token);
         if (known) return known; // it was checked before it was cached
       }
-      if (!token.fits(syntax)) throw new AuthError("invalid_request");
+      if (!token.fits(syntax)) {
+        if (ownSource && keepsScheme(token.text)) warnOfKeptScheme(maker, client);
+        throw malformedToken(token.text);
+      }
       return tokens.verify(token, onUnknown ? { fresh, onUnknown: (facts) => onUnknown(facts, request) } : { fresh });
     },
     isAnonymous(error, headed) {
@@ -74,7 +83,8 @@ type Source<R> = NonNullable<AuthenticateOptions<R>["token"]>;
 
 /** Meanwhile `bearerToken` goes by the token syntax of the client. */
 function readSource<R>(source: Source<R>, request: R, syntax: TokenSyntax): Token | undefined {
-  return toToken(syntax === isToken ? source(request) : withTokenSyntax(syntax, () => source(request)));
+  const read = () => readingParsed("the option `token`", source, request);
+  return toToken(syntax === isToken ? read() : withTokenSyntax(syntax, read));
 }
 
 function toToken(token: unknown): Token | undefined {

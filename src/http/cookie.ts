@@ -25,7 +25,13 @@ export function cookieToken(
   options: CookieTokenOptions = {},
 ): (request: MaybeHeaded) => string | undefined {
   if (typeof name !== "string" || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) {
-    throw new ConfigError([{ name: "cookieToken(name)", value: show(name), expected: "the name of a cookie" }]);
+    throw new ConfigError([
+      {
+        name: "cookieToken(name)",
+        value: show(name),
+        expected: "the name of a cookie, without spaces and signs such as = and ;",
+      },
+    ]);
   }
   const trusted = new Set(readTrustedOrigins(options).map(parseOrigin));
   return (request) => {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { User, VerifiedToken } from "../auth/model.js";
-import { authOf } from "./attached-auth.js";
+import { ANONYMOUS, authOf } from "./attached-auth.js";
 import type { OptionalAuthOptions } from "./auth-options.js";
 import { type AuthOptions, toHandler } from "./express-adapter.js";
 import { expressAccess, type Handler } from "./express-request.js";
@@ -65,7 +65,7 @@ export function optionalAuth<R extends IncomingMessage = IncomingMessage>(
  * @throws Error where `requireAuth` did not run; AuthError `missing_token` where `optionalAuth` let the request through as anonymous
  */
 export function getAuth(req: IncomingMessage | { readonly raw: IncomingMessage }): VerifiedToken {
-  return authOf(nodeOf(req), "getAuth()");
+  return authOf(nodeOf(req), "getAuth()", `${ANONYMOUS} req.user`);
 }
 
 /**

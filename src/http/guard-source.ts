@@ -3,6 +3,7 @@ import { AuthError } from "../auth/errors.js";
 import { isPromise } from "../runtime/is-promise.js";
 import { assertNoRequest } from "./misuse.js";
 import { type MaybeHeaded, readingsOf } from "./request.js";
+import { readingParsed, readsUnparsedBody } from "./unparsed-body.js";
 
 /**
  * Where a guard finds the id of what the request is about: a route parameter by name, a header, a query parameter, or a function of
@@ -39,13 +40,14 @@ export function createSourceReader<R>(
 ): SourceReader<R> {
   const { label, read } = toReader(guard, source, access);
   return (request) => {
-    const found = read(request);
+    const found = typeof source === "function" ? readingParsed(`${guard}(source)`, read, request) : read(request);
     if (isPromise(found)) found.then(undefined, () => undefined); // an unhandled rejection would end the process
     const values: readonly unknown[] = Array.isArray(found) ? found : [found];
     // An object, as a query parser makes one of `?local[a]=1`, is no value either.
     if (values.length > 0 && values.every((value) => typeof value === "string" && value !== ""))
       return values as string[];
-    throw new AuthError("missing_parameter", { message: `The request has no value for ${label}.` });
+    const why = readsUnparsedBody(source, request) ? " Its body was not parsed." : "";
+    throw new AuthError("missing_parameter", { message: `The request has no value for ${label}.${why}` });
   };
 }
 

@@ -1,6 +1,6 @@
 import type {} from "koa";
 import type { User, VerifiedToken } from "../auth/model.js";
-import { authOf } from "./attached-auth.js";
+import { ANONYMOUS, authOf } from "./attached-auth.js";
 import type { OptionalAuthOptions } from "./auth-options.js";
 import type { GuardSource } from "./guard-source.js";
 import {
@@ -58,7 +58,7 @@ export function optionalAuth<C extends KoaContext = KoaContext>(
  */
 export function getAuth(ctx: KoaContext): VerifiedToken {
   if (!ctx.req) throw noKoaContext("getAuth()");
-  return authOf(ctx.req, "getAuth()");
+  return authOf(ctx.req, "getAuth()", `${ANONYMOUS} ctx.state.user`);
 }
 
 /**

@@ -59,7 +59,10 @@ export function tlsDefects({ ca, cert, key }: TlsOptions): readonly TlsDefect[] 
   if (ca !== undefined && !(authorities.length > 0 && authorities.every(isAuthority)))
     defects.push({ key: "ca", expected: "certificates in PEM" });
   if ((cert === undefined) !== (key === undefined)) {
-    return [...defects, { key: undefined, expected: "cert and key together" }];
+    return [
+      ...defects,
+      { key: undefined, expected: `cert and key together: ${cert === undefined ? "cert" : "key"} is missing` },
+    ];
   }
   const isCert = cert === undefined || (isText(cert) && isUsable({ cert }));
   const isKey = key === undefined || (isText(key) && isUsable({ key }));

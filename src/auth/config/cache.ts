@@ -35,7 +35,7 @@ const ENCODED =
 export function readCache(read: SettingReader, given: CacheOptions | undefined, sources: AnswerSources): CacheConfig {
   const options = read.section("cache", given, keysOf(SETTINGS.cache));
   const redis = readRedis(read, options);
-  const store = read.hidden("cache.store", options.store, isStore, "a Keyv, or anything with its get, set and delete");
+  const store = read.hidden("cache.store", options.store, isStore, storeExpected(options.store));
   if (store && (options.redisUrl ?? options.redis) !== undefined)
     read.problem("cache.store", store, `either cache.store or ${redisSettingOf(options)}`);
   const namespace = read.optional("cache.namespace", options.namespace, isText, "a string that is not empty");
@@ -122,6 +122,13 @@ function readRedis(
 
 function isStore(store: SharedStore): boolean {
   return (["get", "set", "delete"] as const).every((method) => typeof store?.[method] === "function");
+}
+
+function storeExpected(store: unknown): string {
+  const methods = ["get", "set", "delete"] as const;
+  const missing = methods.filter((method) => typeof (store as SharedStore | null)?.[method] !== "function");
+  const which = missing.length < methods.length ? `: ${missing.join(" and ")} is missing` : "";
+  return `a Keyv, or anything with its get, set and delete${which}`;
 }
 
 function isText(value: unknown): boolean {

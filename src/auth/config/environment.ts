@@ -9,6 +9,7 @@ import { showUrl } from "./shown-url.js";
 const GRPC_URL_VARIABLE = SETTINGS.grpc.url.variable;
 const SECRET_VARIABLE = SETTINGS.cache.secret.variable;
 const ANY_UPSTREAM = "AUTH_GRPC_URL or AUTH_REST_URL";
+const UPSTREAM_URL = "the URL of the auth service, as http://auth:50051 (gRPC) or http://auth:8001 (REST)";
 const HOST_ALONE = "a host name or an IP address alone: a port goes into AUTH_GRPC_PORT, a URL into AUTH_GRPC_URL";
 
 /** How options were read from an environment. */
@@ -84,7 +85,7 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
   problems.push(...misspelt(env, VARIABLES, (name) => textOf(name) !== undefined || isNeedless(name, textOf)));
   const namesAddress = problems.some(({ name }) => /URL|URI|HOST|PORT/i.test(name));
   if (!options.grpc && !options.rest && !namesAddress) {
-    problems.push({ name: ANY_UPSTREAM, value: "nothing", expected: "the URL of the auth service" });
+    problems.push({ name: ANY_UPSTREAM, value: "nothing", expected: UPSTREAM_URL });
   }
   if (env[SECRET_VARIABLE] !== undefined && others.cache?.secret === undefined) {
     // A deployment that lost its secret on the way must not run without a seal.

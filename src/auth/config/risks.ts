@@ -20,7 +20,7 @@ export interface RiskySettings {
 type Setting = readonly [path: string, url: string];
 
 /**
- * Settings that work, and let in more than their author may think: one line for all of them, or a problem for each where `strict` says so.
+ * Settings that work, and let in more than their author may think, or are in another unit than was meant: one line for all of them, or a problem for each where `strict` says so.
  *
  * @param strict `true`: the cache must be sealed, and nothing may leave the network in clear text; `"cache"`: the first alone
  */
@@ -63,6 +63,7 @@ export function readRisks(
       `in an outage a revoked token gets in for longer than a day; see cache.staleIfErrorMs, at most ${LONG_STALE_MS}`,
     );
   }
+  risks.push(...read.slips);
   return risks.length > 0 ? `portero: ${risks.join("; also, ")}` : undefined;
 }
 

@@ -14,10 +14,17 @@ export interface SettingOrigin {
 
 export type Origins = Readonly<Record<string, SettingOrigin>>;
 
+/** How many times longer, or shorter, than its default a time is that was meant in another unit. */
+const FAR = 100;
+/** Of a default: shorter times are in milliseconds for everyone. */
+const LONG_MS = 10_000;
+
 /** Reads settings one by one and collects their problems, so that all are named at once. */
 export class SettingReader {
   readonly #problems: ConfigProblem[];
   readonly #origins: Origins;
+  /** Times that were probably meant in another unit, in words. */
+  readonly slips: string[] = [];
 
   constructor(origins: Origins, problems: readonly ConfigProblem[]) {
     this.#origins = origins;
@@ -76,9 +83,25 @@ export class SettingReader {
     const { kind, path, fallback, min, max } = setting;
     if (value === undefined) return fallback;
     const isOne = kind === "duration" ? typeof value === "number" : Number.isInteger(value);
-    if (isOne && value >= min && value <= max) return value;
+    if (isOne && value >= min && value <= max) {
+      if (kind === "duration") this.#lookForSlip(setting, value);
+      return value;
+    }
     this.problem(path, value, kind === "duration" ? this.#durationIn(setting, value) : integerIn(setting));
     return fallback;
+  }
+
+  /** A time within its bounds, and so far from its default that another unit was meant. */
+  #lookForSlip({ path, fallback }: { path: string; fallback: number }, value: number): void {
+    const origin = this.#origins[path];
+    if (origin?.seconds) {
+      if (value >= fallback * FAR)
+        this.slips.push(
+          `${origin.name} is ${origin.value} seconds: if milliseconds were meant, write ${value / 1_000_000}`,
+        );
+    } else if (fallback >= LONG_MS && value > 0 && value < 1000 && value <= fallback / FAR) {
+      this.slips.push(`${path} is ${value} milliseconds: if seconds were meant, write ${value * 1000}`);
+    }
   }
 
   /** A bound that is lower than a timer's tells a time in the wrong unit. */

@@ -7,6 +7,7 @@ import { keysOf } from "./declaration.js";
 import type { GrpcOptions, RestOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
 import { GRPC_ADDRESS, SETTINGS } from "./settings.js";
+import { shownPath, shownUrl } from "./shown-url.js";
 import { readTls } from "./tls.js";
 
 interface UpstreamConfig {
@@ -63,12 +64,14 @@ export function readRest(read: SettingReader, given: RestOptions | undefined): R
   const options = read.section("rest", given, keysOf(SETTINGS.rest));
   const url = readBase(read, "rest.url", options.url);
   if (options.url === undefined) read.problem("rest.url", undefined, "a URL");
+  const paths = readPaths(read, options.paths);
+  if (url !== undefined) assertBase(read, url, paths);
   return {
     url: url ?? "",
     timeoutMs: read.number(SETTINGS.rest.timeoutMs, options.timeoutMs),
     tls: readTls(read, "rest", options.tls, url),
     agent: readAgent(read, options, url),
-    paths: readPaths(read, options.paths),
+    paths,
   };
 }
 
@@ -87,6 +90,15 @@ function readBase(
     read.urlProblem(path, url, `a URL with a host; for a unix socket, ${instead}`);
   }
   return url;
+}
+
+/** Behind the whole URL of an operation, its path would stand a second time. */
+function assertBase(read: SettingReader, url: string, { verifyToken }: RestPaths): void {
+  const path = shownPath(verifyToken);
+  const shown = shownUrl(url)?.replace(/\/+$/, "");
+  if (!shown?.endsWith(path) || path.length < 2) return;
+  const base = shown.slice(0, -path.length);
+  read.urlProblem("rest.url", url, `the base URL alone, to which ${path} is appended: write ${base}`);
 }
 
 function readAgent(read: SettingReader, { agent, tls }: RestOptions, url: string | undefined) {

@@ -1,0 +1,248 @@
+import * as http from "node:http";
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
+import Koa, { type Middleware } from "koa";
+import request from "supertest";
+import {
+  type AuthOptions,
+  createAuthClient,
+  getAuth,
+  healthHandler,
+  optionalAuth,
+  requireAuth,
+  requireLocal,
+  requirePermission,
+} from "../../src/index.js";
+import * as forKoa from "../../src/koa.js";
+import { stubAuthClient } from "../../src/testing.js";
+import { listen } from "../support/listen.js";
+import { ManualClock } from "../support/manual-clock.js";
+import { afterwards, startService } from "../support/open-client.js";
+import { RecordingLogger } from "../support/recording-logger.js";
+import { until } from "../support/until.js";
+import { type Mistake, messageOf } from "./mistake.js";
+
+const client = stubAuthClient({ users: { "token-ana": { id: "ana", permissions: ["product:write"] } } });
+const BEARER = { Authorization: "Bearer token-ana" };
+const onThrown: ErrorRequestHandler = (error, _req, res, _next) => {
+  res.status(error.status ?? 500).json({ detail: error.message });
+};
+const ok: RequestHandler = (_req, res) => {
+  res.json({ detail: "let in" });
+};
+
+/** Status, `WWW-Authenticate` and what an app says, at `/`. */
+async function ask(
+  app: Express | http.RequestListener,
+  method: "get" | "post" = "get",
+  body?: object,
+): Promise<string> {
+  const {
+    status,
+    body: told,
+    headers,
+  } = await request(app)
+    [method]("/locals")
+    .set(BEARER)
+    .send(body as never);
+  return [status, headers["www-authenticate"] ?? "", told.detail].join(" ");
+}
+
+const inExpress = (...handlers: unknown[]) => ask(express().use(...(handlers as RequestHandler[]), ok, onThrown));
+
+async function inKoa(...middleware: unknown[]): Promise<string> {
+  const app = new Koa();
+  let message = "";
+  app.on("error", (error: Error) => {
+    message = error.message;
+  });
+  for (const each of middleware) app.use(each as Middleware);
+  const { status } = await request(app.callback()).get("/").set(BEARER);
+  return `${status} ${message}`;
+}
+
+/** What a client logs while an app of Express with these options answers, and what that says. */
+async function withSource(token: AuthOptions["token"]): Promise<string> {
+  const { upstreams } = await startService({ users: { "token-ana": { id: "ana" } } });
+  const logger = new RecordingLogger();
+  const own = createAuthClient({ ...upstreams, logger });
+  afterwards(() => own.close());
+  const answer = await inExpress(requireAuth({ client: own, ...(token && { token }) }));
+  return [answer, ...logger.lines].join("\n");
+}
+
+/** What the log says of an `onError`, once the client's deadline has passed. */
+async function withSilentOnError(): Promise<string> {
+  const { upstreams } = await startService();
+  const [logger, clock] = [new RecordingLogger(), new ManualClock()];
+  const own = createAuthClient({ ...upstreams, logger, clock });
+  afterwards(() => own.close());
+  let calls = 0;
+  const server = http.createServer(express().use(requireAuth({ client: own, onError: () => void calls++ })));
+  const sent = http.get({ port: await listen(server), agent: false }).on("error", () => undefined);
+  afterwards(() => new Promise((resolve) => server.close(resolve)));
+  afterwards(() => sent.destroy());
+  await until(() => calls === 1);
+  await clock.advance(3000);
+  return logger.lines.join("\n");
+}
+
+/** Of middleware and guards: said when they are mounted, or to the first request. */
+export const middlewareRows: readonly Mistake[] = [
+  {
+    is: "requireAuth that is not called",
+    make: () => inExpress(requireAuth),
+    says: ["500", "requireAuth is to be called: app.use(requireAuth())"],
+  },
+  {
+    is: "requireAuth that is not called, in Koa",
+    make: () => inKoa(forKoa.requireAuth),
+    says: ["500", "requireAuth is to be called: app.use(requireAuth())"],
+  },
+  {
+    is: "requireAuth of Koa in Express",
+    make: () => inExpress(forKoa.requireAuth({ client })),
+    says: ["500", 'requireAuth() of "portero/koa" was given no Koa context: in Express, import it from "portero"'],
+  },
+  {
+    is: "requireAuth of Express in Koa",
+    make: () => inKoa(requireAuth({ client })),
+    says: ["500", 'requireAuth() of "portero" was given no (req, res, next): in Koa, import it from "portero/koa"'],
+  },
+  {
+    is: "requireAuth behind the routes",
+    make: () =>
+      inExpress(
+        (req: http.IncomingMessage, res: express.Response) => res.json(getAuth(req).user),
+        requireAuth({ client }),
+      ),
+    says: [
+      "500",
+      "getAuth() needs requireAuth() before it",
+      "Mount it above the routes and guards: app.use(requireAuth())",
+    ],
+  },
+  {
+    is: "a guard before requireAuth",
+    make: () => inExpress(requirePermission("products:write"), requireAuth({ client })),
+    says: ["500", "requirePermission() needs requireAuth() before it", "app.use(requireAuth())"],
+  },
+  {
+    is: "a parameter that the route does not have",
+    make: () => ask(express().use(requireAuth({ client })).get("/:local", requireLocal("localId"), ok).use(onThrown)),
+    says: ["500", 'requireLocal("localId"): this route has no parameter "localId" (it has: local)'],
+  },
+  {
+    is: "app.use(requireLocal(…))",
+    make: () => inExpress(requireAuth({ client }), requireLocal("localId")),
+    says: ["500", 'this route has no parameter "localId" (it has: none). Mount the guard on the route itself'],
+  },
+  {
+    is: "a route's pattern in the place of its parameter",
+    make: () => messageOf(() => requireLocal(":localId")),
+    says: ["a route parameter's name alone, as localId of /:localId"],
+  },
+  {
+    is: "a token source that is async",
+    make: () => withSource((async () => "token-ana") as never),
+    says: ["500", "the option `token` must return a string or nothing, got a Promise: it must not be async"],
+  },
+  {
+    is: "a token source that looks elsewhere and returns null",
+    make: () => withSource(() => null),
+    says: ["401", "The request carries no token where this service looks for one."],
+  },
+  {
+    is: 'a token source that keeps "Bearer "',
+    make: () => withSource((req) => req.headers.authorization),
+    says: [
+      "400",
+      'The token still has its scheme, "Bearer", before it.',
+      'the option "token" of requireAuth() returned a text that begins with "Bearer "',
+      "return the token alone, or what bearerToken(req) returns",
+    ],
+  },
+  {
+    is: "verifyToken of a whole header",
+    make: async () => {
+      const { upstreams } = await startService();
+      const own = createAuthClient({ ...upstreams, logger: false });
+      afterwards(() => own.close());
+      return messageOf(() => own.verifyToken("Bearer token-ana"));
+    },
+    says: ['The token still has its scheme, "Bearer", before it.'],
+  },
+  {
+    is: "a token source that reads cookies without a parser",
+    make: () => withSource((req) => (req as unknown as express.Request).cookies.session),
+    says: ["500", "the option `token` reads cookies, which nothing has parsed", 'write cookieToken("session")'],
+  },
+  {
+    is: "an onError that forgets to answer",
+    make: withSilentOnError,
+    says: ["the onError of requireAuth() has neither answered nor called next within 3000 ms: its request waits"],
+  },
+  {
+    is: "getAuth behind optionalAuth",
+    make: () =>
+      inExpress(optionalAuth({ client, token: () => undefined }), (req: http.IncomingMessage, res: express.Response) =>
+        res.json(getAuth(req).user),
+      ),
+    says: ["401", "The request carries no token, and is anonymous. A handler that allows that reads req.user"],
+  },
+  {
+    is: "getAuth behind optionalAuth, in Koa",
+    make: () =>
+      inKoa(forKoa.optionalAuth({ client, token: () => undefined }), async (ctx: forKoa.KoaContext) => {
+        ctx.body = await messageOf(() => forKoa.getAuth(ctx));
+        throw new Error(String(ctx.body));
+      }),
+    says: ["A handler that allows that reads ctx.state.user"],
+  },
+  {
+    is: "a guard that reads the body without a body parser",
+    make: () =>
+      ask(
+        express()
+          .use(
+            requireAuth({ client }),
+            requireLocal((req: express.Request) => req.body.localId),
+            ok,
+          )
+          .use(onThrown),
+        "post",
+        { localId: "madrid" },
+      ),
+    says: ["500", "requireLocal(source) reads the body, which nothing has parsed", "app.use(express.json())"],
+  },
+  {
+    is: "a guard that reads the body with care, without a body parser",
+    make: () =>
+      ask(
+        express()
+          .use(
+            requireAuth({ client }),
+            requireLocal((req: express.Request) => req.body?.localId),
+            ok,
+          )
+          .use(onThrown),
+        "post",
+        { localId: "madrid" },
+      ),
+    says: ["400", "The request has no value for what it is about. Its body was not parsed."],
+  },
+  {
+    is: "a permission that a stub's user has by another name",
+    make: () => inExpress(requireAuth({ client }), requirePermission("products:write")),
+    says: ["403", 'scope="products:write"'],
+  },
+  {
+    is: "healthHandler that is not called",
+    make: () => inExpress(healthHandler),
+    says: ["500", "healthHandler is to be called: app.use(healthHandler())"],
+  },
+  {
+    is: "healthHandler of a client whose ready() was never called",
+    make: () => inExpress(healthHandler({ client: stubAuthClient() })),
+    says: ["503", "its client's ready() has not resolved so far"],
+  },
+];
