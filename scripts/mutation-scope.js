@@ -198,7 +198,8 @@ export const SCOPE = [
         "ttl",
         "token-expiry",
       ),
-      ...suites("auth", "client-status"),
+      ...suites("auth", "client-status", "unknown-token"),
+      ...suites("transport", "known"),
     ],
   },
   {

@@ -214,6 +214,25 @@ describe("Callers that have joined one that is turned away", () => {
     expect([await first, (await Promise.all(others)).length, service.calls.total]).toEqual(["overloaded", 50, 1]);
   });
 
+  test("need no verdict of their own where the token is known by then", async () => {
+    const { client, service } = await open();
+    let decide: (verdict: "overloaded") => void = () => undefined;
+    const first = client
+      .verifyToken("token-ana", { onUnknown: () => new Promise((resolve) => (decide = resolve)) })
+      .catch(({ code }) => code);
+    await settle();
+    let asked = 0;
+    const onUnknown: OnUnknownToken = async () => {
+      asked++;
+      return "overloaded" as const;
+    };
+    const other = client.verifyToken("token-ana", { onUnknown });
+    await settle();
+    await client.verifyToken("token-ana", { fresh: true });
+    decide("overloaded");
+    expect([await first, (await other).source, asked, service.calls.total]).toEqual(["overloaded", "process", 0, 1]);
+  });
+
   test("stop waiting for their own verdict when they leave", async () => {
     const { client } = await open();
     let decide: (verdict: "overloaded") => void = () => undefined;
