@@ -2,7 +2,7 @@
 
 export type { AuthClient, CallOptions, VerifyOptions } from "./auth/auth-client.js";
 export type { AuthClientHealth } from "./auth/client-health.js";
-export type { AuthClientStatus, UpstreamStatus } from "./auth/client-status.js";
+export type { AuthClientStatus, GrpcStatus, UpstreamStatus } from "./auth/client-status.js";
 export { ConfigError, type ConfigProblem } from "./auth/config/config-error.js";
 export { optionsFromEnv } from "./auth/config/environment.js";
 export type {
@@ -41,4 +41,6 @@ export type { Fallback } from "./transport/failover.js";
 export type { OutcomeCounts, UpstreamHealth } from "./transport/failure-watch.js";
 export type { Operation } from "./transport/operation.js";
 export type { Upstream } from "./transport/outcome.js";
+export type { ReplicaState } from "./transport/replica.js";
+export type { ReplicaStatus } from "./transport/replica-set.js";
 export type { RestPaths } from "./transport/rest-request.js";

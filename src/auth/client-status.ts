@@ -1,11 +1,12 @@
 import type { BreakerState } from "../runtime/circuit-breaker.js";
+import type { ReplicasStatus } from "../transport/balance.js";
 import type { OutcomeCounts } from "../transport/failure-watch.js";
-import { shownUrl } from "./config/shown-url.js";
+import { shownUrls } from "./config/shown-url.js";
 import type { PipelineUpstream } from "./pipeline.js";
 
 /** The state of one upstream. */
 export interface UpstreamStatus {
-  /** Without user-info; absent with a custom transport. */
+  /** Without user-info, several by commas; absent with a custom transport. */
   readonly url?: string;
   readonly breaker: BreakerState;
   /** Failures in a row that count at the moment. */
@@ -25,10 +26,13 @@ export interface UpstreamStatus {
   };
 }
 
+/** Of gRPC, unless it has a custom transport. */
+export interface GrpcStatus extends UpstreamStatus, Partial<ReplicasStatus> {}
+
 /** Plain and serialisable. Counts are since the client was made. */
 export interface AuthClientStatus {
   /** Absent where it is not configured. */
-  readonly grpc?: UpstreamStatus;
+  readonly grpc?: GrpcStatus;
   readonly rest?: UpstreamStatus;
   readonly cache: {
     /** Entries in the process, and roughly their bytes. */
@@ -85,10 +89,10 @@ export interface AuthClientStatus {
 }
 
 export function upstreamStatus(
-  { url, breaker, calls, lastFailure }: PipelineUpstream,
+  { urls, breaker, calls, lastFailure, replicas }: PipelineUpstream,
   refusals: number,
-): UpstreamStatus {
-  const shown = shownUrl(url);
+): GrpcStatus {
+  const shown = shownUrls(urls);
   const last = lastFailure();
   return {
     ...(shown !== undefined && { url: shown }),
@@ -98,5 +102,6 @@ export function upstreamStatus(
     refusals,
     calls: calls(),
     ...(last && { lastFailure: last }),
+    ...replicas?.(),
   };
 }

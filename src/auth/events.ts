@@ -4,6 +4,7 @@ import { isPromise } from "../runtime/is-promise.js";
 import type { Logger } from "../runtime/logger.js";
 import type { Fallback } from "../transport/failover.js";
 import type { Upstream } from "../transport/outcome.js";
+import type { ReplicaState } from "../transport/replica.js";
 
 /** The events of a client, and their details. None holds a token. */
 export interface AuthClientEvents {
@@ -16,6 +17,19 @@ export interface AuthClientEvents {
    * refused with what it had accepted before.
    */
   refusals: { readonly upstream: Upstream; readonly refusing: boolean };
+  /**
+   * A replica of gRPC moved. `connecting`: it has no connection, and gets one with the next question. `out`: it failed three times in a row,
+   * or was outrun by another, and is left alone for a while.
+   */
+  replica: {
+    readonly upstream: Upstream;
+    /** `10.0.0.7:50051`. */
+    readonly address: string;
+    readonly from: ReplicaState;
+    readonly to: ReplicaState;
+    /** Made of codes alone. */
+    readonly reason: string;
+  };
   /** The shared cache, or the log of invalidations that lies beside it, went away, or came back. */
   cache: { readonly tier: "shared" | "log"; readonly available: boolean };
   /**

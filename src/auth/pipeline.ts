@@ -1,16 +1,19 @@
 import type { Transport } from "@connectrpc/connect";
 import { CircuitBreaker } from "../runtime/circuit-breaker.js";
+import { Addresses, type Lookup } from "../transport/addresses.js";
 import { againIfUnprocessed } from "../transport/again.js";
+import { type ReplicasStatus, withReplicas } from "../transport/balance.js";
 import { withBreaker } from "../transport/breaker.js";
 import { watchingCredential } from "../transport/credential-watch.js";
 import { withCredentials } from "../transport/credentials.js";
 import { failover, type UpstreamRoute } from "../transport/failover.js";
 import { FailureWatch, type OutcomeCounts, type UpstreamHealth } from "../transport/failure-watch.js";
-import { classifyTransport, createGrpcUpstream, type GrpcUpstream } from "../transport/grpc.js";
+import { classifyTransport, createGrpcLink } from "../transport/grpc.js";
 import { withLimit } from "../transport/limit.js";
 import { withLessons } from "../transport/limit-lessons.js";
 import type { Upstream } from "../transport/outcome.js";
 import { reach } from "../transport/reachable.js";
+import { ReplicaSet } from "../transport/replica-set.js";
 import { createRestUpstream } from "../transport/rest.js";
 import { hasRestForm } from "../transport/rest-request.js";
 import { withRetry } from "../transport/retry.js";
@@ -29,14 +32,16 @@ const WARM_AFTER_MS = 1000;
 
 /** One upstream, with its stages and what the client does with it besides asking. */
 export interface PipelineUpstream extends UpstreamRoute, TriedUpstream {
-  /** `undefined` with a custom transport. */
-  readonly url: string | undefined;
+  /** Several where gRPC has; none with a custom transport. */
+  readonly urls: readonly string[];
   /** How its calls have ended so far. */
   calls(): OutcomeCounts;
   /** Why it could not tell last, in words, and when: wall time, in milliseconds. */
   lastFailure(): { readonly reason: string; readonly at: number } | undefined;
   /** By its breaker, and by the calls of the last minute. */
   health(): UpstreamHealth;
+  /** Of gRPC's, but for a custom transport. */
+  replicas?(): ReplicasStatus;
   close(): void;
 }
 
@@ -51,17 +56,23 @@ export interface Pipeline {
 
 /** How the ends of the pipeline are made; simulations put theirs in the place of the network. */
 export interface UpstreamFactories {
-  readonly grpc: typeof createGrpcUpstream;
+  /** For each replica. */
+  readonly grpc: typeof createGrpcLink;
   readonly rest: typeof createRestUpstream;
+  /** Of gRPC's hosts. Default: the machine's. */
+  readonly lookup?: Lookup;
 }
 
-export const networkUpstreams: UpstreamFactories = { grpc: createGrpcUpstream, rest: createRestUpstream };
+export const networkUpstreams: UpstreamFactories = { grpc: createGrpcLink, rest: createRestUpstream };
 
 /**
  * The whole order of the stages, each named like its file. `credentials` is there where the option `headers` is set.
  *
  * limit → credentials → retry → failover, and behind it, for each upstream,
- * breaker → limit-lessons → credential-watch → failure-watch → timeout → again → grpc | rest
+ * breaker → limit-lessons → credential-watch → failure-watch → timeout → balance → again → grpc | rest
+ *
+ * `balance` is gRPC's alone: it has `again` and a connection for each replica. Inside the breaker and the timeout, so that one bad replica
+ * opens no breaker and no call outlives its time.
  */
 export function createPipeline(config: Config, events: Events, make: UpstreamFactories = networkUpstreams): Pipeline {
   const { clock, random, headers } = config;
@@ -92,15 +103,39 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
   }
 
   function grpcUpstream(grpc: GrpcConfig): PipelineUpstream {
-    const { url, timeoutMs, interceptors } = grpc;
+    const { urls, transport, interceptors, connections, timeoutMs, hedgeMs } = grpc;
+    const reports = createUpstreamReports("grpc", grpc, config, events);
+    if (transport) {
+      const given = { transport: againIfUnprocessed(classifyTransport(transport), clock), renew: () => undefined };
+      return { ...routeTo("grpc", grpc, given, reports), urls, connect: async () => undefined, close: () => undefined };
+    }
     const tls = watchedTls(grpc.tls, "grpc.tls", config);
-    const { maxAnswerBytes } = config;
-    const network =
-      url === undefined
-        ? givenUpstream(grpc.transport as Transport)
-        : make.grpc({ url, timeoutMs, tls, interceptors, maxAnswerBytes, clock, random });
-    const { reports, ...route } = routeTo("grpc", grpc, network);
-    return { ...route, url, connect: () => network.connect().catch(reports.notReady), close: network.close };
+    const { maxAnswerBytes, retry } = config;
+    const addresses = new Addresses({ urls, lookup: make.lookup, clock, random, onChange: () => replicas.update() });
+    const replicas = new ReplicaSet(addresses, {
+      link: (address, onChange) =>
+        make.grpc(address, onChange, { timeoutMs, tls, interceptors, maxAnswerBytes, clock, random }),
+      around: (replica) => againIfUnprocessed(replica, clock),
+      connections,
+      timeoutMs,
+      clock,
+      random,
+      onMove: reports.replicaMoved,
+    });
+    const { transport: balanced, counts } = withReplicas(replicas, {
+      clock,
+      timeoutMs,
+      hedgeMs,
+      asksAgain: retry.attempts > 1,
+      places: limits.extraPlaces("grpc"),
+    });
+    return {
+      ...routeTo("grpc", grpc, { transport: balanced, renew: () => replicas.renew() }, reports),
+      urls,
+      replicas: () => ({ replicas: replicas.status, ...counts }),
+      connect: () => replicas.connect().catch(reports.notReady),
+      close: () => replicas.close(),
+    };
   }
 
   function restUpstream(rest: RestConfig): PipelineUpstream {
@@ -108,14 +143,16 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     const tls = watchedTls(rest.tls, "rest.tls", config);
     const { maxAnswerBytes } = config;
     const network = make.rest({ url, tls, agent, paths, maxAnswerBytes, clock, random });
-    const { reports, ...route } = routeTo("rest", rest, network);
+    const at = { ...rest, urls: [url] };
+    const reports = createUpstreamReports("rest", at, config, events);
+    const tried = { transport: againIfUnprocessed(network.transport, clock, network.anew), renew: network.renew };
     const warm = () => network.warm().catch(reports.cannotLoad);
     const warming = clock.setTimeout(() => void warm().catch(() => undefined), config.grpc ? WARM_AFTER_MS : 0, {
       background: true,
     });
     return {
-      ...route,
-      url,
+      ...routeTo("rest", at, tried, reports),
+      urls: at.urls,
       takes: ({ method, message }) => hasRestForm(method, message),
       async connect() {
         await warm();
@@ -129,9 +166,8 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
   }
 
   /** An upstream's own stages, from its breaker to its network. */
-  function routeTo(upstream: Upstream, at: RouteConfig, network: Network): WatchedRoute {
+  function routeTo(upstream: Upstream, at: RouteConfig, network: Network, reports: UpstreamReports): WatchedRoute {
     const { timeoutMs } = at;
-    const reports = createUpstreamReports(upstream, at, config, events);
     const failures = new FailureWatch(clock, reports);
     const breaker = new CircuitBreaker({
       ...config.breaker,
@@ -142,7 +178,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
         reports.breakerMoved(from, to, failures.last);
       },
     });
-    const tried = withTimeout(againIfUnprocessed(network.transport, clock, network.anew), upstream, clock);
+    const tried = withTimeout(network.transport, upstream, clock);
     const watched = watchingCredential(failures.watch(tried), reports.credentialRefused);
     const probe = createProbe(signed(watched), timeoutMs);
     const learning = withLessons(watched, limits, { upstream, timeoutMs, clock });
@@ -151,7 +187,6 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
       breaker,
       timeoutMs,
       transport: withBreaker(learning, breaker, { upstream, timeoutMs }),
-      reports,
       ask: (signal) => probe(signal).catch(reports.notReady),
       calls: () => failures.counts,
       health: () => (breaker.state === "open" ? "down" : failures.health),
@@ -164,23 +199,10 @@ interface RouteConfig extends AskedAt {
   readonly timeoutMs: number;
 }
 
-type WatchedRoute = UpstreamRoute &
-  Pick<PipelineUpstream, "ask" | "calls" | "health" | "lastFailure"> & { readonly reports: UpstreamReports };
+type WatchedRoute = UpstreamRoute & Pick<PipelineUpstream, "ask" | "calls" | "health" | "lastFailure">;
 
-/** Where a route ends: {@link GrpcUpstream} or `RestUpstream`. */
+/** Where a route ends: all that is behind its timeout. */
 interface Network {
   readonly transport: Transport;
-  /** The same on a connection of its own. */
-  readonly anew?: Transport;
   renew(): void;
-}
-
-/** An application's own transport. It tells nothing of its connections. */
-function givenUpstream(transport: Transport): GrpcUpstream {
-  return {
-    transport: classifyTransport(transport),
-    connect: async () => undefined,
-    renew: () => undefined,
-    close: () => undefined,
-  };
 }

@@ -1,10 +1,12 @@
 import type { BreakerState } from "../runtime/circuit-breaker.js";
+import { LinePerMinute } from "../runtime/line-per-minute.js";
 import type { FailureListener, UpstreamFailure } from "../transport/failure-watch.js";
 import type { Operation } from "../transport/operation.js";
 import { type Upstream, UpstreamError } from "../transport/outcome.js";
+import type { ReplicaMove } from "../transport/replica-set.js";
 import { type RestPaths, templateOf } from "../transport/rest-request.js";
 import type { Config } from "./config/config.js";
-import { shownPath, shownUrl } from "./config/shown-url.js";
+import { shownPath, shownUrls } from "./config/shown-url.js";
 import type { Events } from "./events.js";
 import { hintOf } from "./failure-hints.js";
 
@@ -17,12 +19,14 @@ export interface UpstreamReports extends FailureListener {
   notReady(error: unknown): never;
   /** @param lastFailure why it failed last */
   breakerMoved(from: BreakerState, to: BreakerState, lastFailure: UpstreamFailure | undefined): void;
+  /** @param addresses how many the upstream has: that one of several connections to a single one is out is nothing for the log */
+  replicaMoved(move: ReplicaMove, addresses: number): void;
 }
 
 /** Where an upstream is asked. */
 export interface AskedAt {
-  /** As it was configured; it is shown without user-info. `undefined` with a custom transport. */
-  readonly url: string | undefined;
+  /** As they were configured; they are shown without user-info. None with a custom transport. */
+  readonly urls: readonly string[];
   /** Of REST. */
   readonly paths?: RestPaths;
 }
@@ -30,11 +34,12 @@ export interface AskedAt {
 export function createUpstreamReports(
   upstream: Upstream,
   at: AskedAt,
-  { logger, breaker: { recoveryMs } }: Config,
+  { logger, clock, breaker: { recoveryMs } }: Config,
   events: Events,
 ): UpstreamReports {
   let isUnloadable = false;
-  const shown = at.url === undefined ? "the transport given" : (shownUrl(at.url) ?? "its URL (not shown)");
+  const shown = at.urls.length === 0 ? "the transport given" : (shownUrls(at.urls) ?? "its URL (not shown)");
+  const lines = new LinePerMinute(clock);
   return {
     onFailing(failure, lastedMs) {
       const since = lastedMs === undefined ? "so far" : `for ${Math.round(lastedMs / 1000)} s`;
@@ -73,6 +78,14 @@ export function createUpstreamReports(
         logger.info(`portero: the breaker of ${upstream} is closed: ${upstream} is asked again`);
       }
       events.emit("breaker", { upstream, from, to });
+    },
+    replicaMoved({ address, from, to, reason }, addresses) {
+      const isLoss = to === "out";
+      if (addresses > 1 && (isLoss || from === "out") && lines.mayTell(address, isLoss)) {
+        if (isLoss) logger.warn(`portero: the replica ${address} of ${upstream} is out, others are asked: ${reason}`);
+        else logger.info(`portero: the replica ${address} of ${upstream} is back`);
+      }
+      events.emit("replica", { upstream, address, from, to, reason });
     },
   };
 }

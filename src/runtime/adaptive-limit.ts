@@ -71,6 +71,11 @@ export class AdaptiveLimit {
     return Math.min(this.#strangers.places, places - knownAlone(places));
   }
 
+  /** Whether it has fallen, for that class. */
+  isLowered(known: boolean): boolean {
+    return this.#whole.isLowered || (!known && this.#strangers.isLowered);
+  }
+
   /** Up to so many under way are few. */
   get quiet(): number {
     return Math.max(LEAST, this.strangers * QUIET_SHARE);
@@ -108,6 +113,10 @@ class Part {
     this.#ceiling = ceiling;
     this.#least = Math.min(LEAST, ceiling);
     this.places = ceiling;
+  }
+
+  get isLowered(): boolean {
+    return this.places < this.#ceiling;
   }
 
   answered(): void {

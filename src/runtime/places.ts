@@ -82,6 +82,11 @@ export class Places {
     return mayTake ? this.#occupy(user) : undefined;
   }
 
+  /** A place whether or not one is free: for what must be done, however much is under way. */
+  takeAnyway({ user }: Standing): Place {
+    return this.#occupy(user);
+  }
+
   free({ user }: Place): void {
     if (user === undefined) this.#activeStrangers--;
     else {

@@ -8,8 +8,11 @@ import type { CallCounts, Side } from "./side.js";
 export interface FakeAuthService {
   readonly grpc: Side;
   readonly rest: Side;
-  /** What `createAuthClient` needs to find it: `createAuthClient({ ...service.upstreams })`. */
-  readonly upstreams: { grpc: { url: string }; rest: { url: string } };
+  /**
+   * What `createAuthClient` needs to find it: `createAuthClient({ ...service.upstreams })`. Over one gRPC connection, as behind two there might
+   * be two servers: then the calls that reach it are those that were asked, and no more.
+   */
+  readonly upstreams: { grpc: { url: string; connections?: { min: number } }; rest: { url: string } };
   /** The questions that reached either side. */
   readonly calls: CallCounts;
   /** Makes the token good, on both sides. */
@@ -41,7 +44,7 @@ export async function startAuthService(options: DirectoryOptions = {}): Promise<
   const service: FakeAuthService = {
     grpc,
     rest,
-    upstreams: { grpc: { url: grpc.url }, rest: { url: rest.url } },
+    upstreams: { grpc: { url: grpc.url, connections: { min: 1 } }, rest: { url: rest.url } },
     get calls() {
       const sum = { ...grpc.calls };
       for (const operation of Object.keys(sum) as (keyof CallCounts)[]) sum[operation] += rest.calls[operation];

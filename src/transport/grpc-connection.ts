@@ -13,6 +13,8 @@ const GOODBYE_MS = 5000;
 const { NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM, NGHTTP2_STREAM_STATE_IDLE } = http2.constants;
 
 export interface ConnectionOptions {
+  /** The IP address to dial. Default: the host of the URL, looked up. */
+  readonly host?: string | undefined;
   readonly tls: TlsSource | undefined;
   readonly clock: Clock;
   /** The time for the answer to a PING, in milliseconds. */
@@ -44,6 +46,7 @@ export class GrpcConnection {
   readonly #greeted: Promise<void>;
   #failToMake: (reason: Error) => void = () => undefined;
   #isMade = false;
+  #isGreeted = false;
   #accepts = true;
   readonly #options: ConnectionOptions;
   /** When the last call on it ended, or it was heard of without one: monotonic and wall time, in milliseconds. */
@@ -57,7 +60,7 @@ export class GrpcConnection {
     this.#onAnswer = onAnswer;
     // Not left to Node, which forgets the brackets of an IPv6 address: RFC 9113 §8.3.1, RFC 3986 §3.2.2.
     this.#authority = url.host;
-    this.#socket = dial(url, options.tls).unref(); // only calls on it keep the process alive: those that wait for it have their timers
+    this.#socket = dial(url, options.tls, options.host).unref(); // only calls on it keep the process alive: those that wait for it have their timers
     // Before the session, which ends streams without a word when it sees the same.
     this.#socket.on("error", (error) => this.#lost(error));
     this.#socket.once("end", () => this.retire());
@@ -85,7 +88,10 @@ export class GrpcConnection {
       });
     });
     this.#greeted = new Promise((resolve, reject) => {
-      this.#session.once("remoteSettings", () => resolve());
+      this.#session.once("remoteSettings", () => {
+        this.#isGreeted = true;
+        resolve();
+      });
       this.#socket.once("close", () => reject(failure("ECONNRESET", "the connection was closed")));
     });
     for (const each of [this.#made, this.#greeted]) each.catch(() => undefined); // the calls that wait for it get the reason
@@ -94,6 +100,11 @@ export class GrpcConnection {
   /** Whether new calls may be put on it. */
   get accepts(): boolean {
     return this.#accepts && !this.#session.closed && !this.#session.destroyed;
+  }
+
+  /** Whether the server has spoken. */
+  get isGreeted(): boolean {
+    return this.#isGreeted;
   }
 
   /** Whether a call can be put on it at once. */

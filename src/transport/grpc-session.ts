@@ -11,13 +11,17 @@ const EXTENSION_MS = 60_000;
 const [PING_SHARE, MIN_PING_MS, MAX_PING_MS] = [1 / 4, 50, 500];
 
 export interface SessionOptions {
-  url: string;
+  url: string | URL;
+  /** The IP address to dial. Default: the host of the URL, looked up for each connection. */
+  host?: string;
   tls: TlsSource | undefined;
   /** Of one call, in milliseconds. */
   timeoutMs: number;
   clock: Clock;
   /** From 0 (included) to 1 (excluded). */
   random: () => number;
+  /** Told when the server has greeted the connection, or that has ended. */
+  onChange?: () => void;
 }
 
 /**
@@ -48,6 +52,18 @@ export class ReplaceableSession {
   /** Grows whenever the server sends something of an answer. */
   get signsOfLife(): number {
     return this.#signsOfLife;
+  }
+
+  /** Whether a connection stands on which the server has spoken. It may have been idle for long. */
+  get isReady(): boolean {
+    const current = this.#current;
+    return current ? current.isGreeted && current.accepts : false;
+  }
+
+  /** Resolves when there is one. Rejects with what prevented that. */
+  async greeted(): Promise<void> {
+    const connection = await this.ready();
+    await connection.greeted();
   }
 
   /** The connection for the next call, if that can be put on it at once. */
@@ -95,16 +111,18 @@ export class ReplaceableSession {
   }
 
   #dial(): GrpcConnection {
-    const { tls, clock } = this.#options;
-    const options = { tls, clock, pingMs: this.#pingMs };
+    const { tls, clock, host, onChange } = this.#options;
+    const options = { tls, clock, host, pingMs: this.#pingMs };
     const connection: GrpcConnection = new GrpcConnection(this.#url, options, {
       onMade: () => this.#live(connection),
       onAnswer: () => this.#signsOfLife++,
       onEnd: () => {
         this.#connections.get(connection)?.clear();
         this.#connections.delete(connection);
+        if (connection === this.#current) onChange?.();
       },
     });
+    if (onChange) connection.greeted().then(onChange, () => undefined);
     this.#connections.set(connection, undefined);
     return connection;
   }

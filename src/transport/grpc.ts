@@ -2,6 +2,7 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor, Transport, UnaryResponse } from "@connectrpc/connect";
 import type { Clock } from "../runtime/clock.js";
 import type { TlsSource } from "../runtime/tls-options.js";
+import type { Address } from "./addresses.js";
 import { hadItsTime } from "./call-context.js";
 import { networkError } from "./grpc-exchange.js";
 import { believesGrpcStatus, fromNetworkError, isServiceWord, isTimeout, toUpstreamError } from "./grpc-outcome.js";
@@ -9,49 +10,49 @@ import { ReplaceableSession } from "./grpc-session.js";
 import { createGrpcUnary } from "./grpc-unary.js";
 import { answerDefect, answersAnother } from "./operation.js";
 import { UpstreamError } from "./outcome.js";
+import type { ReplicaLink } from "./replica.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
 
 /** After so many calls in a row that got no byte, the connection is given up. */
 const SILENT_CALLS = 3;
 
-export interface GrpcUpstreamOptions {
-  url: string;
+export interface GrpcLinkOptions {
   /** Of one call, in milliseconds. */
-  timeoutMs: number;
-  tls?: TlsSource | undefined;
-  clock: Clock;
+  readonly timeoutMs: number;
+  readonly tls?: TlsSource | undefined;
+  readonly clock: Clock;
   /** From 0 (included) to 1 (excluded). */
-  random: () => number;
-  interceptors?: readonly Interceptor[];
+  readonly random: () => number;
+  readonly interceptors?: readonly Interceptor[];
   /** A larger answer is no answer. */
-  maxAnswerBytes: number;
+  readonly maxAnswerBytes: number;
 }
 
-export interface GrpcUpstream {
-  readonly transport: Transport;
-  /** Resolves when a connection stands; rejects with an `UpstreamError` when none can be made. */
-  connect(): Promise<void>;
-  /** Leaves the connection: a probe must not fail for one that died long ago, nor for one that leads to the only ill backend. */
-  renew(): void;
-  close(): void;
-}
-
-/** The auth service over gRPC and HTTP/2. Its errors are {@link UpstreamError}s. */
-export function createGrpcUpstream(options: GrpcUpstreamOptions): GrpcUpstream {
-  const session = new ReplaceableSession({ tls: undefined, ...options });
-  const { url, interceptors = [], maxAnswerBytes } = options;
-  const grpc = unaryTransport(createGrpcUnary({ url, session, interceptors, maxAnswerBytes }));
+/**
+ * gRPC over HTTP/2 to one address. Errors are {@link UpstreamError}s.
+ *
+ * @param onChange told when a connection stands, or has ended
+ */
+export function createGrpcLink(address: Address, onChange: () => void, options: GrpcLinkOptions): ReplicaLink {
+  const { url, host } = address;
+  const { interceptors = [], maxAnswerBytes } = options;
+  const session = new ReplaceableSession({ tls: undefined, ...options, url, host, onChange });
+  const grpc = unaryTransport(createGrpcUnary({ url: url.href, session, interceptors, maxAnswerBytes }));
   const { transport, renew } = leavingSilence(grpc, session, options.timeoutMs);
   return {
     transport: classified(transport, believesGrpcStatus),
     renew,
+    get isReady() {
+      return session.isReady;
+    },
     async connect() {
       try {
-        await session.ready();
+        await session.greeted();
       } catch (error) {
         throw fromNetworkError(networkError(error as Error));
       }
     },
+    drop: () => session.replace(),
     close: () => session.close(),
   };
 }

@@ -19,6 +19,8 @@ export interface UpstreamErrorOptions {
   network?: boolean;
   /** The upstream certainly did not process the call: it may be asked again at once, on another connection (RFC 9113 §8.7). */
   unprocessed?: boolean;
+  /** See {@link UpstreamError.unconfirmed}. */
+  unconfirmed?: boolean;
   /** Our side failed, by replacing the connection or without room for one ({@link isOurs}): it says nothing about the upstream. */
   ours?: boolean;
   /** The upstream asked to be left alone for this many milliseconds. */
@@ -48,6 +50,11 @@ export class UpstreamError extends Error {
   readonly credentialRefused: boolean;
   readonly notAsked: boolean;
   /**
+   * Another replica would have been asked, had there been a budget for it: it says nothing about the upstream as a whole. Set by the
+   * stage that balances, before it passes the failure up.
+   */
+  unconfirmed: boolean;
+  /**
    * On a broken answer: tells the breaker whether the other upstream answered the same question, and this one is to blame. Set by the
    * breaker, called by the failover, which alone learns that.
    */
@@ -69,7 +76,23 @@ export class UpstreamError extends Error {
     this.healthy = options.healthy ?? false;
     this.credentialRefused = options.credentialRefused ?? false;
     this.notAsked = options.notAsked ?? false;
+    this.unconfirmed = options.unconfirmed ?? false;
   }
+}
+
+const unconfirmed = new WeakSet<object>();
+
+/**
+ * Says of a timeout what {@link UpstreamError.unconfirmed} says of a failure.
+ *
+ * @param reason of the signal that ended the call
+ */
+export function setUnconfirmed(reason: unknown): void {
+  if (typeof reason === "object" && reason !== null) unconfirmed.add(reason);
+}
+
+export function isUnconfirmed(reason: object): boolean {
+  return unconfirmed.has(reason);
 }
 
 const OUR_FAILURES: readonly string[] = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", TLS_SETTINGS_FAILED];

@@ -3,7 +3,7 @@ import { Code, ConnectError, type Transport, type UnaryResponse } from "@connect
 import { whenAborted } from "../runtime/abort.js";
 import type { Clock } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
-import { type Upstream, UpstreamError } from "./outcome.js";
+import { isUnconfirmed, type Upstream, UpstreamError } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
 
 /**
@@ -27,8 +27,10 @@ export function withTimeout(inner: Transport, upstream: Upstream, clock: Clock):
       };
       const onTimeout = () => {
         finish();
-        reject(new UpstreamError(upstream, "unreachable", "timeout", { timedOut: true }));
-        controller.abort(new ConnectError("the operation timed out", Code.DeadlineExceeded));
+        const reason = new ConnectError("the operation timed out", Code.DeadlineExceeded);
+        controller.abort(reason); // what is below hears of it at once, and may have something to say
+        const unconfirmed = isUnconfirmed(reason);
+        reject(new UpstreamError(upstream, "unreachable", "timeout", { timedOut: true, unconfirmed }));
       };
       const timer = timeoutMs === undefined ? undefined : setPatientTimeout(clock, onTimeout, timeoutMs);
       if (signal?.aborted) return onAbort();

@@ -1,6 +1,7 @@
 import { AdaptiveLimit } from "../runtime/adaptive-limit.js";
 import type { Clock } from "../runtime/clock.js";
 import { type Load, Places } from "../runtime/places.js";
+import type { Standing } from "../runtime/standing.js";
 import { OverloadedError, type Upstream } from "./outcome.js";
 
 export interface LimitOptions {
@@ -18,6 +19,14 @@ export interface LimitStatus extends Load {
   readonly limit: number;
   /** How many of these strangers may have. */
   readonly strangersLimit: number;
+}
+
+/** Each call has a place, those too that are made beyond the first to a question. What is returned gives it back. */
+export interface ExtraPlaces {
+  /** `undefined` while a question waits for a place, or the limit has fallen. */
+  beside(standing: Standing): (() => void) | undefined;
+  /** Also where none is free: few are made, and each must be. */
+  anyway(standing: Standing): () => void;
 }
 
 /** The places for calls to the auth service, and a limit for each upstream that adapts. */
@@ -53,6 +62,22 @@ export class UpstreamLimits {
   /** Whether few calls are under way. */
   isQuiet(upstream: Upstream): boolean {
     return this.places.active <= this.of(upstream).quiet;
+  }
+
+  /** Places for calls of that upstream beyond the first to a question. */
+  extraPlaces(upstream: Upstream): ExtraPlaces {
+    const { places } = this;
+    return {
+      beside: (standing) => {
+        if (places.load.queued > 0 || this.of(upstream).isLowered(standing.known)) return undefined;
+        const place = places.take(standing);
+        return place && (() => places.free(place));
+      },
+      anyway: (standing) => {
+        const place = places.takeAnyway(standing);
+        return () => places.free(place);
+      },
+    };
   }
 
   get status(): LimitStatus {

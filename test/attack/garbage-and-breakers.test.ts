@@ -2,6 +2,7 @@ import { status } from "@grpc/grpc-js";
 import { describe, expect, test } from "@jest/globals";
 import { startGrpcJs } from "../support/grpc-js-server.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { afterwards, openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
 
@@ -29,7 +30,7 @@ async function open() {
   const clock = new ManualClock();
   const client = openClient(service, {
     clock,
-    grpc: { url: grpc.url, timeoutMs: TIMEOUT_MS },
+    grpc: { ...ONE_CONNECTION, url: grpc.url, timeoutMs: TIMEOUT_MS },
     cache: { refusalTtlMs: 0 },
     deadlineMs: 60_000,
   });

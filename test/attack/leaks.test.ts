@@ -8,6 +8,7 @@ import { requireAuth as requireAuthInKoa } from "../../src/koa.js";
 import { closeAll } from "../support/http-fixture.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { afterwards, openBareClient, openClient, startService } from "../support/open-client.js";
 import { listenRaw, type RawHead } from "../support/raw-request.js";
 import { closedPort } from "../support/raw-upstreams.js";
@@ -77,7 +78,7 @@ test(
       for (const restMode of rest.modes) {
         const client = probe.watch(
           openBareClient({
-            grpc: { url: grpc.url, timeoutMs: 1000 },
+            grpc: { ...ONE_CONNECTION, url: grpc.url, timeoutMs: 1000 },
             rest: { url: rest.url, timeoutMs: 1000 },
             headers: { "X-Service-Key": key },
             retry: { attempts: 2, initialDelayMs: 0 },

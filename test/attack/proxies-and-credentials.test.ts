@@ -6,6 +6,7 @@ import { type AuthClient, requireAuth, requireLocal } from "../../src/index.js";
 import type { FakeAuthService } from "../../src/testing.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as reply from "../support/grpc-replies.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { startRawGrpc } from "../support/raw-upstreams.js";
 import { RecordingLogger } from "../support/recording-logger.js";
@@ -31,7 +32,7 @@ describe("A mesh that answers in gRPC's place with a bare", () => {
 
   test.each([401, 403])("HTTP %d is an outage, and nobody is refused", async (status) => {
     const grpc = opened(await startRawGrpc(reply.bareHttp(status, { "www-authenticate": "Bearer" })));
-    const client = openBareClient({ grpc: { url: grpc.url, timeoutMs: 60_000 } });
+    const client = openBareClient({ grpc: { ...ONE_CONNECTION, url: grpc.url, timeoutMs: 60_000 } });
 
     expect(await statuses(client)).toEqual(everybody(503));
     expect(grpc.requests).toHaveLength(USERS.length);
@@ -43,7 +44,7 @@ describe("A mesh that answers in gRPC's place with a bare", () => {
   test.each([401, 403])("HTTP %d leaves everybody to REST", async (status) => {
     const grpc = opened(await startRawGrpc(reply.bareHttp(status)));
     const service = await startService(known);
-    const client = openClient(service, { grpc: { url: grpc.url } });
+    const client = openClient(service, { grpc: { ...ONE_CONNECTION, url: grpc.url } });
 
     expect(await statuses(client)).toEqual(everybody(200));
     expect(service.rest.calls.VerifyToken).toBe(USERS.length);
@@ -52,7 +53,7 @@ describe("A mesh that answers in gRPC's place with a bare", () => {
 
   test.each([401, 403])("HTTP %d is no refusal of a user's locals either", async (status) => {
     const grpc = opened(await startRawGrpc(reply.bareHttp(status)));
-    const client = openBareClient({ grpc: { url: grpc.url, timeoutMs: 60_000 } });
+    const client = openBareClient({ grpc: { ...ONE_CONNECTION, url: grpc.url, timeoutMs: 60_000 } });
 
     await expect(client.getUserLocals({ userId: "ana", organizationId: "org-1" })).rejects.toMatchObject({
       code: "auth_unavailable",

@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, createAuthClient } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as reply from "../support/grpc-replies.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { type RawRestServer, startRawGrpc, startRawRest } from "../support/raw-upstreams.js";
 
 const opened = closedAfterEach();
@@ -91,7 +92,9 @@ test.each([
 test.each([301, 302, 307, 308])("A proxy that redirects gRPC with %d is an outage", async (status) => {
   const evil = await startEvil();
   const grpc = opened(await startRawGrpc(reply.bareHttp(status, { location: evil.url })));
-  const client = opened(createAuthClient({ grpc: { url: grpc.url }, retry: { attempts: 1 }, logger: false }));
+  const client = opened(
+    createAuthClient({ grpc: { ...ONE_CONNECTION, url: grpc.url }, retry: { attempts: 1 }, logger: false }),
+  );
 
   await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "auth_unavailable" });
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from "@jest/globals";
 import { type AuthClient, type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { afterwards, openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
 
@@ -186,7 +187,7 @@ describe("close()", () => {
   test("closes the connections to both upstreams", async () => {
     const service = await startService(directory);
     const [grpc, rest] = [await startRelay(service.grpc.url), await startRelay(service.rest.url)];
-    const client = openClient({ upstreams: { grpc: { url: grpc.url }, rest: { url: rest.url } } });
+    const client = openClient({ upstreams: { grpc: { ...ONE_CONNECTION, url: grpc.url }, rest: { url: rest.url } } });
     await client.verifyToken("token-ana");
     service.grpc.fail();
     await client.verifyToken("token-ana", { fresh: true });

@@ -12,7 +12,13 @@ describe("status()", () => {
   test("of a client that was never used", async () => {
     const service = await startService(directory);
     expect(openClient(service).status()).toEqual({
-      grpc: { url: `${service.grpc.url}/`, ...idle },
+      grpc: {
+        url: `${service.grpc.url}/`,
+        ...idle,
+        replicas: [{ address: new URL(service.grpc.url).host, state: "connecting", inFlight: 0, outMs: 0 }],
+        hedged: 0,
+        secondTries: 0,
+      },
       rest: { url: `${service.rest.url}/`, ...idle },
       cache: {
         entries: 0,

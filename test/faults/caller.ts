@@ -12,6 +12,7 @@ import {
 } from "../../src/client.js";
 import { getAuth, requireAuth } from "../../src/index.js";
 import { listen } from "../support/listen.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { BAD_TOKEN, idOf, tokenOf } from "./people.js";
 
 /** Short, so that an outage and its end fit into a test; of an upstream that is well, nothing takes nearly as long. */
@@ -67,7 +68,7 @@ export async function openCaller({ grpc, rest, cache, ...options }: AuthClientOp
   const logLines: string[] = [];
   const log = (line: string) => void logLines.push(line);
   const client = createAuthClient({
-    ...(grpc && { grpc: { ...grpc, timeoutMs: grpcMs } }),
+    ...(grpc && { grpc: { ...ONE_CONNECTION, ...grpc, timeoutMs: grpcMs } }),
     ...(rest && { rest: { ...rest, timeoutMs: restMs } }),
     breaker: { recoveryMs: RECOVERY_MS },
     cache: { refusalTtlMs: 0, ...cache },

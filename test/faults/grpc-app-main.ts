@@ -1,8 +1,9 @@
 // An application that asks four times, says what it got, and then has nothing more to do. It does not close its client.
 import { type AuthError, createAuthClient } from "../../src/client.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 
 const client = createAuthClient({
-  grpc: { url: process.argv[2] ?? "", timeoutMs: 200 },
+  grpc: { ...ONE_CONNECTION, url: process.argv[2] ?? "", timeoutMs: 200 },
   retry: { attempts: 1 },
   cache: { ttlMs: 0 },
   logger: false,

@@ -83,8 +83,10 @@ export class SimulatedProcess implements Witness {
       {
         grpc: () => ({
           transport: upstream("grpc"),
+          isReady: true,
           connect: async () => undefined,
-          renew: () => undefined,
+          drop() {},
+          renew() {},
           close() {},
         }),
         rest: () => ({ transport: upstream("rest"), anew: upstream("rest"), renew() {}, async warm() {}, close() {} }),
@@ -201,7 +203,9 @@ function optionsOf(process: SimulatedProcess, store: SharedStore | undefined, se
     error: (message: string) => process.log("error", message),
   };
   return {
-    ...(grpcMs !== undefined && { grpc: { url: `http://grpc-${service}.example:50051`, timeoutMs: grpcMs } }),
+    ...(grpcMs !== undefined && {
+      grpc: { url: `http://10.0.0.${service}:50051`, connections: { min: 1 }, timeoutMs: grpcMs },
+    }),
     ...(restMs !== undefined && { rest: { url: `http://rest-${service}.example`, timeoutMs: restMs } }),
     ...(deadlineMs !== undefined && { deadlineMs }),
     breaker,

@@ -2,8 +2,8 @@ import { describe, expect, test } from "@jest/globals";
 import { againIfUnprocessed } from "../../src/transport/again.js";
 import { createCallContext } from "../../src/transport/call-context.js";
 import { forward, unaryTransport } from "../../src/transport/stage.js";
+import { ask, FakeUpstream, failure, watched } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { ask, FakeUpstream, failure, watched } from "./fake-upstream.js";
 
 const UNPROCESSED = failure("grpc", "unreachable", { unprocessed: true });
 

@@ -2,8 +2,8 @@ import { describe, expect, test } from "@jest/globals";
 import { CircuitBreaker } from "../../src/runtime/circuit-breaker.js";
 import { withBreaker } from "../../src/transport/breaker.js";
 import type { UpstreamError } from "../../src/transport/outcome.js";
+import { type AskOptions, ask, type Behaviour, FakeUpstream, failure, watched } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { type AskOptions, ask, type Behaviour, FakeUpstream, failure, watched } from "./fake-upstream.js";
 
 const TIMEOUT_MS = 1000;
 const UNREACHABLE = failure("grpc", "unreachable");

@@ -3,6 +3,7 @@ import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as grpcReply from "../support/grpc-replies.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { startRawGrpc, startRawRest } from "../support/raw-upstreams.js";
 import { until } from "../support/until.js";
 import * as restReply from "./rest-replies.js";
@@ -31,7 +32,7 @@ async function start({ sides = ["grpc", "rest"], ...options }: AuthClientOptions
   const rest = opened(await startRawRest(REST.answer));
   const client = opened(
     createAuthClient({
-      ...(sides.includes("grpc") && { grpc: { url: grpc.url, timeoutMs: TIMEOUT_MS } }),
+      ...(sides.includes("grpc") && { grpc: { ...ONE_CONNECTION, url: grpc.url, timeoutMs: TIMEOUT_MS } }),
       ...(sides.includes("rest") && { rest: { url: rest.url, timeoutMs: TIMEOUT_MS } }),
       breaker: { recoveryMs: RECOVERY_MS },
       retry: { attempts: 1 },

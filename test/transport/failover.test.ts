@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { UnavailableError, type UpstreamError } from "../../src/transport/outcome.js";
-import { failure, watched } from "./fake-upstream.js";
+import { failure, watched } from "../support/fake-upstream.js";
 import { broken, GRPC_MS, REST_MS, refused, THRESHOLD, twoUpstreams, unreachable } from "./two-upstreams.js";
 
 const callsOf = ({ grpc, rest }: ReturnType<typeof twoUpstreams>) => [grpc.calls.length, rest.calls.length];

@@ -3,8 +3,8 @@ import { expect, test } from "@jest/globals";
 import { AuthService } from "../../gen/auth/auth_service_pb.js";
 import { FailureWatch } from "../../src/transport/failure-watch.js";
 import { UpstreamError } from "../../src/transport/outcome.js";
+import { FakeUpstream } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { FakeUpstream } from "./fake-upstream.js";
 
 const { verifyToken, getOrganization } = AuthService.method;
 

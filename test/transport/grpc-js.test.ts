@@ -5,6 +5,7 @@ import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
 import { type GrpcJsCall, type GrpcJsHandler, type GrpcJsHandlers, startGrpcJs } from "../support/grpc-js-server.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { selfSigned } from "../support/self-signed.js";
 
 const opened = closedAfterEach();
@@ -14,7 +15,12 @@ const ANA = { user_id: "ana", organization_id: "org-1", email: "ana@example.com"
 async function start(handlers: GrpcJsHandlers, options: Omit<AuthClientOptions, "grpc"> = {}, timeoutMs = 10_000) {
   const server = opened(await startGrpcJs(handlers));
   const client = opened(
-    createAuthClient({ grpc: { url: server.url, timeoutMs }, retry: { attempts: 1 }, logger: false, ...options }),
+    createAuthClient({
+      grpc: { ...ONE_CONNECTION, url: server.url, timeoutMs },
+      retry: { attempts: 1 },
+      logger: false,
+      ...options,
+    }),
   );
   return { server, client };
 }

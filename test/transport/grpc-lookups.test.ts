@@ -3,6 +3,7 @@ import { createAuthClient } from "../../src/client.js";
 import { startAuthService } from "../../src/testing.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as reply from "../support/grpc-replies.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { startRawGrpc } from "../support/raw-upstreams.js";
 import { RecordingLogger } from "../support/recording-logger.js";
 import { LOOKUP_STATUS_ROWS, PROXY_ROWS } from "./grpc-rows.js";
@@ -24,7 +25,7 @@ async function start(answer: reply.GrpcReply, { attempts = 2 } = {}) {
   const logger = new RecordingLogger();
   const settings = { retry: { attempts }, random: () => 0, logger };
   const sides = {
-    grpc: { url: grpc.url, timeoutMs: 10_000 },
+    grpc: { ...ONE_CONNECTION, url: grpc.url, timeoutMs: 10_000 },
     rest: { url: service.rest.url, timeoutMs: 10_000 },
   };
   const client = opened(createAuthClient({ ...settings, ...sides }));

@@ -3,6 +3,7 @@ import { type AuthClientOptions, createAuthClient } from "../../src/client.js";
 import { startAuthService } from "../../src/testing.js";
 import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { closedPort, startTcpGate } from "../support/raw-upstreams.js";
 import { until } from "../support/until.js";
 
@@ -37,7 +38,7 @@ describe("a refused connection", () => {
 test("only our own clock ends a call: a timer of Connect's would be due before an answer that came while we were busy is read", async () => {
   const service = opened(await startAuthService({ users: { "token-ana": { id: "ana" } } }));
   const clock = new ManualClock();
-  const grpc = { url: service.grpc.url, timeoutMs: 20 };
+  const grpc = { ...ONE_CONNECTION, url: service.grpc.url, timeoutMs: 20 };
   const client = opened(createAuthClient({ ...SETTINGS, clock, grpc }));
   service.grpc.hang();
   const verified = client.verifyToken("token-ana");
@@ -57,7 +58,7 @@ describe("a server that accepts and never answers", () => {
         ...SETTINGS,
         clock,
         ...(deadlineMs !== undefined && { deadlineMs }),
-        grpc: { url: hole.url, timeoutMs: GRPC_MS },
+        grpc: { ...ONE_CONNECTION, url: hole.url, timeoutMs: GRPC_MS },
         ...(withRest && { rest: { url: rest.url, timeoutMs: REST_MS } }),
       }),
     );

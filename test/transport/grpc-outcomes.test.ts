@@ -4,6 +4,7 @@ import { type AuthClientOptions, AuthError, createAuthClient } from "../../src/c
 import { type FakeAuthService, startAuthService } from "../../src/testing.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as reply from "../support/grpc-replies.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { type RawGrpcServer, startRawGrpc } from "../support/raw-upstreams.js";
 import { CUT_ROWS, MALFORMED_ROWS, MAX_ANSWER_BYTES, PROXY_ROWS, TOKEN_STATUS_ROWS } from "./grpc-rows.js";
 
@@ -25,7 +26,9 @@ const SETTINGS = {
 
 async function grpcAlone(answer: reply.GrpcReply) {
   const grpc = opened(await startRawGrpc(answer));
-  const client = opened(createAuthClient({ ...SETTINGS, grpc: { url: grpc.url, timeoutMs: 10_000 } }));
+  const client = opened(
+    createAuthClient({ ...SETTINGS, grpc: { ...ONE_CONNECTION, url: grpc.url, timeoutMs: 10_000 } }),
+  );
   return { grpc, client, ask: () => client.verifyToken("token-ana") };
 }
 
@@ -38,7 +41,7 @@ async function withRest(answer: reply.GrpcReply) {
   const client = opened(
     createAuthClient({
       ...SETTINGS,
-      grpc: { url: grpc.url, timeoutMs: 10_000 },
+      grpc: { ...ONE_CONNECTION, url: grpc.url, timeoutMs: 10_000 },
       rest: { url: service.rest.url, timeoutMs: 10_000 },
     }),
   );

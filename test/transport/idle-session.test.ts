@@ -3,6 +3,7 @@ import { createAuthClient } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
 import { type Script, startFrameServer, wellBehaved } from "../support/frame-server.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
 import { until } from "../support/until.js";
 
@@ -30,7 +31,7 @@ async function start({ script, timeoutMs = TIMEOUT_MS }: { script?: Partial<Scri
   const clock = new ManualClock();
   const client = opened(
     createAuthClient({
-      grpc: { url: network.url, timeoutMs },
+      grpc: { ...ONE_CONNECTION, url: network.url, timeoutMs },
       retry: { attempts: 1 },
       cache: { ttlMs: 0 },
       clock,

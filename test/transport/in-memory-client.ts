@@ -1,9 +1,10 @@
 import { assembleAuthClient } from "../../src/auth/create-auth-client.js";
 import type { AuthClientEvents, AuthClientOptions } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
+import { FakeUpstream, watched } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { RecordingLogger } from "../support/recording-logger.js";
-import { FakeUpstream, watched } from "./fake-upstream.js";
 
 export const RECOVERY_MS = 30_000;
 
@@ -21,14 +22,17 @@ function create(opened: ReturnType<typeof closedAfterEach>, options: AuthClientO
   const url = "http://auth.invalid";
   const client = opened(
     assembleAuthClient(
-      { grpc: { url }, rest: { url }, clock, logger, random: () => 0, ...options },
+      { grpc: { ...ONE_CONNECTION, url }, rest: { url }, clock, logger, random: () => 0, ...options },
       {
         grpc: () => ({
           transport: grpc.transport,
+          isReady: true,
           connect: async () => undefined,
+          drop: () => undefined,
           renew: () => undefined,
           close: () => undefined,
         }),
+        lookup: async () => [{ address: "10.0.0.1" }],
         rest: () => ({
           transport: rest.transport,
           anew: rest.transport,

@@ -7,10 +7,10 @@ import { subjectKey } from "../../src/cache/subject-invalidations.js";
 import { requireAuth, requireLocal, requireModule } from "../../src/index.js";
 import { Standing } from "../../src/runtime/standing.js";
 import { isKnown, standingOf } from "../../src/transport/call-context.js";
+import type { FakeUpstream } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
 import { until } from "../support/until.js";
-import type { FakeUpstream } from "./fake-upstream.js";
 import { inMemoryClients } from "./in-memory-client.js";
 import { refused } from "./two-upstreams.js";
 

@@ -3,8 +3,8 @@ import { Standing } from "../../src/runtime/standing.js";
 import { withLimit } from "../../src/transport/limit.js";
 import { OverloadedError } from "../../src/transport/outcome.js";
 import { UpstreamLimits } from "../../src/transport/upstream-limits.js";
+import { ask, FakeUpstream, unheard, watched } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { ask, FakeUpstream, unheard, watched } from "./fake-upstream.js";
 
 const DEADLINE_MS = 1000;
 

@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { inMemoryClients } from "./in-memory-client.js";
 import { unreachable } from "./two-upstreams.js";
 
@@ -17,7 +18,10 @@ test("one more than may wait is overloaded: 503 and Retry-After: 1, nothing aske
 });
 
 test("who waits until the deadline is overloaded as well", async () => {
-  const { clock, rest, grpc, ask } = create({ limit, grpc: { url: "http://auth.invalid", timeoutMs: 60_000 } });
+  const { clock, rest, grpc, ask } = create({
+    limit,
+    grpc: { ...ONE_CONNECTION, url: "http://auth.invalid", timeoutMs: 60_000 },
+  });
   grpc.behaviour = "hold";
   rest.behaviour = "hold";
   ask();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { UnavailableError } from "../../src/transport/outcome.js";
-import { failure, watched } from "./fake-upstream.js";
+import { failure, watched } from "../support/fake-upstream.js";
 import {
   broken,
   GRPC_MS,

@@ -5,6 +5,7 @@ import { type AuthClientOptions, AuthError, createAuthClient } from "../../src/c
 import { startAuthService } from "../../src/testing.js";
 import { closedAfterEach } from "../support/after-each.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { closedPort, type RawServer, startRawRest, startTcpGate } from "../support/raw-upstreams.js";
 import { until } from "../support/until.js";
 import * as reply from "./rest-replies.js";
@@ -37,7 +38,7 @@ async function asFallback(answer: reply.RestReply) {
   const client = opened(
     createAuthClient({
       ...SETTINGS,
-      grpc: { url: grpc.url, timeoutMs: TIMEOUT_MS },
+      grpc: { ...ONE_CONNECTION, url: grpc.url, timeoutMs: TIMEOUT_MS },
       rest: { url: rest.url, timeoutMs: TIMEOUT_MS },
     }),
   );

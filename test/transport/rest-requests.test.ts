@@ -4,6 +4,7 @@ import type { RestPaths } from "../../src/transport/rest-request.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as grpcReply from "../support/grpc-replies.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { type RawRestServer, startRawGrpc, startRawRest } from "../support/raw-upstreams.js";
 import { until } from "../support/until.js";
 import * as reply from "./rest-replies.js";
@@ -152,7 +153,10 @@ describe("ids that cannot be asked for", () => {
     ),
   )("$shown for $name is refused before any call", async ({ id, look }) => {
     const grpc = opened(await startRawGrpc(grpcReply.trailers(14)));
-    const { rest, client } = await start({ grpc: { url: grpc.url, timeoutMs: 30_000 }, retry: { attempts: 1 } });
+    const { rest, client } = await start({
+      grpc: { ...ONE_CONNECTION, url: grpc.url, timeoutMs: 30_000 },
+      retry: { attempts: 1 },
+    });
     await expect(look(client, id)).rejects.toMatchObject({ code: "lookup_refused", status: 403 });
     expect([grpc.requests.length, rest.requests.length]).toEqual([0, 0]);
   });

@@ -2,6 +2,7 @@ import { expect, test } from "@jest/globals";
 import { createAuthClient } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as grpc from "../support/grpc-replies.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { type RawRestServer, startRawGrpc, startRawRest } from "../support/raw-upstreams.js";
 import * as rest from "./rest-replies.js";
 
@@ -27,7 +28,7 @@ async function start() {
   const restServer = opened(await startRawRest(answer));
   const client = opened(
     createAuthClient({
-      grpc: { url: grpcServer.url, timeoutMs: 10_000 },
+      grpc: { ...ONE_CONNECTION, url: grpcServer.url, timeoutMs: 10_000 },
       rest: { url: restServer.url, timeoutMs: 10_000 },
       retry: { attempts: 3 },
       breaker: { failureThreshold: 1000 },

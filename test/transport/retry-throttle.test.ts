@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { UnavailableError } from "../../src/transport/outcome.js";
 import { withRetry } from "../../src/transport/retry.js";
+import { ask, type Behaviour, FakeUpstream, failure } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { ask, type Behaviour, FakeUpstream, failure } from "./fake-upstream.js";
 
 // The bucket of gRPC's retry throttling (gRFC A6): 10 tokens, a failure takes one, a success gives a tenth, none below half.
 

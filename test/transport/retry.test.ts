@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { UnavailableError } from "../../src/transport/outcome.js";
 import { type RetryOptions, withRetry } from "../../src/transport/retry.js";
+import { ask, FakeUpstream, failure, watched } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { ask, FakeUpstream, failure, watched } from "./fake-upstream.js";
 
 const UNREACHABLE = new UnavailableError([failure("grpc", "unreachable"), failure("rest", "unreachable")]);
 const BROKEN = new UnavailableError([failure("grpc", "broken"), failure("rest", "broken")]);

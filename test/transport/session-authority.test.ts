@@ -8,6 +8,7 @@ import { AuthService } from "../../src/proto.js";
 import { startAuthService } from "../../src/testing.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as reply from "../support/grpc-replies.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { startRawGrpc } from "../support/raw-upstreams.js";
 import { selfSigned } from "../support/self-signed.js";
 
@@ -19,7 +20,7 @@ if (!hasIpv6) process.stderr.write("Tests of IPv6 skipped: this machine has no :
 const testOverIpv6 = hasIpv6 ? test : test.skip;
 
 function clientOf(grpc: AuthClientOptions["grpc"]) {
-  return opened(createAuthClient({ grpc, retry: { attempts: 1 }, logger: false }));
+  return opened(createAuthClient({ grpc: { ...ONE_CONNECTION, ...grpc }, retry: { attempts: 1 }, logger: false }));
 }
 
 /** A gRPC server on `::1` that keeps what each request said about where it goes, and as whom it greeted us in TLS. */

@@ -12,6 +12,7 @@ import {
   startFrameServer,
   wellBehaved,
 } from "../support/frame-server.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { ASKED_AGAIN, BROUGHT_DOWN, IGNORED } from "./frame-rows.js";
 
 const opened = closedAfterEach();
@@ -21,7 +22,7 @@ const MAX_LOST = 3;
 function clientOf(url: string, grpc: Omit<GrpcOptions, "url"> = {}) {
   return opened(
     createAuthClient({
-      grpc: { url, timeoutMs: 10_000, ...grpc },
+      grpc: { ...ONE_CONNECTION, url, timeoutMs: 10_000, ...grpc },
       retry: { attempts: 1 },
       breaker: { failureThreshold: 1000 },
       cache: { ttlMs: 0 },

@@ -3,6 +3,7 @@ import { createAuthClient } from "../../src/client.js";
 import { closedAfterEach } from "../support/after-each.js";
 import * as reply from "../support/grpc-replies.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { closedPort, startRawGrpc, startTcpGate } from "../support/raw-upstreams.js";
 import { startTcpProxy } from "../support/tcp-proxy.js";
 import { until } from "../support/until.js";
@@ -20,7 +21,7 @@ async function start(random = 0.5) {
   const clock = new ManualClock();
   const client = opened(
     createAuthClient({
-      grpc: { url: network.url, timeoutMs: TIMEOUT_MS },
+      grpc: { ...ONE_CONNECTION, url: network.url, timeoutMs: TIMEOUT_MS },
       retry: { attempts: 1 },
       cache: { ttlMs: 0 },
       clock,

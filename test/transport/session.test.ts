@@ -4,6 +4,7 @@ import { type AuthClient, type BreakerOptions, createAuthClient, type GrpcOption
 import { closedAfterEach } from "../support/after-each.js";
 import * as reply from "../support/grpc-replies.js";
 import { ManualClock } from "../support/manual-clock.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
 import { startRawGrpc, startTcpGate, type TcpGate } from "../support/raw-upstreams.js";
 import { selfSigned } from "../support/self-signed.js";
 import { until } from "../support/until.js";
@@ -21,7 +22,7 @@ function clientOf(
   const clock = new ManualClock();
   const client = opened(
     createAuthClient({
-      grpc: { url: `${protocol}://127.0.0.1:${gate.port}`, timeoutMs: TIMEOUT_MS, ...grpc },
+      grpc: { ...ONE_CONNECTION, url: `${protocol}://127.0.0.1:${gate.port}`, timeoutMs: TIMEOUT_MS, ...grpc },
       breaker,
       retry: { attempts: 1 },
       cache: { ttlMs: 0, refusalTtlMs: 0 },
@@ -206,7 +207,7 @@ test("a server that is started again at the same address is found again", async 
   const gate = opened(await startTcpGate(first.port));
   const client = opened(
     createAuthClient({
-      grpc: { url: gate.url, timeoutMs: TIMEOUT_MS },
+      grpc: { ...ONE_CONNECTION, url: gate.url, timeoutMs: TIMEOUT_MS },
       cache: { ttlMs: 0 },
       random: () => 0, // no wait before the retry
       logger: false,

@@ -17,7 +17,7 @@ async function start(organizationId: string, ends: Ends, options: Partial<AuthCl
   // One of the same name elsewhere, who must not be mistaken for her.
   const other = { id: "ana", organizationId: "org-2", permissions: ["other"], locals: ["other"] };
   const service = opened(await startAuthService({ users: { "token-other": other, "token-ana": ana } }));
-  const upstreams = Object.fromEntries(ends.map((end) => [end, { url: service[end].url, timeoutMs }]));
+  const upstreams = Object.fromEntries(ends.map((end) => [end, { ...service.upstreams[end], timeoutMs }]));
   const client = opened(createAuthClient({ ...upstreams, retry: { attempts: 1 }, logger: false, ...options }));
   return { service, client };
 }

@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
 import { withTimeout } from "../../src/transport/timeout.js";
+import { ask, FakeUpstream, unheard, watched } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { ask, FakeUpstream, unheard, watched } from "./fake-upstream.js";
 
 function create() {
   const clock = new ManualClock();

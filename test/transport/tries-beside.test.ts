@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { failure, watched } from "./fake-upstream.js";
+import { failure, watched } from "../support/fake-upstream.js";
 import { inMemoryClients, RECOVERY_MS } from "./in-memory-client.js";
 
 const create = inMemoryClients();

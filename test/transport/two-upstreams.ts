@@ -3,8 +3,8 @@ import { withBreaker } from "../../src/transport/breaker.js";
 import { type Fallback, failover, type UpstreamRoute } from "../../src/transport/failover.js";
 import type { Upstream } from "../../src/transport/outcome.js";
 import { withTimeout } from "../../src/transport/timeout.js";
+import { ask, FakeUpstream, failure } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
-import { ask, FakeUpstream, failure } from "./fake-upstream.js";
 
 export const GRPC_MS = 1000;
 export const REST_MS = 2000;

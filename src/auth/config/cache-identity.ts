@@ -17,7 +17,7 @@ export function identityOf({ grpc, rest }: AnswerSources): string {
   const paths = Object.entries(rest?.paths ?? {}).filter(
     ([operation, path]) => path !== DEFAULT_REST_PATHS[operation as keyof RestPaths],
   );
-  const urls = [withoutUserInfo(grpc?.url), withoutUserInfo(rest?.url)];
+  const urls = [withoutUserInfo(grpc?.urls[0]), withoutUserInfo(rest?.url)];
   return JSON.stringify(paths.length > 0 ? [...urls, Object.fromEntries(paths)] : urls);
 }
 
@@ -31,7 +31,8 @@ export function shapersOf({ grpc, rest, headers }: AnswerSources): string[] {
     ...(grpc?.transport ? ["grpc.transport"] : []),
     ...(grpc && grpc.interceptors.length > 0 ? ["grpc.interceptors"] : []),
     ...(rest?.agent ? ["rest.agent"] : []),
-    ...(hasUserInfo(grpc?.url) ? ["the user-info in grpc.url"] : []),
+    ...(grpc && grpc.urls.length > 1 ? ["more than one grpc.url"] : []),
+    ...(grpc?.urls.some(hasUserInfo) ? ["the user-info in grpc.url"] : []),
     ...(hasUserInfo(rest?.url) ? ["the user-info in rest.url"] : []),
     ...(Object.values(rest?.paths ?? {}).some((path) => path.includes("?")) ? ["the query in rest.paths"] : []),
     ...(hasHeaders ? ["headers"] : []),

@@ -116,7 +116,7 @@ function readRedis(
   if (url !== undefined && !target) read.urlProblem(path, url, `a URL${ENCODED}`);
   if (redis && typeof redis === "object" && value === undefined) read.problem(path, undefined, "a URL");
   const pingIntervalMs = read.number(SETTINGS.cache.redis.pingIntervalMs, given.pingIntervalMs);
-  const tls = readTls(read, "cache.redis", given.tls, url, "rediss:");
+  const tls = readTls(read, "cache.redis", given.tls, url === undefined ? [] : [url], "rediss:");
   return url === undefined ? undefined : { url, address: target && { target, tls, pingIntervalMs } };
 }
 

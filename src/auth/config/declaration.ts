@@ -73,6 +73,12 @@ export function listOf(text: string): readonly string[] | undefined {
   return given.length > 0 ? given : undefined;
 }
 
+/** One URL, or several by commas: each with a scheme, as a password may hold a comma. */
+export function urlsOf(text: string): string | readonly string[] {
+  const items = listOf(text) ?? [];
+  return items.length > 1 && items.every((item) => /^[a-z][\w+.-]*:/i.test(item)) ? items : text;
+}
+
 /** @param prefix what the paths begin with */
 export function placed<T extends object>(prefix: string, section: T): Placed<T> {
   const entries = Object.entries(section).map(([key, value]) => {

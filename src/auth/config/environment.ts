@@ -36,7 +36,7 @@ export function environmentOf(options: AuthClientOptions): Environment {
  *
  * | variable | option | default |
  * |---|---|---|
- * | `AUTH_GRPC_URL` | `grpc.url` | – |
+ * | `AUTH_GRPC_URL` (a list by commas) | `grpc.url` | – |
  * | `AUTH_GRPC_HOST`, `AUTH_GRPC_PORT`: the same in two parts | `grpc.url` | –, 50051 |
  * | `AUTH_GRPC_TIMEOUT` | `grpc.timeoutMs` | 1 |
  * | `AUTH_REST_URL` | `rest.url` | – |

@@ -9,10 +9,21 @@ import type { RestPaths } from "../../transport/rest-request.js";
 
 /** The auth service over gRPC, which is asked first. */
 export interface GrpcOptions {
-  /** `http://host:port` (HTTP/2 without TLS) or `https://host:port`. */
-  url?: string;
+  /**
+   * `http://host:port` (HTTP/2 without TLS) or `https://host:port`; or a list of such. Every address that DNS has of a host is used. With a
+   * shared cache several URLs need `cache.namespace`.
+   */
+  url?: string | readonly string[];
   /** Time for one call, in milliseconds. Default 1000, 20 to 300,000. */
   timeoutMs?: number;
+  /** How many connections there are: one for each address, within these bounds. */
+  connections?: ConnectionOptions;
+  /**
+   * A question that has no answer after so many milliseconds is put to another replica, too, and the first verdict counts; for one question
+   * in ten, and ten more. Default 100; 0 = no question is put to two at once. For tokens that are good for one look also
+   * `retry.attempts: 1`.
+   */
+  hedgeMs?: number;
   /** Certificates in PEM, for `https:` URLs; or a function that returns them, which is called at the start and for each connection. */
   tls?: TlsOptions | (() => TlsOptions);
   /** Connect interceptors around every gRPC call. */
@@ -22,6 +33,14 @@ export interface GrpcOptions {
    * about an answer that it could not read. With a shared cache it needs `cache.namespace`.
    */
   transport?: Transport;
+}
+
+/** How many connections there are to the replicas of gRPC. */
+export interface ConnectionOptions {
+  /** With fewer addresses some have several: behind a virtual IP there may be many servers. Default 2, 1 to 256; `max` goes before. */
+  min?: number;
+  /** With more addresses so many of them are used, others in each process. Default 8, 1 to 256. */
+  max?: number;
 }
 
 /** The auth service over REST: asked when gRPC cannot tell, or alone. */
@@ -55,7 +74,7 @@ export interface BreakerOptions {
 
 /** A question is asked again when neither upstream answered and one was out of reach. */
 export interface RetryOptions {
-  /** Tries in all, 1 to 10; 1 = no retry. Default 3. */
+  /** Tries in all, 1 to 10; 1 = no retry, nor is another replica asked what one may have processed. Default 3. */
   attempts?: number;
   /** Upper bound of the first wait, in milliseconds; it doubles from try to try, and the wait is a random part of it. Default 50. */
   initialDelayMs?: number;
@@ -135,7 +154,7 @@ export interface CacheOptions {
   /**
    * Keeps entries of different auth services, and environments, apart in one store. Default: the URLs of the upstreams, and
    * `rest.paths` where they are not the default ones. Needed with a shared cache where something else shapes answers: user-info in a
-   * URL, a query in `rest.paths`, `headers`, `grpc.interceptors`, `grpc.transport`, `rest.agent`.
+   * URL, a query in `rest.paths`, several URLs of gRPC, `headers`, `grpc.interceptors`, `grpc.transport`, `rest.agent`.
    */
   namespace?: string;
   /**

@@ -68,7 +68,8 @@ export function readRisks(
 }
 
 function upstreamsOf({ grpc, rest }: RiskySettings): Setting[] {
-  return [...given("grpc.url", grpc?.url), ...given("rest.url", rest?.url)];
+  const urls = grpc?.urls ?? [];
+  return [...urls.flatMap((url) => given("grpc.url", url)), ...given("rest.url", rest?.url)];
 }
 
 function cleartextOf(settings: RiskySettings): Setting[] {

@@ -10,6 +10,7 @@ import {
   placed,
   type SettingWithVariable,
   settingsIn,
+  urlsOf,
   variable,
 } from "./declaration.js";
 import type { AuthClientOptions } from "./options.js";
@@ -24,6 +25,7 @@ export const GRPC_ADDRESS = { host: "AUTH_GRPC_HOST", port: "AUTH_GRPC_PORT", de
 export const SECRET = { minBytes: 32, minDifferentBytes: 8 } as const;
 
 const TLS = { ca: inCode, cert: inCode, key: inCode };
+const CONNECTIONS = { min: 1, max: 256 };
 const TIMEOUT = { min: MIN_TRY_MS, max: MAX_TIMEOUT_MS };
 
 /**
@@ -32,8 +34,10 @@ const TIMEOUT = { min: MIN_TRY_MS, max: MAX_TIMEOUT_MS };
  */
 export const SETTINGS = placed("", {
   grpc: {
-    url: variable("AUTH_GRPC_URL"),
+    url: variable("AUTH_GRPC_URL", urlsOf),
     timeoutMs: duration(1000, { ...TIMEOUT, variable: "AUTH_GRPC_TIMEOUT" }),
+    connections: { min: integer(2, CONNECTIONS), max: integer(8, CONNECTIONS) },
+    hedgeMs: duration(100),
     tls: TLS,
     interceptors: inCode,
     transport: inCode,

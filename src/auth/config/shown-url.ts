@@ -37,6 +37,12 @@ export function shownUrl(url: string | undefined): string | undefined {
   return parts && `${parts.protocol}//${parts.host}${parts.path}`;
 }
 
+/** {@link shownUrl} of several, by commas; `undefined` where one of them cannot be shown. */
+export function shownUrls(urls: readonly string[]): string | undefined {
+  const shown = urls.map(shownUrl);
+  return shown.length > 0 && !shown.includes(undefined) ? shown.join(",") : undefined;
+}
+
 /** A path of `rest.paths` with its placeholders, without its query: that may be a key. */
 export function shownPath(path: string): string {
   const [plain = ""] = path.split(/[?#]/, 1);

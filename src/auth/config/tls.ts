@@ -9,14 +9,14 @@ export function readTls(
   read: SettingReader,
   upstream: string,
   given: TlsSource | undefined,
-  url: string | undefined,
+  urls: readonly string[],
   protocol = "https:",
 ): TlsSource | undefined {
   if (given === undefined) return undefined;
   const path = `${upstream}.tls`;
   const current = typeof given === "function" ? askedOnce(read, path, given) : given;
   const tls = read.section(path, current, keysOf(SETTINGS.grpc.tls));
-  if (url && new URL(url).protocol !== protocol)
+  if (urls.some((url) => new URL(url).protocol !== protocol))
     read.problem(path, given, `no tls, or an ${protocol} URL in ${upstream}.url`);
   for (const { key, expected } of tlsDefects(tls)) read.secretProblem(key ? `${path}.${key}` : path, expected);
   return typeof given === "function" ? given : tls;

@@ -1,6 +1,7 @@
 import type { Agent } from "node:http";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import type { TlsSource } from "../../runtime/tls-options.js";
+import type { ConnectionBounds } from "../../transport/address-choice.js";
 import { MIN_TRY_MS } from "../../transport/call-context.js";
 import { DEFAULT_REST_PATHS, type RestPaths } from "../../transport/rest-request.js";
 import { keysOf } from "./declaration.js";
@@ -16,8 +17,10 @@ interface UpstreamConfig {
 }
 
 export interface GrpcConfig extends UpstreamConfig {
-  /** `undefined` with a custom transport. */
-  readonly url: string | undefined;
+  /** None with a custom transport. */
+  readonly urls: readonly string[];
+  readonly connections: ConnectionBounds;
+  readonly hedgeMs: number;
   readonly tls: TlsSource | undefined;
   readonly interceptors: readonly Interceptor[];
   readonly transport: Transport | undefined;
@@ -35,14 +38,16 @@ const HTTP = ["http:", "https:"] as const;
 export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): GrpcConfig | undefined {
   if (!given) return undefined;
   const options = read.section("grpc", given, keysOf(SETTINGS.grpc));
-  const url = readBase(read, "grpc.url", options.url, GRPC_ADDRESS.defaultPort);
+  const urls = readUrls(read, options.url);
   if (options.transport && options.url !== undefined) {
     read.problem("grpc.transport", options.transport, "either grpc.url or grpc.transport");
   } else if (!options.transport && options.url === undefined) read.problem("grpc.url", undefined, "a URL");
   return {
-    url,
+    urls,
     timeoutMs: read.number(SETTINGS.grpc.timeoutMs, options.timeoutMs),
-    tls: readTls(read, "grpc", options.tls, url),
+    connections: readConnections(read, options.connections),
+    hedgeMs: read.number(SETTINGS.grpc.hedgeMs, options.hedgeMs),
+    tls: readTls(read, "grpc", options.tls, urls),
     interceptors:
       read.optional(
         "grpc.interceptors",
@@ -69,10 +74,27 @@ export function readRest(read: SettingReader, given: RestOptions | undefined): R
   return {
     url: url ?? "",
     timeoutMs: read.number(SETTINGS.rest.timeoutMs, options.timeoutMs),
-    tls: readTls(read, "rest", options.tls, url),
+    tls: readTls(read, "rest", options.tls, url === undefined ? [] : [url]),
     agent: readAgent(read, options, url),
     paths,
   };
+}
+
+/** One, or several of replicas that DNS does not know by one name. */
+function readUrls(read: SettingReader, given: GrpcOptions["url"]): readonly string[] {
+  if (given === undefined) return [];
+  if (Array.isArray(given) && given.length === 0) read.problem("grpc.url", given, "a URL, or a list of URLs");
+  const urls = (Array.isArray(given) ? given : [given]).map((url) => {
+    if (url === undefined) read.problem("grpc.url", url, "a URL in each place of the list");
+    return readBase(read, "grpc.url", url, GRPC_ADDRESS.defaultPort);
+  });
+  return [...new Set(urls.filter((url) => url !== undefined))];
+}
+
+function readConnections(read: SettingReader, given: GrpcOptions["connections"]): ConnectionBounds {
+  const setting = SETTINGS.grpc.connections;
+  const options = read.section("grpc.connections", given, keysOf(setting));
+  return { min: read.number(setting.min, options.min), max: read.number(setting.max, options.max) };
 }
 
 /** A URL that paths are appended to: behind a query they would be a part of it. */

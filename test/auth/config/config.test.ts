@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { readConfig } from "../../../src/auth/config/config.js";
-import { type AuthClientOptions, ConfigError, createAuthClient } from "../../../src/client.js";
+import { type AuthClientOptions, ConfigError, createAuthClient, optionsFromEnv } from "../../../src/client.js";
 import { systemClock } from "../../../src/runtime/clock.js";
 import { DEFAULTS } from "../../support/defaults.js";
 
@@ -31,6 +31,11 @@ function valueAt(config: object, path: Path): unknown {
   return path.split(".").reduce<unknown>((place, key) => (place as Record<string, unknown>)[key], config);
 }
 
+/** The one of gRPC is the first of a list. */
+function urlIn(config: object, path: Path): unknown {
+  return path === "grpc.url" ? valueAt(config, "grpc.urls.0") : valueAt(config, path);
+}
+
 function problemsOf(options: unknown) {
   try {
     void createAuthClient(options as AuthClientOptions).close();
@@ -45,7 +50,15 @@ const namesOf = (options: unknown) => problemsOf(options).map(({ name }) => name
 
 test("Two URLs are enough: everything else has its default.", () => {
   expect(readConfig({ grpc, rest })).toEqual({
-    grpc: { ...grpc, timeoutMs: 1000, tls: undefined, interceptors: [], transport: undefined },
+    grpc: {
+      urls: [grpc.url],
+      timeoutMs: 1000,
+      connections: { min: 2, max: 8 },
+      hedgeMs: 100,
+      tls: undefined,
+      interceptors: [],
+      transport: undefined,
+    },
     rest: {
       ...rest,
       timeoutMs: 2000,
@@ -83,6 +96,7 @@ describe("A number is taken up to its borders, and named beyond them:", () => {
     ["rest.timeoutMs", 20, 300_000],
     ["breaker.windowMs", 1],
     ["breaker.recoveryMs", 1],
+    ["grpc.hedgeMs", 0],
     ["retry.initialDelayMs", 0],
     ["retry.maxDelayMs", 0],
     ["cache.ttlMs", 0],
@@ -97,6 +111,8 @@ describe("A number is taken up to its borders, and named beyond them:", () => {
     ...durations.map(([path, min, max = MAX_TIMER_MS]): [Path, number, number] => [path, min, max]),
     ["breaker.failureThreshold", 1, Number.MAX_SAFE_INTEGER],
     ["retry.attempts", 1, 10],
+    ["grpc.connections.min", 1, 256],
+    ["grpc.connections.max", 1, 256],
     ["limit.maxConcurrent", 1, Number.MAX_SAFE_INTEGER],
     ["limit.maxQueue", 0, Number.MAX_SAFE_INTEGER],
     ["cache.maxEntries", 1, 2 ** 24],
@@ -187,9 +203,9 @@ describe("An upstream", () => {
   });
 
   test("alone is enough, either one", () => {
-    expect(readConfig({ grpc })).toMatchObject({ grpc, rest: undefined });
+    expect(readConfig({ grpc })).toMatchObject({ grpc: { urls: [grpc.url] }, rest: undefined });
     expect(readConfig({ rest })).toMatchObject({ grpc: undefined, rest });
-    expect(readConfig({ grpc: { transport } }).grpc).toMatchObject({ url: undefined, transport });
+    expect(readConfig({ grpc: { transport } }).grpc).toMatchObject({ urls: [], transport });
   });
 
   test.each<[Path, unknown]>([
@@ -199,7 +215,55 @@ describe("An upstream", () => {
     ["rest.url", "https://auth.example.com/base/"],
     ["rest.url", "http://service:password@auth"],
   ])("%s may be %j", (path, value) => {
-    expect(valueAt(readConfig(withOption(path, value)), path)).toBe(value);
+    expect(urlIn(readConfig(withOption(path, value)), path)).toBe(value);
+  });
+
+  test("of gRPC may have several URLs, by commas from the environment; one that is named twice is one", () => {
+    const urls = ["http://a:50051", "https://b", "http://10.0.0.1:1"];
+    expect(readConfig({ grpc: { url: urls } }).grpc?.urls).toEqual(urls);
+    expect(readConfig({ grpc: { url: [...urls, "https://b"] } }).grpc?.urls).toEqual(urls);
+    const fromEnv = (text: string) => readConfig(optionsFromEnv({ AUTH_GRPC_URL: text })).grpc?.urls;
+    expect(fromEnv(" http://a:50051, https://b ,http://10.0.0.1:1,")).toEqual(urls);
+    expect(fromEnv("http://a:50051")).toEqual(["http://a:50051"]);
+    expect(fromEnv("http://service:pass,word@a:50051")).toEqual(["http://service:pass,word@a:50051"]);
+  });
+
+  test.each<[unknown, string]>([
+    [[], "an array"],
+    [["http://a:50051", "auth:50051"], "something that is no URL (not shown)"],
+    [["http://a:50051", "ftp://b:1"], '"ftp://b:1"'],
+    [["http://a:50051", 7], "7"],
+    [["http://a:50051", undefined], "nothing"],
+    [["http://a:50051", ["http://b"]], "an array"],
+  ])("of gRPC may not have %j", (url, value) => {
+    expect(problemsOf({ grpc: { url } })).toMatchObject([{ name: "grpc.url", value }]);
+  });
+
+  test("is told what to write in the place of another client's target", () => {
+    const expectedOf = (text: string) => {
+      return problemsOf(optionsFromEnv({ AUTH_GRPC_URL: text })).map(({ name, expected }) => [name, expected]);
+    };
+    const expected = "a URL that begins with http:// or https://: write ";
+    expect(expectedOf("dns:///auth:50051")).toEqual([["AUTH_GRPC_URL", `${expected}http://auth:50051`]]);
+    expect(expectedOf("dns:///a:1,dns:///b:2")).toEqual([
+      ["AUTH_GRPC_URL", `${expected}http://a:1`],
+      ["AUTH_GRPC_URL", `${expected}http://b:2`],
+    ]);
+    expect(expectedOf("a:1,http://b:2")).toEqual([["AUTH_GRPC_URL", `${expected}http://a:1`]]);
+  });
+
+  test("with several URLs needs a namespace beside a shared cache", () => {
+    const several = { grpc: { url: ["http://a:1", "http://b:1"] }, cache: { store } };
+    expect(problemsOf(several)).toMatchObject([{ name: "cache.namespace", value: "nothing" }]);
+    expect(problemsOf(several)[0]?.expected).toMatch(/^a name .*: more than one grpc\.url can change its answers/);
+    expect(readConfig({ ...several, cache: { store, namespace: "shop" } }).cache.identity).toBe("shop");
+    expect(readConfig({ ...several, cache: {} }).grpc?.urls).toHaveLength(2);
+    expect(readConfig({ grpc: { url: ["http://a:1"] }, cache: { store } }).cache.identity).toBe('["http://a:1/",null]');
+  });
+
+  test("wants TLS for each URL where it has certificates", () => {
+    expect(namesOf({ grpc: { url: ["https://a", "http://b"], tls: {} } })).toEqual(["grpc.tls"]);
+    expect(readConfig({ grpc: { url: ["https://a", "https://b"], tls: {} } }).grpc?.tls).toEqual({});
   });
 
   test.each(
@@ -225,7 +289,7 @@ describe("An upstream", () => {
 
   test.each(["grpc.url", "rest.url"])("a host may be named unix: %s", (path) => {
     for (const url of ["http://unix", "http://unix/", "http://unix:8080/auth"]) {
-      expect(valueAt(readConfig(withOption(path, url)), path)).toBe(url);
+      expect(urlIn(readConfig(withOption(path, url)), path)).toBe(url);
     }
   });
 

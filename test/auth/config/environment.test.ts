@@ -21,7 +21,7 @@ function problemsOf(env: Variables) {
 describe("From the environment", () => {
   test("the defaults are the seed's", () => {
     expect(configOf(BOTH)).toMatchObject({
-      grpc: { url: "http://auth:50051", timeoutMs: 1000 },
+      grpc: { urls: ["http://auth:50051"], timeoutMs: 1000 },
       rest: { url: "http://auth:8080", timeoutMs: 2000 },
       breaker: { failureThreshold: 5, windowMs: 60_000, recoveryMs: 30_000 },
       deadlineMs: 3000,
@@ -200,7 +200,7 @@ describe("The gRPC address", () => {
     [{ AUTH_GRPC_HOST: "auth", AUTH_GRPC_PORT: "" }, "http://auth:50051"],
     [{ AUTH_GRPC_URL: "https://auth", AUTH_GRPC_HOST: "ignored", AUTH_GRPC_PORT: "ignored" }, "https://auth"],
   ])("%j is %s", (env, url) => {
-    expect(configOf(env).grpc?.url).toBe(url);
+    expect(configOf(env).grpc?.urls).toEqual([url]);
   });
 
   test.each([

@@ -74,13 +74,15 @@ export interface AskOptions {
   known?: boolean;
   /** Default: by `known`. */
   standing?: Standing;
+  /** Told of each try. */
+  onTry?: (isBeside: boolean) => void;
 }
 
 /** Asks a stage whose token it is; resolves to the user's id. */
 export async function ask(stage: FakeUpstream["transport"], options: AskOptions): Promise<string> {
-  const { clock, deadlineMs = Number.POSITIVE_INFINITY, signal, timeoutMs, known } = options;
+  const { clock, deadlineMs = Number.POSITIVE_INFINITY, signal, timeoutMs, known, onTry } = options;
   const { standing = new Standing(known ? "ana" : undefined) } = options;
-  const context = createCallContext(clock.monotonic() + deadlineMs, { standing });
+  const context = createCallContext(clock.monotonic() + deadlineMs, { standing, onTry });
   const { message } = await stage.unary(
     AuthService.method.verifyToken,
     signal,

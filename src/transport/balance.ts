@@ -1,0 +1,84 @@
+import type { DescMessage } from "@bufbuild/protobuf";
+import type { Transport, UnaryResponse } from "@connectrpc/connect";
+import { raceAbort } from "../runtime/abort.js";
+import { isKnown, standingOf } from "./call-context.js";
+import { askBeside } from "./double.js";
+import { ExtraBudget } from "./extra-budget.js";
+import { Race, type RaceCounts, type RaceOptions } from "./race.js";
+import type { Replica } from "./replica.js";
+import type { ReplicaSet, ReplicaStatus } from "./replica-set.js";
+import { forward, type UnaryCall, unaryTransport } from "./stage.js";
+
+/** How the replicas of an upstream stand, and what was asked of them beyond the first. */
+export interface ReplicasStatus extends Readonly<RaceCounts> {
+  readonly replicas: readonly ReplicaStatus[];
+}
+
+/**
+ * Asks one of the replicas, and another one when the first is out of reach before its time, or has not answered for a while: each once, as
+ * far as there is a budget, apart for known users and strangers. The first verdict counts, a refusal too, and ends the others. Nothing is
+ * refused here: a failure is passed up when two replicas could not tell, or no other one could be asked.
+ */
+export function withReplicas(
+  replicas: ReplicaSet,
+  options: RaceOptions,
+): { transport: Transport; counts: Readonly<RaceCounts> } {
+  const { hedgeMs } = options;
+  const shared = { replicas, options, counts: { hedged: 0, secondTries: 0 } };
+  const budgets = { known: new ExtraBudget(), strangers: new ExtraBudget() };
+  const transport = unaryTransport((call) => {
+    replicas.begin();
+    if (replicas.only) return askOnly(replicas.only, call);
+    return replicas.size > 0 ? askOneOf(call) : askLater(call);
+  });
+  return { transport, counts: shared.counts };
+
+  function askOneOf<I extends DescMessage, O extends DescMessage>(call: UnaryCall<I, O>): Promise<UnaryResponse<I, O>> {
+    const budget = isKnown(call.context) ? budgets.known : budgets.strangers;
+    budget.earn();
+    const due = replicas.due;
+    const tested = hedgeMs === 0 ? due : undefined;
+    const { context, signal } = call;
+    const ask = (replica: Replica, timeoutMs: number | undefined, ended: AbortSignal) =>
+      forward(replica.transport, { ...call, timeoutMs, signal: ended });
+    const question = { context, signal, timeoutMs: call.timeoutMs, ask };
+    const answer = new Race(question, budget, shared).run(tested ?? (replicas.pick() as Replica));
+    if (tested) {
+      tested.isOnTrial = true;
+      const over = () => {
+        tested.isOnTrial = false;
+      };
+      answer.then(over, over);
+    } else if (due && budget.spend()) {
+      // The context stays behind: it tells how old the answer of the question itself is.
+      const askDue = (timeoutMs: number, ended: AbortSignal) =>
+        forward(due.transport, { ...call, context: undefined, timeoutMs, signal: ended });
+      const doubled = { standing: standingOf(context), timeoutMs: call.timeoutMs, answer, ask: askDue };
+      askBeside(due, doubled, { ...options, replicas });
+    }
+    return answer;
+  }
+
+  /** Where no address is known yet. */
+  async function askLater<I extends DescMessage, O extends DescMessage>(
+    call: UnaryCall<I, O>,
+  ): Promise<UnaryResponse<I, O>> {
+    const began = options.clock.monotonic();
+    await raceAbort(replicas.first(), call.signal);
+    const timeoutMs = call.timeoutMs && call.timeoutMs - (options.clock.monotonic() - began);
+    return forward(transport, { ...call, timeoutMs });
+  }
+}
+
+/** There is no other one: it is asked whatever it did before. */
+async function askOnly<I extends DescMessage, O extends DescMessage>(
+  replica: Replica,
+  call: UnaryCall<I, O>,
+): Promise<UnaryResponse<I, O>> {
+  replica.begin();
+  try {
+    return await forward(replica.transport, call);
+  } finally {
+    replica.end();
+  }
+}

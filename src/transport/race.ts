@@ -1,0 +1,248 @@
+import { Code, ConnectError, type ContextValues } from "@connectrpc/connect";
+import type { Clock, Timer } from "../runtime/clock.js";
+import { setPatientTimeout } from "../runtime/patient-timeout.js";
+import { beginTry, hadItsTime, isKnown, MIN_TRY_MS, repeatTry, standingOf } from "./call-context.js";
+import type { ExtraBudget } from "./extra-budget.js";
+import { isTimeout } from "./grpc-outcome.js";
+import { setUnconfirmed, UpstreamError } from "./outcome.js";
+import type { Replica } from "./replica.js";
+import type { ReplicaSet, Since } from "./replica-set.js";
+import type { ExtraPlaces } from "./upstream-limits.js";
+
+export interface RaceOptions {
+  readonly clock: Clock;
+  /** Of one call, in milliseconds. */
+  readonly timeoutMs: number;
+  /** A question without an answer is put to another replica, too, after so many milliseconds. 0 = no question is put to two at once. */
+  readonly hedgeMs: number;
+  /** Whether another replica is asked what one has failed at, though it may have processed it. */
+  readonly asksAgain: boolean;
+  readonly places: ExtraPlaces;
+}
+
+/** How often another replica was asked as well: beside the first, and after its failure. */
+export interface RaceCounts {
+  hedged: number;
+  secondTries: number;
+}
+
+/** What the calls of one upstream have in common. */
+export interface Shared {
+  readonly replicas: ReplicaSet;
+  readonly options: RaceOptions;
+  readonly counts: RaceCounts;
+}
+
+/** One call to one replica. */
+interface Attempt extends Since {
+  readonly replica: Replica;
+  /** Monotonic, in milliseconds. */
+  readonly began: number;
+  readonly timeoutMs: number | undefined;
+  readonly controller: AbortController;
+  /** Gives back its place, where that is not the question's own. */
+  leave: (() => void) | undefined;
+  /** Says that this try is over, where it is one beside another. */
+  readonly endTry: (() => void) | undefined;
+  isPending: boolean;
+}
+
+/** One question, and how it is put to a replica. */
+export interface RacedQuestion<R> {
+  readonly context: ContextValues | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number | undefined;
+  ask(replica: Replica, timeoutMs: number | undefined, signal: AbortSignal): Promise<R>;
+}
+
+/** One question, at one replica or two: the first verdict ends the matter. */
+export class Race<R> {
+  readonly #question: RacedQuestion<R>;
+  readonly #budget: ExtraBudget;
+  readonly #shared: Shared;
+  readonly #began: number;
+  readonly #attempts: Attempt[] = [];
+  /** Answers that were none: that another replica has one says which is to blame. */
+  readonly #broken: Attempt[] = [];
+  readonly #failures: UpstreamError[] = [];
+  #timer: Timer | undefined;
+  #triedAgain = false;
+  #lacksBudget = false;
+  #resolve!: (response: R) => void;
+  #reject!: (error: unknown) => void;
+
+  constructor(question: RacedQuestion<R>, budget: ExtraBudget, shared: Shared) {
+    this.#question = question;
+    this.#budget = budget;
+    this.#shared = shared;
+    this.#began = shared.options.clock.monotonic();
+  }
+
+  /** Puts it to one of them. */
+  run(first: Replica): Promise<R> {
+    const { signal } = this.#question;
+    const { clock, hedgeMs } = this.#shared.options;
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      if (signal?.aborted) return reject(signal.reason);
+      signal?.addEventListener("abort", this.#onAbort, { once: true });
+      if (hedgeMs > 0) this.#timer = setPatientTimeout(clock, this.#hedge, hedgeMs);
+      this.#start(first, this.#question.timeoutMs);
+    });
+  }
+
+  #start(
+    replica: Replica,
+    timeoutMs: number | undefined,
+    leave?: (() => void) | undefined,
+    endTry?: (() => void) | undefined,
+  ): void {
+    const { period, counted } = replica.health;
+    const controller = new AbortController();
+    const began = this.#shared.options.clock.monotonic();
+    const attempt: Attempt = { replica, began, timeoutMs, controller, leave, endTry, period, counted, isPending: true };
+    this.#attempts.push(attempt);
+    replica.begin();
+    this.#question.ask(replica, timeoutMs, controller.signal).then(
+      (response) => {
+        if (this.#end(attempt)) this.#verdict(attempt, () => this.#resolve(response), true);
+        attempt.leave?.();
+      },
+      (error: unknown) => {
+        if (this.#end(attempt)) this.#failed(attempt, error);
+        attempt.leave?.();
+      },
+    );
+  }
+
+  /** Whether it was under way: one that was cancelled is over, whatever its transport does about it. */
+  #end(attempt: Attempt): boolean {
+    if (!attempt.isPending) return false;
+    attempt.isPending = false;
+    attempt.replica.end();
+    attempt.endTry?.();
+    return true;
+  }
+
+  #cancel(attempt: Attempt, reason: unknown): void {
+    this.#end(attempt);
+    attempt.leave?.();
+    attempt.leave = undefined;
+    attempt.controller.abort(reason);
+  }
+
+  /** The first one ends the others. One that was asked earlier has lost. */
+  #verdict(attempt: Attempt, tell: () => void, speaksWell: boolean): void {
+    const { replicas } = this.#shared;
+    if (speaksWell) replicas.succeeded(attempt.replica, attempt);
+    this.#finish();
+    tell();
+    const at = this.#attempts.indexOf(attempt);
+    for (const [index, other] of this.#attempts.entries()) {
+      if (!other.isPending) continue;
+      if (index < at) replicas.strike(other.replica, "another one answered first", other);
+      this.#cancel(other, new ConnectError("another replica answered", Code.Canceled));
+    }
+    for (const { replica, ...since } of this.#broken) replicas.strike(replica, "broken answers", since);
+  }
+
+  #failed(attempt: Attempt, error: unknown): void {
+    const { replicas, options } = this.#shared;
+    if (error instanceof UpstreamError) {
+      if (error.failure === "refused") {
+        return this.#verdict(attempt, () => this.#reject(error), isKnown(this.#question.context));
+      }
+      const fair = hadItsTime(attempt.timeoutMs, options.timeoutMs);
+      replicas.failed(attempt.replica, error, attempt, { fair });
+      if (error.failure === "broken" && !error.healthy) this.#broken.push(attempt);
+      this.#failures.push(error);
+      if (error.failure === "unreachable" && this.#tryAgain(attempt, error)) return;
+    }
+    if (this.#attempts.some(({ isPending }) => isPending)) return;
+    this.#finish();
+    this.#reject(error instanceof UpstreamError ? this.#confirmed(error) : error);
+  }
+
+  /** On another replica, at once: it failed before its time. */
+  #tryAgain(failed: Attempt, error: UpstreamError): boolean {
+    const { options, replicas, counts } = this.#shared;
+    const timeoutMs = this.#timeLeftMs();
+    const isTooLate = this.#question.signal?.aborted || (timeoutMs !== undefined && timeoutMs < MIN_TRY_MS);
+    const isLatest = this.#attempts.at(-1) === failed;
+    if (this.#triedAgain || isTooLate || !isLatest || !(options.asksAgain || error.unprocessed)) return false;
+    if (!this.#spend()) return false;
+    const other = replicas.pick({ tried: this.#tried });
+    if (!other) return false;
+    this.#triedAgain = true;
+    counts.secondTries++;
+    const { context } = this.#question;
+    const isBeside = this.#attempts.some(({ isPending }) => isPending);
+    if (!isBeside) repeatTry(context);
+    const { leave } = failed;
+    failed.leave = undefined;
+    this.#start(other, timeoutMs, leave, isBeside ? beginTry(context) : undefined);
+    return true;
+  }
+
+  /** On another replica beside the one that does not answer. */
+  readonly #hedge = (): void => {
+    const { options, replicas, counts } = this.#shared;
+    this.#timer = undefined;
+    const latest = this.#attempts.at(-1) as Attempt;
+    const waitedMs = options.clock.monotonic() - latest.began;
+    if (waitedMs < options.hedgeMs) {
+      this.#timer = setPatientTimeout(options.clock, this.#hedge, options.hedgeMs - waitedMs);
+      return;
+    }
+    const timeoutMs = this.#timeLeftMs();
+    if (timeoutMs !== undefined && timeoutMs < MIN_TRY_MS) return;
+    const leave = options.places.beside(standingOf(this.#question.context));
+    const other = leave && this.#spend() ? replicas.pick({ tried: this.#tried, orOut: false }) : undefined;
+    if (!other) return leave?.();
+    counts.hedged++;
+    this.#start(other, timeoutMs, leave, beginTry(this.#question.context));
+  };
+
+  #spend(): boolean {
+    const can = this.#budget.spend();
+    this.#lacksBudget ||= !can;
+    return can;
+  }
+
+  get #tried(): Replica[] {
+    return this.#attempts.map(({ replica }) => replica);
+  }
+
+  #timeLeftMs(): number | undefined {
+    const { timeoutMs } = this.#question;
+    return timeoutMs && timeoutMs - (this.#shared.options.clock.monotonic() - this.#began);
+  }
+
+  /** What one replica alone could not tell, where another would have been asked, says nothing about the upstream; nor what we ended. */
+  #confirmed(last: UpstreamError): UpstreamError {
+    const others = this.#failures.filter(({ ours }) => !ours);
+    const failure = last.ours ? (others.at(-1) ?? last) : last;
+    if (this.#lacksBudget || this.#failures.length > 1) failure.unconfirmed = others.length < 2;
+    return failure;
+  }
+
+  #finish(): void {
+    this.#timer?.clear();
+    this.#question.signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => {
+    const reason: unknown = this.#question.signal?.reason;
+    if (this.#lacksBudget && this.#attempts.length === 1) setUnconfirmed(reason);
+    this.#finish();
+    const { replicas, options } = this.#shared;
+    for (const attempt of this.#attempts) {
+      if (!attempt.isPending) continue;
+      const isFair = isTimeout(reason) && hadItsTime(attempt.timeoutMs, options.timeoutMs);
+      if (isFair) replicas.strike(attempt.replica, "unreachable (timeout)", attempt);
+      this.#cancel(attempt, reason);
+    }
+    this.#reject(reason);
+  };
+}

@@ -1,0 +1,234 @@
+import type { Transport } from "@connectrpc/connect";
+import type { Clock } from "../runtime/clock.js";
+import { type ConnectionBounds, chooseSeats } from "./address-choice.js";
+import type { Addresses } from "./addresses.js";
+import { drawLife } from "./connection-life.js";
+import { networkError } from "./grpc-exchange.js";
+import { fromNetworkError } from "./grpc-outcome.js";
+import { type Failure, UpstreamError } from "./outcome.js";
+import { type MakeLink, Replica, type ReplicaState } from "./replica.js";
+
+/** A replica moved. */
+export interface ReplicaMove {
+  /** `10.0.0.7:50051`. */
+  readonly address: string;
+  readonly from: ReplicaState;
+  readonly to: ReplicaState;
+  /** Made of codes alone. */
+  readonly reason: string;
+}
+
+/** How one replica stands. */
+export interface ReplicaStatus {
+  /** `10.0.0.7:50051`. */
+  readonly address: string;
+  readonly state: ReplicaState;
+  /** Calls under way. */
+  readonly inFlight: number;
+  /** Milliseconds until one call shows whether it is well again; else 0. */
+  readonly outMs: number;
+}
+
+export interface ReplicaSetOptions {
+  readonly link: MakeLink;
+  /** The stages around each replica. */
+  readonly around: (replica: Transport) => Transport;
+  readonly connections: ConnectionBounds;
+  /** Of one call, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  /** From 0 (included) to 1 (excluded). */
+  readonly random: () => number;
+  /** @param addresses how many there are: where there is one, a replica is a connection to it */
+  readonly onMove?: ((move: ReplicaMove, addresses: number) => void) | undefined;
+}
+
+/** When a call to a replica began, as its health counts. */
+export interface Since {
+  readonly period: number;
+  readonly counted: number;
+}
+
+/** The replicas in use, one for each address, and which of them is asked next. */
+export class ReplicaSet {
+  readonly #options: ReplicaSetOptions;
+  readonly #addresses: Addresses;
+  readonly #seed: string;
+  #replicas: readonly Replica[] = [];
+  #picks = 0;
+  #isClosed = false;
+  /** Calls on them end first. */
+  readonly #leaving = new Set<Replica>();
+
+  /** @param addresses that tell {@link update} of their changes */
+  constructor(addresses: Addresses, options: ReplicaSetOptions) {
+    this.#addresses = addresses;
+    this.#options = options;
+    this.#seed = String(drawLife(options.random));
+    this.update();
+  }
+
+  /** The one replica, where there is no other. */
+  get only(): Replica | undefined {
+    return this.#replicas.length === 1 ? this.#replicas[0] : undefined;
+  }
+
+  get size(): number {
+    return this.#replicas.length;
+  }
+
+  get status(): ReplicaStatus[] {
+    return this.#replicas.map(({ name, state, inFlight, health }) => {
+      return { address: name, state, inFlight, outMs: Math.ceil(health.outMs) };
+    });
+  }
+
+  /** To be told of each call: the first one begins to look up names. */
+  begin(): void {
+    this.#addresses.begin();
+  }
+
+  /** Resolves when there is one; rejects with an `UpstreamError` that has the code of the look-up of its address. */
+  async first(): Promise<void> {
+    try {
+      await this.#addresses.first();
+    } catch (error) {
+      throw fromNetworkError(networkError(error as Error));
+    }
+  }
+
+  /** Follows the addresses: replicas that are still wanted stay, with their connections. */
+  update(): void {
+    if (this.#isClosed) return;
+    const { connections, link, around, clock, timeoutMs } = this.#options;
+    const before = new Map(this.#replicas.map((replica) => [replica.key, replica]));
+    this.#replicas = chooseSeats(this.#addresses.current, connections, this.#seed).map(({ key, address }) => {
+      const kept = before.get(key);
+      before.delete(key);
+      return (
+        kept ??
+        new Replica({
+          key,
+          address,
+          around,
+          clock,
+          timeoutMs,
+          link: (replica) => link(address, () => this.#onLinkChange(replica)),
+          onUnreachable: (replica, error, counted) =>
+            this.failed(replica, error, { period: replica.health.period, counted }),
+        })
+      );
+    });
+    for (const replica of this.#leaving) if (replica.inFlight === 0) this.#leaving.delete(replica);
+    for (const replica of before.values()) {
+      this.#leaving.add(replica);
+      replica.leave();
+    }
+  }
+
+  /**
+   * One that is not out, has a connection, has the fewest calls under way and was picked least recently, in this order; where all are out
+   * the last three decide. Those without a connection get one, for the calls that come.
+   *
+   * @param tried not these
+   * @param orOut where all others are out, whether one of those
+   */
+  pick({ tried = [], orOut = true }: { tried?: readonly Replica[]; orOut?: boolean } = {}): Replica | undefined {
+    let best: Replica | undefined;
+    for (const replica of this.#replicas) {
+      if (!replica.health.isOut && !replica.link.isReady) replica.warm();
+      if (tried.includes(replica) || (!orOut && replica.health.isOut)) continue;
+      if (best === undefined || goesBefore(replica, best)) best = replica;
+    }
+    if (best) best.pickedAt = ++this.#picks;
+    return best;
+  }
+
+  /** One that is out, and may show whether it is well again. */
+  get due(): Replica | undefined {
+    return this.#replicas.find(({ health, isOnTrial }) => health.isOut && !isOnTrial && health.outMs === 0);
+  }
+
+  succeeded(replica: Replica, { period }: Since): void {
+    if (replica.health.period !== period) return;
+    replica.health.succeeded();
+    this.#tell(replica, "it answered");
+  }
+
+  /** It did something that is no answer, and no failure. */
+  alive(replica: Replica, { period }: Since): void {
+    if (replica.health.period !== period) return;
+    replica.health.alive();
+    this.#tell(replica, "it is alive");
+  }
+
+  /** @param error what a call to it ended with; only some of them say something about it */
+  failed(replica: Replica, error: unknown, since: Since, { fair = true }: { fair?: boolean } = {}): void {
+    if (!(error instanceof UpstreamError) || error.failure !== ("unreachable" satisfies Failure) || error.ours) return;
+    if (error.timedOut && !fair) return;
+    const together = !error.timedOut && (error.network || error.unprocessed);
+    if (together && since.counted !== replica.health.counted) return;
+    this.strike(replica, `unreachable (${error.detail})`, since);
+  }
+
+  /** Another one answered what it did not, or not in time. */
+  strike(replica: Replica, reason: string, { period }: Since): void {
+    const { health } = replica;
+    if (health.period !== period) return;
+    const wasOut = health.isOut;
+    health.strike();
+    if (!wasOut && !(health.isFailing && this.#hasRoomOutside(replica))) return;
+    replica.link.renew(); // the next call to it should not find a connection that is dead
+    if (wasOut) return;
+    health.goOut();
+    this.#addresses.refresh();
+    this.#tell(replica, reason);
+  }
+
+  /** Resolves when one of them can be connected to; rejects with an `UpstreamError`. */
+  async connect(): Promise<void> {
+    await this.first();
+    try {
+      await Promise.any(this.#replicas.map(({ link }) => link.connect()));
+    } catch (error) {
+      throw (error as AggregateError).errors[0];
+    }
+  }
+
+  renew(): void {
+    for (const { link } of this.#replicas) link.renew();
+    this.#addresses.refresh();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#addresses.close();
+    for (const { link } of [...this.#replicas, ...this.#leaving]) link.close();
+  }
+
+  /** Half of them at most may be out, and one of two; a single one is asked whatever it does. */
+  #hasRoomOutside(replica: Replica): boolean {
+    const out = this.#replicas.filter(({ health }) => health.isOut).length;
+    return this.#replicas.includes(replica) && out < Math.floor(this.#replicas.length / 2);
+  }
+
+  #onLinkChange(replica: Replica): void {
+    if (!replica.link.isReady) this.#addresses.refresh();
+    if (!replica.health.isOut) this.#tell(replica, replica.link.isReady ? "connected" : "its connection ended");
+  }
+
+  #tell(replica: Replica, reason: string): void {
+    const { told: from, state: to, name: address } = replica;
+    if (from === to || this.#isClosed || !this.#replicas.includes(replica)) return;
+    replica.told = to;
+    const addresses = new Set(this.#replicas.map(({ name }) => name)).size;
+    this.#options.onMove?.({ address, from, to, reason }, addresses);
+  }
+}
+
+function goesBefore(one: Replica, other: Replica): boolean {
+  if (one.health.isOut !== other.health.isOut) return other.health.isOut;
+  if (one.link.isReady !== other.link.isReady) return one.link.isReady;
+  if (one.inFlight !== other.inFlight) return one.inFlight < other.inFlight;
+  return one.pickedAt < other.pickedAt;
+}
