@@ -37,6 +37,11 @@ export const settingRows: readonly Mistake[] = [
   },
   { is: "grpc://", make: ofEnvironment({ AUTH_GRPC_URL: "grpc://auth:50051" }), says: ["write http://auth:50051"] },
   {
+    is: "a target of gRPC's own, dns:///",
+    make: ofEnvironment({ AUTH_GRPC_URL: "dns:///auth:50051" }),
+    says: ["AUTH_GRPC_URL: expected a URL", "http://auth:50051"],
+  },
+  {
     is: "a URL without a scheme",
     make: ofEnvironment({ AUTH_GRPC_URL: "auth:50051" }),
     says: ["write http://auth:50051"],
