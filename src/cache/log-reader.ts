@@ -1,5 +1,13 @@
 import type { Clock, Timer } from "../runtime/clock.js";
-import { isBroken, isUnusable, type LogConnection, type LogRecord, type LogWire, NO_RECORD } from "./log-wire.js";
+import {
+  isBroken,
+  isElsewhere,
+  isUnusable,
+  type LogConnection,
+  type LogRecord,
+  type LogWire,
+  NO_RECORD,
+} from "./log-wire.js";
 
 export interface LogReaderOptions {
   readonly wire: LogWire;
@@ -130,6 +138,7 @@ export class LogReader {
         await this.#follow(this.#connection);
       } catch (error) {
         if (isUnusable(error)) [refusal, pauseMs] = [error, RIGHTS_PAUSE_MS];
+        else if (isElsewhere(error)) pauseMs = MAX_PAUSE_MS;
         else if (isBroken(error)) pauseMs = await this.#clear();
       } finally {
         this.#connection?.end();

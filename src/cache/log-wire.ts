@@ -55,6 +55,11 @@ export function isBroken(error: unknown): boolean {
   return text.startsWith("WRONGTYPE") || /^ERR The (stream has exhausted|ID specified in XADD)/i.test(text);
 }
 
+/** Whether another Redis has it, or will have it: asked at once, it would say the same. */
+export function isElsewhere(error: unknown): boolean {
+  return /^(MOVED|ASK|CROSSSLOT|CLUSTERDOWN|READONLY|LOADING) /.test(messageOf(error));
+}
+
 function messageOf(error: unknown): string {
   return String((error as { message?: unknown } | undefined)?.message);
 }

@@ -4,7 +4,7 @@ import { type LogConnection, type LogRecord, type LogWire, NO_RECORD } from "./l
 import type { RedisStore } from "./redis.js";
 import { openLink, type RedisLink } from "./redis-link.js";
 import { ReplyGuard } from "./reply-guard.js";
-import { NotConnectedError } from "./store-error.js";
+import { errorCode, NotConnectedError } from "./store-error.js";
 
 /** About so many entries are kept: a fleet that tells 20 in a second has them for eight minutes. Not exactly, which would cost more. */
 const MAX_RECORDS = 10_000;
@@ -37,7 +37,11 @@ export function redisLog(key: string, { store, topology, send }: RedisStore, clo
       return String(id);
     },
     delete: () => send(key, ["UNLINK", key]),
-    onConnected: (listener) => store.onConnected?.(listener),
+    onConnected(listener) {
+      store.onConnected?.(listener);
+      // A Redis that is still loading has a connection, and tells of no other when it is ready.
+      store.ready?.catch((error: unknown) => void (errorCode(error) === "LOADING" && listener()));
+    },
     async connect(signal) {
       if (hasConnected) topology.doubt(); // whatever ended the one before
       hasConnected = true;

@@ -41,7 +41,7 @@ export class SubjectInvalidations implements Subjects {
   /** What the store's tombstone of a subject said last, and when that was heard, monotonic: the same again is no news. */
   #seen: BoundedMap<{ readonly at: number; readonly heardAt: number }> | undefined;
   #latest = 0;
-  #unprovenUntil = Number.NEGATIVE_INFINITY;
+  #unprovenUntil = 0;
 
   constructor({ store, timeline, log, maxTombstones = MAX_TOMBSTONES, onInvalidated }: SubjectInvalidationsOptions) {
     this.maxTombstones = maxTombstones;
@@ -81,12 +81,23 @@ export class SubjectInvalidations implements Subjects {
     const store = this.#store;
     if (!store) return;
     const tombstone = { askedAt: made.wall, expiresAt: made.wall + TOMBSTONE_MS, value: true };
+    let isAgain = false;
     const write = async () => {
+      // When it is told again, another process may have invalidated it since: an older tombstone must not take the place of that one.
+      if (isAgain && (await this.#storedAt(about, subject, store)) > made.wall) return;
+      isAgain = true;
       await store.writeConfirmed(tombstoneOf(about, subject), tombstone, TOMBSTONE_MS);
       await store.writeConfirmed(anyInvalidated(about), tombstone, TOMBSTONE_MS); // written second, with the same TTL: it ends last
     };
     if (this.#log) await this.#log.tell({ fact: { kind: about, subject, at: made.wall }, write });
     else await write();
+  }
+
+  /** What the tombstone in the store says; rejects when it cannot be read. */
+  async #storedAt(about: Subject, subject: string, store: GuardedStore): Promise<number> {
+    const [{ known, entries }] = await store.read(tombstoneOf(about, subject));
+    if (!known) throw new Error("the tombstone in the store cannot be read");
+    return latestOf(entries)?.askedAt ?? Number.NEGATIVE_INFINITY;
   }
 
   /**

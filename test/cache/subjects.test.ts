@@ -1,11 +1,15 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
 import { readConfig } from "../../src/auth/config/config.js";
+import { GuardedStore } from "../../src/cache/guarded-store.js";
+import type { InvalidationLog } from "../../src/cache/invalidation-log.js";
+import { createKeyring } from "../../src/cache/keyring.js";
+import type { Telling } from "../../src/cache/log-teller.js";
 import { SubjectInvalidations, subjectKey } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import type { AuthClient } from "../../src/client.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
-import { MemoryStore } from "../support/memory-store.js";
+import { fail, MemoryStore } from "../support/memory-store.js";
 import { openClient, startService } from "../support/open-client.js";
 
 const LONG = "x".repeat(300);
@@ -123,4 +127,33 @@ describe("What another process has invalidated", () => {
     expect(subjects.latest).toBeGreaterThan(before);
     expect(subjects.latest).toBeLessThan(timeline.next());
   });
+});
+
+test("What is told again does not take the place of a later invalidation by another process, and is written where it is lost.", async () => {
+  const clock = new ManualClock();
+  const memory = new MemoryStore(clock);
+  const tellings: Telling[] = [];
+  const process = () => {
+    const store = new GuardedStore({ store: memory, clock, keyring: createKeyring({ identity: "shop", secrets: [] }) });
+    const tell = (telling: Telling) => {
+      tellings.push(telling);
+      return telling.write();
+    };
+    const log = { tell } as unknown as InvalidationLog;
+    return new SubjectInvalidations({ store, timeline: new Timeline(clock), log });
+  };
+  const stored = () => memory.keys("user-invalidated").map((key) => JSON.parse(String(memory.texts.get(key))).askedAt);
+  const start = clock.now();
+  await process().invalidate("user", "ana");
+  await clock.advance(1000);
+  await process().invalidate("user", "ana");
+  expect(tellings.map(({ fact }) => fact.at)).toEqual([start, start + 1000]);
+  const [first] = tellings as [Telling];
+  await first.write();
+  expect(stored()).toEqual([start + 1000]);
+  memory.texts.clear();
+  await first.write();
+  expect([stored(), memory.keys("any-user-invalidated").length]).toEqual([[start], 1]);
+  memory.before = fail;
+  await expect(first.write()).rejects.toThrow("cannot be read");
 });
