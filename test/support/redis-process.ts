@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -73,6 +74,7 @@ function launch(port: number, { password }: RedisServerOptions): Promise<ChildPr
       ["--save", ""],
       ["--appendonly", "no"],
       ["--dir", tmpdir()],
+      ["--dbfilename", `portero-${randomUUID()}.rdb`], // a replica writes one, which the next Redis there would load
       password === undefined ? [] : ["--requirepass", password],
     ].flat(),
     { stdio: ["ignore", "pipe", "ignore"] },
