@@ -54,11 +54,22 @@ export class LoadTask<Q> {
 
   /** What all spellings of the question have in common, if there are several. */
   get meaning(): string | undefined {
-    return this.#read().meaning;
+    return shortMeaning(this.#read().meaning);
   }
 
   #read(): Reading {
     this.#reading ??= this.#reader.read?.(this.question) ?? SAYS_NOTHING;
     return this.#reading;
   }
+}
+
+/** So many characters of a digest, in base64url, are 66 bits. */
+const MEANING_LENGTH = 11;
+
+/**
+ * A meaning as entries have it: half of the digest's bytes in memory. Of two questions with the same one, which nobody will see, both are
+ * asked again when one is invalidated.
+ */
+export function shortMeaning(digest: string | undefined): string | undefined {
+  return digest?.slice(0, MEANING_LENGTH);
 }

@@ -2,6 +2,7 @@ import { raceAbort } from "../runtime/abort.js";
 import type { GuardedStore } from "./guarded-store.js";
 import { contradicts, Invalidation, MAX_SKEW_MS, type OnContradicted } from "./invalidation.js";
 import type { InvalidationLog } from "./invalidation-log.js";
+import { shortMeaning } from "./load-task.js";
 import { type Caller, type LoadCounts, Loader, type LoaderOptions } from "./loader.js";
 import type { TokenFact } from "./log-facts.js";
 import { NegativeCache } from "./negative-cache.js";
@@ -119,13 +120,14 @@ export class TieredCache<Q, V, P, R> {
   /** Forgets one answer in both tiers, and keeps loads that are under way from bringing it back. Rejects when the others could not be told. */
   async invalidate(question: Q): Promise<void> {
     const id = this.#spec.id(question);
-    const meaning = this.#spec.read?.(question).meaning;
+    const digest = this.#spec.read?.(question).meaning;
+    const meaning = shortMeaning(digest);
     const at = this.#timeline.contradicts();
     this.#invalidation.invalidated(id, at, meaning, meaning !== undefined && this.#knows(meaning));
     this.#loader.invalidated(id, meaning, at.order);
     this.#process.forget(id);
     this.#negative.forget(id);
-    await this.#shared?.invalidate(id, meaning, at);
+    await this.#shared?.invalidate(id, digest, at);
   }
 
   /** Whether an answer about that subject that was handed out has been contradicted since. */
@@ -134,7 +136,8 @@ export class TieredCache<Q, V, P, R> {
   }
 
   /** Another process invalidated it, or was refused it. Nothing is written, but what this process had put may be there still. */
-  hear({ id, meaning, at }: TokenFact): void {
+  hear({ id, meaning: digest, at }: TokenFact): void {
+    const meaning = shortMeaning(digest);
     const until = this.#invalidation.heard(id, at, () => this.#timeline.hears(at, MAX_SKEW_MS));
     this.#invalidation.invalidated(id, until, meaning, meaning !== undefined && this.#knows(meaning));
     this.#loader.invalidated(id, meaning, until.order);
