@@ -6,6 +6,8 @@ import { p99 } from "./kit/course.js";
 import { spreadOf } from "./kit/spread.js";
 import { EVERY_MS, HITS_PER_TICK, World } from "./kit/world.js";
 
+/** One server: between two connections to it, questions are asked again. */
+const ONE_CONNECTION = { connections: { min: 1 } } as const;
 /** For an upstream that stays healthy: a slow machine is no outage. */
 const PATIENT = { timeoutMs: 60_000 };
 const BREAKER = { failureThreshold: 5, recoveryMs: 2000 };
@@ -81,7 +83,7 @@ async function bothDown(context: Context): Promise<Findings> {
 /** With both upstreams, and no shared cache. */
 function clientOf({ grpc, rest }: World, restTimeout: { timeoutMs?: number } = {}): AuthClient {
   return createAuthClient({
-    grpc: { url: grpc.url },
+    grpc: { ...ONE_CONNECTION, url: grpc.url },
     rest: { url: rest.url, ...restTimeout },
     breaker: BREAKER,
     logger: false,
@@ -98,7 +100,7 @@ async function redisPaused(context: Context): Promise<Findings> {
   await using world = await World.open();
   const { grpc } = world;
   await using client = createAuthClient({
-    grpc: { url: grpc.url, ...PATIENT },
+    grpc: { ...ONE_CONNECTION, url: grpc.url, ...PATIENT },
     cache: {
       redisUrl: redis.url,
       secret: "a secret of the benches, made at random",
@@ -107,7 +109,7 @@ async function redisPaused(context: Context): Promise<Findings> {
     },
     logger: false,
   });
-  await using alone = createAuthClient({ grpc: { url: grpc.url, ...PATIENT }, logger: false });
+  await using alone = createAuthClient({ grpc: { ...ONE_CONNECTION, url: grpc.url, ...PATIENT }, logger: false });
   const course = await world.endure("Redis paused", client, context, {
     beside: { "portero without Redis": () => alone.verifyToken(world.newcomer()) },
     fault: () => redis.pause(),

@@ -114,7 +114,7 @@ interface Passage {
 async function oneRound(service: Process<AuthServiceProcess>, crowd: readonly string[]): Promise<Round> {
   const { grpc: url } = await service.call("urls");
   await using client = createAuthClient({
-    grpc: { url, timeoutMs: TIMEOUT_MS },
+    grpc: { url, timeoutMs: TIMEOUT_MS, hedgeMs: TIMEOUT_MS },
     limit: { maxQueue: crowd.length },
     cache: { ttlMs: 3_600_000 },
   });

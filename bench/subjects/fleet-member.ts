@@ -42,7 +42,7 @@ function methods() {
     async start({ grpcUrl, redisUrl, ttlMs, processTtlMs, ...load }: DriveOptions): Promise<void> {
       for (let user = tokens.length; user < load.users; user++) tokens.push(distinctToken(user));
       client = createAuthClient({
-        grpc: { url: grpcUrl, timeoutMs: 30_000 }, // a slow machine is no outage
+        grpc: { url: grpcUrl, timeoutMs: 30_000, hedgeMs: 30_000 }, // a slow machine is no outage
         breaker: { failureThreshold: 1_000_000 },
         limit: { maxQueue: 100_000 },
         cache: { ttlMs, processTtlMs, ...(redisUrl !== undefined && { redisUrl }) },

@@ -40,7 +40,10 @@ const BODY = { id: "madrid", name: "Tienda Madrid", open: true };
 const AT_ONCE = 100;
 
 await expose<HttpServerOptions, HttpServerProcess>(async (options) => {
-  const client = createAuthClient({ grpc: { url: options.grpcUrl, timeoutMs: 60_000 }, cache: { ttlMs: 3_600_000 } });
+  const client = createAuthClient({
+    grpc: { url: options.grpcUrl, timeoutMs: 60_000, hedgeMs: 60_000 },
+    cache: { ttlMs: 3_600_000 },
+  });
   await fill(client, (await readFile(options.tokensFile, "utf8")).split("\n"));
   const listeners = new Map(options.kinds.map((kind) => [kind, listenerOf(kind, options, client)]));
   const turns = new Turns(listeners, options);

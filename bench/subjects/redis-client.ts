@@ -56,7 +56,7 @@ function contentOf(token: string) {
 
 async function portero({ redisUrl, grpcUrl, secret }: RedisClientOptions): Promise<RedisClientProcess> {
   const client = createAuthClient({
-    grpc: { url: grpcUrl, timeoutMs: 10_000 },
+    grpc: { url: grpcUrl, timeoutMs: 10_000, hedgeMs: 10_000 },
     cache: { redisUrl, ttlMs: 3_600_000, processTtlMs: 0, ...(secret !== undefined && { secret }) },
     logger: false,
   });
