@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { startRedisCluster } from "../test/support/redis-cluster.js";
 import { redisAvailable, redisRequired, startRedisServer } from "../test/support/redis-process.js";
 import type { AskOptions } from "./kit/ask.js";
 import type { Bench, Findings } from "./kit/bench.js";
@@ -22,7 +23,7 @@ export const sharedHit: Bench = {
   setup:
     "Clients in processes of their own, one Redis on this machine, 100 users with 30 permissions and 20 locals. The bare one of " +
     "`@redis/client` does a `GET` and `JSON.parse` of an entry of the same content; portero's process keeps nothing (`processTtlMs: 0`), " +
-    "with and without `cache.secret`. The targets are for one look at a time, which is what a request waits for, " +
+    "with and without `cache.secret`, and on a Redis Cluster of three masters. The targets are for one look at a time, which is what a request waits for, " +
     "and for the pauses of the garbage collector (GC) of the client's process, the median of a round's, under many.",
   async run(context) {
     if (!redisAvailable) {
@@ -31,10 +32,11 @@ export const sharedHit: Bench = {
       return NOTHING;
     }
     await using redis = await startRedisServer();
+    await using cluster = await startRedisCluster({ replicas: false });
     await using processes = new Processes();
     const service = await processes.launch<AuthServiceProcess>(new URL("./subjects/auth-service.ts", import.meta.url));
     const { grpc: grpcUrl } = await service.call("urls");
-    const launch = async (options: Pick<RedisClientOptions, "kind" | "secret">) => {
+    const launch = async (options: Pick<RedisClientOptions, "kind" | "secret"> & { redisUrl?: string }) => {
       const client = await processes.launch<RedisClientProcess>(
         new URL("./subjects/redis-client.ts", import.meta.url),
         {
@@ -46,10 +48,11 @@ export const sharedHit: Bench = {
       await client.call("fill");
       return client;
     };
-    const [bare, plain, sealed] = await Promise.all([
+    const [bare, plain, sealed, clustered] = await Promise.all([
       launch({ kind: "bare" }),
       launch({ kind: "portero" }),
       launch({ kind: "portero", secret: SECRET }),
+      launch({ kind: "portero", redisUrl: cluster.url }),
     ]);
     const sources = { asked: 0, process: 0, redis: 0 };
     /** Looks up again where the service had to answer: that is another question. */
@@ -68,12 +71,14 @@ export const sharedHit: Bench = {
       "bare @redis/client": (options: AskOptions) => bare.call("ask", options),
       portero: undisturbed(plain),
       "portero, sealed entries": undisturbed(sealed),
+      "portero, on a cluster": undisturbed(clustered),
     };
     const { figures, ratios } = await compareClients(
       clients,
       [
         { of: "portero", with: "bare @redis/client", latencyAtMost: 1.3, pauseAtMostMs: PAUSE_MS },
         { of: "portero, sealed entries", with: "bare @redis/client", latencyAtMost: 1.5, pauseAtMostMs: PAUSE_MS },
+        { of: "portero, on a cluster", with: "portero", latencyAtMost: 2, timeAtMost: 2 },
       ],
       context,
     );

@@ -115,6 +115,7 @@ export function createCaches(
       bytes: process.bytes,
       shared: store ? (store.available ? "available" : "unavailable") : "none",
       ...(store && { sharedWrites: store.takesWrites ? "ok" : "failing" }),
+      ...(store?.partCounts && { sharedMasters: store.partCounts }),
       hits: total("hits"),
       sharedHits: total("sharedHits"),
       refusals: total("refusals"),
@@ -149,9 +150,12 @@ function connectStore(config: Config, events: Events): SharedTier {
   const url = shownUrl(cache.redisUrl);
   const name = url === undefined ? "the shared cache" : `the shared cache ${url}`;
   const onCluster = once(() =>
-    logger.error(`portero: ${name} answers MOVED: this is a cluster, and redis:// speaks to a single Redis`),
+    logger.error(`portero: ${name} answers MOVED: this is a cluster: write redis+cluster:// for redis://`),
   );
-  const redis = cache.redis && connectRedis(cache.redis, { clock: systemClock, random, onCluster });
+  const onNoCluster = once(() =>
+    logger.error(`portero: ${name} has no cluster support: this is one Redis: write redis:// for redis+cluster://`),
+  );
+  const redis = cache.redis && connectRedis(cache.redis, { clock: systemClock, random, onCluster, onNoCluster });
   const given = redis?.store ?? cache.store;
   if (!given) return {};
   given.ready?.catch((error: unknown) => {
@@ -167,6 +171,10 @@ function connectStore(config: Config, events: Events): SharedTier {
       if (available) logger.info(`portero: ${name} is back`);
       else logger.warn(`portero: ${name} cannot be reached${reason(error)}: going on without it${hint(error)}`);
       events.emit("cache", { tier: "shared", available });
+    },
+    onPartTransition: (at, available, error) => {
+      if (available) logger.info(`portero: ${name}: its keys on ${at} can be reached again`);
+      else logger.warn(`portero: ${name}: its keys on ${at} cannot be reached${reason(error)}: going on without them`);
     },
     onWriteTransition: (works, error) => {
       if (works) logger.info(`portero: ${name} takes writes again`);

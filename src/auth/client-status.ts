@@ -38,13 +38,18 @@ export interface AuthClientStatus {
     /** Entries in the process, and roughly their bytes. */
     readonly entries: number;
     readonly bytes: number;
-    /** As the last operations found it, reads, writes or deletions: a process that asks nothing does not notice a change. */
+    /**
+     * As the last operations found it, reads, writes or deletions: a process that asks nothing does not notice a change. A Redis Cluster
+     * is available while one of its masters is.
+     */
     readonly shared: "none" | "available" | "unavailable";
     /**
      * Whether a shared cache that can be read takes entries and deletions; `failing` after four in a row that it refused (a full
      * Redis, missing rights). Absent without one.
      */
     readonly sharedWrites?: "ok" | "failing";
+    /** Of a Redis Cluster: how many masters there are, and how many of them can be used. Absent until they are known. */
+    readonly sharedMasters?: { readonly available: number; readonly total: number };
     /**
      * The log of invalidations, by which processes on one Redis tell each other at once. `live`: within the last 3 s all was read that had
      * been told; `behind`: that cannot be said, and invalidations elsewhere may be noticed only when entries end; `none`: there is no log,

@@ -30,7 +30,10 @@ export interface AuthClientEvents {
     /** Made of codes alone. */
     readonly reason: string;
   };
-  /** The shared cache, or the log of invalidations that lies beside it, went away, or came back. */
+  /**
+   * The shared cache, or the log of invalidations that lies beside it, went away, or came back. A Redis Cluster is away with all of its
+   * masters, and back with the first of them.
+   */
   cache: { readonly tier: "shared" | "log"; readonly available: boolean };
   /**
    * Something was invalidated with this client (`here`), or by another process on the same shared cache (`log`). `refusal`: the service

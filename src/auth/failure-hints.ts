@@ -76,6 +76,7 @@ const OF_REDIS: readonly Hint[] = [
   { when: /^ECONNREFUSED$/, says: "nothing listens there: are host and port right? Redis' own is 6379" },
   { when: /^(ENOTFOUND|EAI_AGAIN)$/, says: "no name server knows the host: is it spelt right?" },
   { when: /^NOAUTH$/, says: "it wants a password: write redis://user:…@host:port, user and password encoded" },
+  { when: /^UNKNOWN_MASTER$/, says: "the sentinels watch no master of that name" },
   { when: /^WRONGPASS$/, says: "user or password are wrong: are both encoded, # as %23?" },
   { when: /^NOPERM$/, says: "its user may not do this: README has the ACL that is needed" },
   { when: /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_)/, says: "give its CA in cache.redis.tls.ca" },

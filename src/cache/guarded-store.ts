@@ -1,7 +1,8 @@
 import type { EntryName, Keyring, Slot } from "./keyring.js";
 import { PendingWrites } from "./pending-writes.js";
 import type { SharedStore } from "./shared-store.js";
-import { StoreGate, type StoreGateOptions, type StoreOperation } from "./store-gate.js";
+import type { StoreGate, StoreOperation } from "./store-gate.js";
+import { StoreGates, type StoreGatesOptions } from "./store-gates.js";
 
 /** One entry, as it lies in the store. */
 export interface StoredEntry {
@@ -22,7 +23,7 @@ export interface StoreLookup {
   readonly entries: readonly StoredEntry[];
 }
 
-export interface GuardedStoreOptions extends StoreGateOptions {
+export interface GuardedStoreOptions extends StoreGatesOptions {
   keyring: Keyring;
 }
 
@@ -33,27 +34,33 @@ const MAX_ENTRY_LENGTH = 2 ** 23;
 export class GuardedStore {
   readonly #store: SharedStore;
   readonly #keyring: Keyring;
-  readonly #gate: StoreGate;
+  readonly #gates: StoreGates;
   readonly #writes = new PendingWrites();
 
   constructor({ keyring, ...options }: GuardedStoreOptions) {
     this.#store = options.store;
     this.#keyring = keyring;
-    this.#gate = new StoreGate(options);
+    this.#gates = new StoreGates(options);
   }
 
   /** Settles when the first attempt to connect has ended, either way. */
   ready(): Promise<void> {
-    return this.#gate.ready();
+    return this.#gates.ready();
   }
 
+  /** Whether there is anything of it. */
   get available(): boolean {
-    return this.#gate.available;
+    return this.#gates.available;
+  }
+
+  /** Of a store in parts: how many there are, and how many can be used. */
+  get partCounts(): { readonly available: number; readonly total: number } | undefined {
+    return this.#gates.partCounts;
   }
 
   /** Whether writes and deletions arrive, where the store can be read. */
   get takesWrites(): boolean {
-    return this.#gate.takesWrites;
+    return this.#gates.takesWrites;
   }
 
   /** Looks for entries, in one go where the store can do that. */
@@ -100,15 +107,16 @@ export class GuardedStore {
 
   /** Waits for what is being written, no longer than for any operation, and lets go of the store. */
   close(): Promise<void> {
-    return this.#gate.close(this.#writes.all());
+    return this.#gates.close(this.#writes.all());
   }
 
   async #delete(key: string, kind: StoreOperation): Promise<void> {
-    const deleteNow = () => this.#gate.run(() => this.#store.delete(key), kind);
+    const gate = this.#gates.of(key);
+    const deleteNow = () => gate.run(() => this.#store.delete(key), kind);
     const writing = this.#writes.of(key);
     if (!writing) return void (await deleteNow());
     try {
-      await this.#gate.limit(writing); // a write on its way must not arrive after the deletion
+      await gate.limit(writing); // a write on its way must not arrive after the deletion
     } catch (error) {
       writing.then(deleteNow).catch(() => undefined);
       await deleteNow();
@@ -120,20 +128,31 @@ export class GuardedStore {
   #readSlots(slots: readonly Slot[], kind: StoreOperation): Promise<readonly StoreLookup[]> {
     const getAll = this.#store.getAll?.bind(this.#store);
     if (!getAll || slots.length === 1) return Promise.all(slots.map((slot) => this.#readSlot(slot, kind)));
-    const keys = slots.map(({ key }) => key);
-    const readAll = () => Promise.resolve(getAll(keys)).then(checked);
-    const checked = (stored: readonly unknown[]) => {
-      if (stored.length !== keys.length) throw new Error("the store gave the reply to another question");
-      return stored;
+    const gates = slots.map(({ key }) => this.#gates.of(key));
+    const readBehind = (gate: StoreGate, behind: readonly Slot[]) => {
+      const keys = behind.map(({ key }) => key);
+      const readAll = () => Promise.resolve(getAll(keys)).then(checked);
+      const checked = (stored: readonly unknown[]) => {
+        if (stored.length !== keys.length) throw new Error("the store gave the reply to another question");
+        return stored;
+      };
+      return gate.run(readAll, kind).then(
+        (stored) => behind.map((slot, at) => open(slot, stored[at])),
+        () => behind.map(() => NOT_KNOWN),
+      );
     };
-    return this.#gate.run(readAll, kind).then(
-      (stored) => slots.map((slot, at) => open(slot, stored[at])),
-      () => slots.map(() => NOT_KNOWN),
-    );
+    const [first] = gates as [StoreGate];
+    if (gates.every((gate) => gate === first)) return readBehind(first, slots);
+    const parts = [...new Set(gates)].map((gate) => ({ gate, slots: slots.filter((_, at) => gates[at] === gate) }));
+    return Promise.all(parts.map((part) => readBehind(part.gate, part.slots))).then((found) => {
+      const lookups = new Map(found.flatMap((each, n) => each.map((lookup, at) => [parts[n]?.slots[at], lookup])));
+      return slots.map((slot) => lookups.get(slot) as StoreLookup);
+    });
   }
 
   #readSlot(slot: Slot, kind: StoreOperation): Promise<StoreLookup> {
-    return this.#gate
+    return this.#gates
+      .of(slot.key)
       .run(() => this.#store.get(slot.key), kind)
       .then(
         (stored) => open(slot, stored),
@@ -148,7 +167,7 @@ export class GuardedStore {
       const stored = await this.#store.set(slot.key, text, Math.ceil(ttlMs));
       if (stored === false) throw new Error("the store did not take the entry"); // Keyv's way of saying so
     };
-    return this.#gate.run(() => this.#writes.begin(slot.key, set), "set");
+    return this.#gates.of(slot.key).run(() => this.#writes.begin(slot.key, set), "set");
   }
 }
 

@@ -13,6 +13,8 @@ export interface RedisWire {
   delete(key: string): Promise<unknown>;
   /** Any command, in words; what Redis answers must be flat. */
   send(words: readonly string[]): Promise<unknown>;
+  /** A command, in words, about a key whose slot is on its way to this master. */
+  sendAsking(words: readonly string[]): Promise<unknown>;
   /** Calls back once at least when the connection is over, or what comes over it makes no sense. */
   onError(listener: (error: Error) => void): void;
   /** Asks about everything that comes in, before it is decoded. */
@@ -28,8 +30,18 @@ export interface RedisConnectionOptions {
   /** A ping was answered before an operation's caller would have given it up. */
   onPong: () => void;
   onEnd: (error: unknown) => void;
-  /** Redis says that keys lie on several masters. */
-  onCluster: () => void;
+  /** Redis says that keys lie on several masters, though it was taken for the only one. */
+  onCluster?: () => void;
+  /** It is one master of several. */
+  cluster?: ClusterSide;
+}
+
+/** What a master of a cluster needs, and tells. */
+export interface ClusterSide {
+  /** A key in a slot that it should have. */
+  readonly proofKey: () => string;
+  /** It says that another one has a slot, or that the cluster is down. */
+  readonly onMoved: () => void;
 }
 
 /** To connect, to log in, and to prove itself, in milliseconds. */
@@ -39,10 +51,12 @@ const SILENCE_MS = 600;
 /** When an operation's caller has given it up, in milliseconds. */
 const GIVEN_UP_MS = 50;
 /** Nothing lies there. Deleting it asks more than a ping: a primary that has become a replica refuses. */
-const NO_KEY = "portero:1:none";
+export const NO_KEY = "portero:1:none";
 
 /** Behind the same address there may be another Redis by now, which can do what this one can't. */
 const ELSEWHERE = new Set(["READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH"]);
+/** In a cluster: what is true of it holds for the time that a replica takes to become master, and is no fault of the connection. */
+const CLUSTERDOWN = "CLUSTERDOWN";
 const CLUSTER = new Set(["MOVED", "ASK", "CROSSSLOT"]);
 
 /** Whether Redis itself said that it is not the one to ask. */
@@ -87,6 +101,7 @@ export class RedisConnection {
     try {
       await this.#wire.connect();
       const refusal = await this.#prove();
+      if (errorCode(refusal) === "MOVED") throw refusal;
       this.#proved = !this.#ended;
       if (this.#ended) throw new Error("the connection ended");
       this.#rest();
@@ -125,24 +140,41 @@ export class RedisConnection {
     this.#options.onEnd(this.#proved && !isElsewhere(error) ? new Error("the connection was lost") : error);
   }
 
-  /** Deletes a key that is not there: a Redis that takes no writes shows itself. Resolves with the error where it is still loading. */
+  /**
+   * Deletes a key that is not there: a Redis that takes no writes shows itself. Resolves with the error where it is still loading, and in
+   * a cluster that is down, or has its slots elsewhere.
+   */
   async #prove(): Promise<unknown> {
     try {
-      await this.#wire.delete(NO_KEY);
+      await this.#wire.delete(this.#options.cluster?.proofKey() ?? NO_KEY);
       return undefined;
     } catch (error) {
-      if (isElsewhere(error) || !isReply(error)) throw error;
-      if (CLUSTER.has(errorCode(error) ?? "")) this.#options.onCluster();
-      return errorCode(error) === "LOADING" ? error : undefined;
+      if (this.#isUseless(error) || !isReply(error)) throw error;
+      this.#tellOfCluster(error);
+      const code = errorCode(error);
+      return code === "LOADING" || code === CLUSTERDOWN || (this.#options.cluster && code === "MOVED")
+        ? error
+        : undefined;
     }
   }
 
   #judge(error: unknown): unknown {
     if (this.#ended) return new NotConnectedError(isReply(error) ? error : undefined);
-    if (CLUSTER.has(errorCode(error) ?? "")) this.#options.onCluster();
-    if (!isElsewhere(error)) return error;
+    this.#tellOfCluster(error);
+    if (!this.#isUseless(error)) return error;
     this.end(error);
     return new NotConnectedError(error);
+  }
+
+  #isUseless(error: unknown): boolean {
+    return isElsewhere(error) && !(this.#options.cluster && errorCode(error) === CLUSTERDOWN);
+  }
+
+  #tellOfCluster(error: unknown): void {
+    const { cluster, onCluster } = this.#options;
+    const code = errorCode(error) ?? "";
+    if (!cluster) return CLUSTER.has(code) ? onCluster?.() : undefined;
+    if (code === "MOVED" || code === CLUSTERDOWN) cluster.onMoved();
   }
 
   #accepts(chunk: Buffer): boolean {

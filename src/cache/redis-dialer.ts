@@ -1,14 +1,11 @@
-import type { Clock, Timer } from "../runtime/clock.js";
-import { isElsewhere, RedisConnection, type RedisWire } from "./redis-connection.js";
+import type { Timer } from "../runtime/clock.js";
+import { isElsewhere, RedisConnection, type RedisConnectionOptions, type RedisWire } from "./redis-connection.js";
 import { NotConnectedError } from "./store-error.js";
 
-export interface RedisDialerOptions {
+export interface RedisDialerOptions extends Omit<RedisConnectionOptions, "onPong" | "onEnd"> {
   /** Makes a client for a new connection. */
   makeWire: () => Promise<RedisWire>;
-  clock: Clock;
   random: () => number;
-  pingIntervalMs: number;
-  onCluster: () => void;
 }
 
 /** A connection that lived for so long was well, in milliseconds. */
@@ -40,6 +37,8 @@ export class RedisDialer {
   #wait: Timer | undefined;
   #dialledAt = 0;
   #failures = 0;
+  /** The next attempt is the first one at its address. */
+  #atOnce = false;
   #failure: unknown;
   #closed = false;
 
@@ -66,6 +65,17 @@ export class RedisDialer {
     return this.#connection?.run(operation) ?? Promise.reject(new NotConnectedError(this.#failure));
   }
 
+  /** Leaves the connection that there is, and makes a new one at once: the address is another one. */
+  redial(): void {
+    if (this.#closed) return;
+    this.#atOnce = true;
+    this.#failures = 0;
+    this.#latest?.end(new Error("the master is another one"));
+    if (!this.#wait) return;
+    this.#wait.clear();
+    this.#redial();
+  }
+
   /** Resolves when nothing of it is left. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -76,11 +86,13 @@ export class RedisDialer {
   }
 
   readonly #redial = () => {
+    this.#wait = undefined;
+    this.#atOnce = false;
     this.#dialling = this.#dial();
   };
 
   async #dial(): Promise<void> {
-    const { clock, makeWire, pingIntervalMs, onCluster } = this.#options;
+    const { clock, makeWire } = this.#options;
     this.#dialledAt = clock.monotonic();
     let connection: RedisConnection | undefined;
     try {
@@ -89,7 +101,7 @@ export class RedisDialer {
       const onPong = () => {
         for (const listener of this.#pongListeners) listener();
       };
-      connection = new RedisConnection(wire, { clock, pingIntervalMs, onCluster, onPong, onEnd });
+      connection = new RedisConnection(wire, { ...this.#options, onPong, onEnd });
       this.#latest = connection;
       if (this.#closed) return connection.end(new Error("the client is closed"));
       const refusal = await connection.open();
@@ -110,7 +122,8 @@ export class RedisDialer {
     if (this.#closed) return;
     const lifeMs = clock.monotonic() - this.#dialledAt;
     let waitMs: number;
-    if (isElsewhere(error)) waitMs = MIN_PACE_MS + random() * (MAX_PACE_MS - MIN_PACE_MS) - lifeMs;
+    if (this.#atOnce) waitMs = 0;
+    else if (isElsewhere(error)) waitMs = MIN_PACE_MS + random() * (MAX_PACE_MS - MIN_PACE_MS) - lifeMs;
     else if (lifeMs >= WELL_MS) waitMs = this.#failures = 0;
     else waitMs = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(this.#failures++, 10)) * (0.5 + random() / 2);
     this.#wait = clock.setTimeout(this.#redial, Math.max(0, waitMs));

@@ -53,6 +53,10 @@ export async function openWire(endpoint: RedisEndpoint): Promise<RedisWire> {
     getAll: (keys) => client.mGet(keys as string[]), // past Keyv and its adapter, which take half of the time
     set: (key, value, ttlMs) => keyv.set(key, value, ttlMs),
     delete: (key) => keyv.delete(key),
+    sendAsking: (words) => {
+      client.sendCommand(["ASKING"]).catch(() => undefined); // what it says, the command itself meets
+      return client.sendCommand(words as string[]);
+    },
   };
 }
 

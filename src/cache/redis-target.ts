@@ -54,10 +54,15 @@ type WithoutDatabase = Omit<RedisTarget, "database">;
 function withMaster(common: WithoutDatabase, path: string, query: string): RedisTarget | undefined {
   const [, name, database = ""] = /^\/([^/]+)(?:\/(\d*))?$/.exec(path) ?? [];
   const masterName = decoded(name);
-  const settings = new URLSearchParams(query);
-  const [username, password] = SENTINEL_SETTINGS.map((setting) => settings.get(setting) || undefined);
-  const areKnown = [...settings.keys()].every((key) => SENTINEL_SETTINGS.includes(key));
-  if (masterName === undefined || !areKnown || (username !== undefined && password === undefined)) return undefined;
+  const settings = new Map<string, string | undefined>();
+  for (const pair of query === "" ? [] : query.split("&")) {
+    const [, setting = "", value] = /^([^=]*)=(.+)$/.exec(pair) ?? [];
+    if (!SENTINEL_SETTINGS.includes(setting) || settings.has(setting)) return undefined;
+    settings.set(setting, decoded(value));
+  }
+  const [username, password] = SENTINEL_SETTINGS.map((setting) => settings.get(setting));
+  const areWhole = [...settings.values()].every((value) => value !== undefined);
+  if (masterName === undefined || !areWhole || (username !== undefined && password === undefined)) return undefined;
   return { ...common, database: Number(database), masterName, sentinelCredentials: given(username, password) };
 }
 
@@ -74,8 +79,8 @@ function given(username: string | undefined, password: string | undefined): Redi
 
 function hostIn(text: string, defaultPort: number): RedisHost | undefined {
   if (text === "" || !URL.canParse(`redis://${text}`)) return undefined;
-  const { hostname, port, host } = new URL(`redis://${text}`);
-  if (host.toLowerCase() !== text.toLowerCase() || port === "0") return undefined;
+  const { hostname, port } = new URL(`redis://${text}`);
+  if (hostname === "" || port === "0") return undefined;
   return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? defaultPort : Number(port) };
 }
 

@@ -34,7 +34,7 @@ export interface RedisMaster extends RedisEndpoint {
  * When a command is refused with READONLY or MOVED, or the connection is lost, call `doubt()` and begin again after a pause.
  */
 export interface RedisTopology {
-  /** Rejects with a `NotConnectedError`, with a code where there is one, while no master can be named. At most 1.5 s. */
+  /** Rejects with a `NotConnectedError`, with a code where there is one, while no master can be named; within some three seconds. */
   masterOf(key: string): Promise<RedisMaster>;
   /** What is known of the masters is wrong: the next `masterOf` looks again. However often it is called, that is once in a second. */
   doubt(): void;

@@ -1,7 +1,9 @@
 import type { Clock } from "../runtime/clock.js";
 import type { TlsSource } from "../runtime/tls-options.js";
+import { RedisCluster } from "./redis-cluster.js";
 import { RedisDialer } from "./redis-dialer.js";
 import { openWire } from "./redis-link.js";
+import { sentinelTopology } from "./redis-sentinel.js";
 import type { RedisTarget } from "./redis-target.js";
 import { type RedisTopology, standaloneTopology } from "./redis-topology.js";
 import type { SharedStore } from "./shared-store.js";
@@ -19,6 +21,8 @@ export interface RedisSurroundings {
   random: () => number;
   /** It is a cluster, of which one address cannot serve all keys. */
   onCluster: () => void;
+  /** It is no cluster, though the URL says so. */
+  onNoCluster: () => void;
 }
 
 /** A shared store on Redis, and the way to end it. */
@@ -34,25 +38,38 @@ export interface RedisStore {
 /** Keyv on Redis clients of our own, one for each connection. */
 export function connectRedis(
   { target, tls, pingIntervalMs }: RedisAddress,
-  { clock, random, onCluster }: RedisSurroundings,
+  { clock, random, onCluster, onNoCluster }: RedisSurroundings,
 ): RedisStore {
-  const topology = standaloneTopology(target, tls);
+  const closing = new AbortController();
+  const asking = { clock, signal: closing.signal };
+  if (target.kind === "cluster") {
+    const cluster = new RedisCluster({ target, tls, asking, clock, random, pingIntervalMs, onNoCluster });
+    const close = () => {
+      closing.abort();
+      return cluster.close();
+    };
+    return { store: cluster.store, topology: cluster.topology, send: (key, words) => cluster.send(key, words), close };
+  }
+  const topology = target.kind === "sentinel" ? sentinelTopology(target, tls, asking) : standaloneTopology(target, tls);
   const makeWire = async () => openWire(await topology.masterOf(""));
   const dialer = new RedisDialer({ makeWire, clock, random, pingIntervalMs, onCluster });
+  const close = () => {
+    closing.abort();
+    return dialer.close();
+  };
+  return { store: storeOn(dialer), topology, send: (_key, words) => dialer.run((wire) => wire.send(words)), close };
+}
+
+function storeOn(dialer: RedisDialer): SharedStore {
   // MGET also for one key: where a key holds no text, MGET takes it for missing; GET would fail, as if Redis were out of order.
   const getAll = (keys: readonly string[]) => dialer.run((wire) => wire.getAll(keys));
   return {
-    store: {
-      ready: dialer.ready,
-      onConnected: (listener) => dialer.onConnected(listener),
-      onPong: (listener) => dialer.onPong(listener),
-      get: async (key) => (await getAll([key]))[0],
-      getAll,
-      set: (key, value, ttlMs) => dialer.run((wire) => wire.set(key, value, ttlMs)),
-      delete: (key) => dialer.run((wire) => wire.delete(key)),
-    },
-    topology,
-    send: (_key, words) => dialer.run((wire) => wire.send(words)),
-    close: () => dialer.close(),
+    ready: dialer.ready,
+    onConnected: (listener) => dialer.onConnected(listener),
+    onPong: (listener) => dialer.onPong(listener),
+    get: async (key) => (await getAll([key]))[0],
+    getAll,
+    set: (key, value, ttlMs) => dialer.run((wire) => wire.set(key, value, ttlMs)),
+    delete: (key) => dialer.run((wire) => wire.delete(key)),
   };
 }

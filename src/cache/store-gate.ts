@@ -1,12 +1,12 @@
 import { type BreakerState, CircuitBreaker } from "../runtime/circuit-breaker.js";
 import type { Clock } from "../runtime/clock.js";
 import { TimeLimit } from "../runtime/time-limit.js";
-import type { SharedStore } from "./shared-store.js";
+import type { StoreSigns } from "./shared-store.js";
 import { NotConnectedError } from "./store-error.js";
 import { type Change, WriteHealth } from "./write-health.js";
 
 export interface StoreGateOptions {
-  store: SharedStore;
+  store: StoreSigns;
   clock: Clock;
   /** With what the store failed with last. */
   onTransition?: (available: boolean, error?: unknown) => void;
@@ -85,6 +85,11 @@ export class StoreGate {
 
   get available(): boolean {
     return !this.#starting && this.#available;
+  }
+
+  /** Whether it was told to be away. Not while it is being connected to for the first time. */
+  get isLost(): boolean {
+    return !this.#available;
   }
 
   /** Whether writes and deletions arrive, where the store can be read. */

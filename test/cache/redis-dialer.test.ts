@@ -1,18 +1,31 @@
 import { describe, expect, test } from "@jest/globals";
-import type { RedisWire } from "../../src/cache/redis-connection.js";
+import type { ClusterSide, RedisWire } from "../../src/cache/redis-connection.js";
 import { RedisDialer } from "../../src/cache/redis-dialer.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 
 const READONLY = new Error("READONLY You can't write against a read only replica.");
 
 /** A dialer, and what each of its connections does. */
-async function dial({ random = 0.5, pingIntervalMs = 10_000 } = {}) {
+async function dial({
+  random = 0.5,
+  pingIntervalMs = 10_000,
+  cluster,
+  onDelete,
+  lastDelete = async () => undefined,
+}: {
+  random?: number;
+  pingIntervalMs?: number;
+  cluster?: ClusterSide;
+  onDelete?: (key: string) => void;
+  lastDelete?: () => Promise<unknown>;
+} = {}) {
   const clock = new ManualClock();
   const redis = {
     /** When a connection was made, in milliseconds since the start. */
     dialled: [] as number[],
     deletes: 0,
-    lastDelete: async (): Promise<unknown> => undefined,
+    destroyed: 0,
+    lastDelete,
     reach: async (): Promise<unknown> => undefined,
   };
   const start = clock.monotonic();
@@ -22,17 +35,25 @@ async function dial({ random = 0.5, pingIntervalMs = 10_000 } = {}) {
       connect: () => redis.reach(),
       getAll: async () => [],
       set: async () => true,
-      delete: () => {
+      delete: (key) => {
+        onDelete?.(key);
         redis.deletes++;
         return redis.lastDelete();
       },
       send: async () => undefined,
+      sendAsking: async () => undefined,
       onError: () => undefined,
       guard: () => undefined,
-      destroy: () => undefined,
+      destroy: () => void redis.destroyed++,
     };
   };
-  const dialer = new RedisDialer({ makeWire, clock, random: () => random, pingIntervalMs, onCluster: () => undefined });
+  const dialer = new RedisDialer({
+    makeWire,
+    clock,
+    random: () => random,
+    pingIntervalMs,
+    ...(cluster && { cluster }),
+  });
   await settle();
   return { clock, redis, dialer, remove: () => dialer.run((wire) => wire.delete("key")) };
 }
@@ -137,4 +158,86 @@ test("A Redis that is silent for 600 ms, though it was asked, is connected to an
   expect(redis.dialled).toHaveLength(2);
   await expect(remove()).resolves.toBe(true);
   await dialer.close();
+});
+
+describe("A dialer whose master is another one", () => {
+  test("leaves a connection that stands, and makes a new one at once", async () => {
+    const { clock, redis, dialer } = await dial();
+    await clock.advance(1000);
+    dialer.redial();
+    await clock.advance(0);
+    expect(redis.dialled).toEqual([0, 1000]);
+    await expect(dialer.run((wire) => wire.getAll([]))).resolves.toEqual([]);
+    await dialer.close();
+  });
+
+  test("does not wait for the next attempt at the old one, and begins with short waits again", async () => {
+    const { clock, redis, dialer, remove } = await dial({ random: 0.999_999 });
+    redis.reach = () => Promise.reject(Object.assign(new Error(), { code: "ECONNREFUSED" }));
+    redis.lastDelete = () => Promise.reject(READONLY);
+    await expect(remove()).rejects.toThrow();
+    await clock.advance(10_000);
+    const before = redis.dialled.length;
+    dialer.redial();
+    await clock.advance(160);
+    const gaps = redis.dialled.slice(before).map((at) => Math.round(at) - 10_000);
+    expect(gaps).toEqual([0, 50, 150]);
+    await dialer.close();
+  });
+
+  test("makes none when it is closed", async () => {
+    const { clock, redis, dialer } = await dial();
+    await dialer.close();
+    dialer.redial();
+    await clock.advance(10_000);
+    expect(redis.dialled).toHaveLength(1);
+  });
+});
+
+describe("A master of a cluster", () => {
+  const start = async (answer: () => Promise<unknown>) => {
+    const moved: number[] = [];
+    const keys: string[] = [];
+    const cluster = { proofKey: () => "portero:1:none{7}", onMoved: () => void moved.push(1) };
+    const opened = await dial({ cluster, onDelete: (key) => keys.push(key), lastDelete: answer });
+    return { ...opened, moved, keys };
+  };
+
+  test("is pinged with a key of its own", async () => {
+    const { clock, keys, moved, dialer } = await start(async () => false);
+    await clock.advance(20_000);
+    expect(keys).toEqual(Array.from({ length: 3 }, () => "portero:1:none{7}"));
+    expect(moved).toEqual([]);
+    await dialer.close();
+  });
+
+  test("is no master where it says that another one has its slots: it is left, and its slots are asked for", async () => {
+    const { redis, moved, remove, dialer } = await start(() => Promise.reject(new Error("MOVED 7 127.0.0.1:7001")));
+    await expect(dialer.ready).rejects.toThrow("MOVED");
+    await expect(remove()).rejects.toMatchObject({ name: "NotConnectedError", code: "MOVED" });
+    expect([redis.destroyed, moved.length]).toEqual([1, 1]);
+    await dialer.close();
+  });
+
+  test("that says so later keeps its connection: slots are moved one by one", async () => {
+    const { redis, moved, dialer } = await start(async () => true);
+    redis.lastDelete = () => Promise.reject(new Error("MOVED 9 127.0.0.1:7001"));
+    await expect(dialer.run((wire) => wire.delete("key"))).rejects.toThrow(/^MOVED/);
+    expect([redis.destroyed, moved.length]).toEqual([0, 1]);
+    await dialer.close();
+  });
+
+  test.each(["CLUSTERDOWN The cluster is down", "LOADING Redis is loading the dataset in memory"])(
+    "keeps its connection while it says %s",
+    async (refusal) => {
+      const { clock, redis, dialer, remove } = await start(() => Promise.reject(new Error(refusal)));
+      await expect(dialer.ready).rejects.toThrow(refusal);
+      await expect(remove()).rejects.toThrow(refusal);
+      await clock.advance(30_000);
+      expect([redis.destroyed, redis.dialled]).toEqual([0, [0]]);
+      redis.lastDelete = async () => true;
+      await expect(remove()).resolves.toBe(true);
+      await dialer.close();
+    },
+  );
 });

@@ -13,6 +13,7 @@ describe("A URL of Redis says", () => {
     ["redis://redis:7000/3", { ...standalone, hosts: [at("redis", 7000)], database: 3 }],
     ["redis://redis?family=4", { ...standalone, hosts: [at("redis", 6379)] }],
     ["REDISS://[::1]:6380", { ...standalone, secure: true, hosts: [at("::1", 6380)] }],
+    ["redis://[0:0:0:0:0:0:0:1]:06380", { ...standalone, hosts: [at("::1", 6380)] }],
     ["redis://:p%40ss@h", { ...standalone, hosts: [at("h", 6379)], credentials: { password: "p@ss" } }],
     ["redis://u:p@ss@h", { ...standalone, hosts: [at("h", 6379)], credentials: { username: "u", password: "p@ss" } }],
     ["redis://u:a:b@h", { ...standalone, hosts: [at("h", 6379)], credentials: { username: "u", password: "a:b" } }],

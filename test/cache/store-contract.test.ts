@@ -1,5 +1,4 @@
-import { afterEach, describe, expect, jest, test } from "@jest/globals";
-import { createClient } from "@keyv/redis";
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { Keyv } from "keyv";
 import { connectRedis } from "../../src/cache/redis.js";
 import { parseRedisUrl, type RedisTarget } from "../../src/cache/redis-target.js";
@@ -8,6 +7,8 @@ import { type Clock, systemClock } from "../../src/runtime/clock.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
 import { afterwards, openClient, startService } from "../support/open-client.js";
+import { connectAdmin, type RedisAdmin } from "../support/redis-admin.js";
+import { type RedisClusterServers, startRedisCluster } from "../support/redis-cluster.js";
 import { describeWithRedis, startRedisServer } from "../support/redis-server.js";
 import { until } from "../support/until.js";
 
@@ -52,21 +53,31 @@ const patientClock: Clock = {
 async function openRedis(): Promise<Subject> {
   const server = await startRedisServer();
   afterwards(() => server.kill());
-  const address = { target: parseRedisUrl(server.url) as RedisTarget, pingIntervalMs: LONG_MS };
-  const redis = connectRedis(address, { clock: patientClock, random: () => 0, onCluster: () => undefined });
+  const admin = await connectAdmin(server.url);
+  afterwards(() => admin.close());
+  return openAt(server.url, [admin]);
+}
+
+async function openAt(url: string, admins: readonly RedisAdmin[]): Promise<Subject> {
+  const address = { target: parseRedisUrl(url) as RedisTarget, pingIntervalMs: LONG_MS };
+  const redis = connectRedis(address, {
+    clock: patientClock,
+    random: () => 0,
+    onCluster: () => undefined,
+    onNoCluster: () => undefined,
+  });
   afterwards(() => redis.close());
-  const admin = createClient({ url: server.url });
-  await admin.connect();
-  afterwards(() => admin.destroy());
   await redis.store.ready;
   /** Moves the end of each key nearer, as time would. A key without an end keeps having none. */
   const pass = async (ms: number) => {
-    for (const key of await admin.keys("*")) {
-      const left = await admin.pTTL(key);
-      if (left >= 0) await admin.pExpire(key, left - ms); // what ends in the past is deleted
+    for (const admin of admins) {
+      for (const key of await admin.keys()) {
+        const left = Number(await admin.command("PTTL", key));
+        if (left >= 0) await admin.command("PEXPIRE", key, String(left - ms)); // what ends in the past is deleted
+      }
     }
   };
-  return { store: redis.store, cache: { redisUrl: server.url }, clock: patientClock, pass };
+  return { store: redis.store, cache: { redisUrl: url }, clock: patientClock, pass };
 }
 
 afterEach(() => void jest.restoreAllMocks());
@@ -74,6 +85,20 @@ afterEach(() => void jest.restoreAllMocks());
 describe("A shared store in a Map", () => keepsTheContract(openMap));
 describe("A shared store in a Keyv", () => keepsTheContract(openKeyv));
 describeWithRedis("A shared store in Redis", () => keepsTheContract(openRedis));
+describeWithRedis("A shared store in a Redis Cluster", () => {
+  let cluster: RedisClusterServers;
+  beforeAll(async () => {
+    cluster = await startRedisCluster({ replicas: false });
+  });
+  afterAll(() => cluster?.close());
+  keepsTheContract(async () => {
+    await cluster.onAll("FLUSHALL");
+    return openAt(
+      cluster.url,
+      cluster.nodes.map(({ admin }) => admin),
+    );
+  });
+});
 
 function keepsTheContract(open: () => Promise<Subject>): void {
   test("has nothing under a key that was never set", async () => {

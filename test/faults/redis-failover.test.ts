@@ -1,6 +1,7 @@
 import { describe, expect, jest, test } from "@jest/globals";
 import { type FakeAuthService, startAuthService } from "../../src/testing.js";
 import { eventually } from "../support/eventually.js";
+import { connectAdmin, type RedisAdmin } from "../support/redis-admin.js";
 import { startFakeRedis } from "../support/redis-fake.js";
 import { describeWithRedis, type RedisServer, startRedisServer } from "../support/redis-server.js";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.js";
@@ -10,7 +11,6 @@ import { expectServedBy } from "./expectations.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";
 import { everybody, tokenOf } from "./people.js";
-import { connectAdmin, type RedisAdmin } from "./redis-admin.js";
 
 jest.setTimeout(30_000);
 

@@ -1,6 +1,7 @@
 import { expect, jest, test } from "@jest/globals";
 import { type FakeAuthService, startAuthService } from "../../src/testing.js";
 import { eventually } from "../support/eventually.js";
+import { connectAdmin } from "../support/redis-admin.js";
 import { describeWithRedis, type RedisServer, startRedisServer } from "../support/redis-server.js";
 import { type Answer, type Caller, openCaller, somebodyNew } from "./caller.js";
 import { meetSomebody, wave } from "./endure.js";
@@ -9,7 +10,6 @@ import { record } from "./ledger.js";
 import { noLongerWell } from "./no-longer-well.js";
 import { opened } from "./opened.js";
 import { everybody, tokenOf } from "./people.js";
-import { connectAdmin } from "./redis-admin.js";
 
 jest.setTimeout(30_000);
 

@@ -13,7 +13,16 @@ describe("A ConfigError", () => {
     maxLength: 40,
   });
   const broken = fc.constantFrom("", ":notaport", ":99999", "/?q=1", "/#x", " ", "\\", "[", "/?a=b@c");
-  const scheme = fc.constantFrom("http://", "https://", "redis://", "rediss://", "ftp://", "");
+  const scheme = fc.constantFrom(
+    "http://",
+    "https://",
+    "redis://",
+    "rediss://",
+    "redis+cluster://a:1,",
+    "redis+sentinel://",
+    "ftp://",
+    "",
+  );
 
   test("never shows a password that stands in a URL", () => {
     const urls = fc.constantFrom("AUTH_GRPC_URL", "AUTH_REST_URL", "REDIS_URL", "AUTH_GRPC_HOST");
@@ -42,6 +51,8 @@ describe("A ConfigError", () => {
       (text) => `user:${text}@auth`,
       (text) => `:${text}@auth:6379/1`,
       (text) => `default:${text}`,
+      (text) => `default:${text}@a:1,b:2/mymaster`,
+      (text) => `s:1,t:2/mymaster?sentinel_password=${text}`,
       (text) => `default:${text}/0`,
       (text) => `user:1234#${text}@auth`,
       (text) => `user:1234/${text}@auth`,
@@ -66,6 +77,8 @@ describe("A ConfigError", () => {
       "https://",
       "redis://",
       "rediss://",
+      "redis+cluster://",
+      "redis-sentinel://",
       "grpc://",
       "ftp://",
       "http:",

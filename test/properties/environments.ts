@@ -70,7 +70,10 @@ const piece = fc.constantFrom(
 );
 export const value = fc.oneof(
   fc
-    .tuple(fc.constantFrom("http://", "https://", "redis://", "rediss://"), fc.array(piece, { maxLength: 4 }))
+    .tuple(
+      fc.constantFrom("http://", "https://", "redis://", "rediss://", "redis+cluster://", "redis+sentinel://"),
+      fc.array(piece, { maxLength: 4 }),
+    )
     .map(([scheme, pieces]) => scheme + pieces.join("")),
   fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join("")),
   fc.string({ unit: "binary" }),

@@ -2,11 +2,19 @@
 const GIVE_UP_MS = 8000;
 const EVERY_MS = 20;
 
-/** Tries until it is so. */
-export async function eventually(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + GIVE_UP_MS;
+/**
+ * Tries until it is so.
+ *
+ * @param giveUpMs for what takes its time, as a failover does
+ */
+export async function eventually(
+  isSo: () => boolean | Promise<boolean>,
+  what: string,
+  giveUpMs = GIVE_UP_MS,
+): Promise<void> {
+  const end = performance.now() + giveUpMs;
   while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`not within ${GIVE_UP_MS} ms: ${what}`);
+    if (performance.now() > end) throw new Error(`not within ${giveUpMs} ms: ${what}`);
     await new Promise<void>((resolve) => setTimeout(resolve, EVERY_MS));
   }
 }

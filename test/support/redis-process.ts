@@ -5,9 +5,10 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
 
-/** A real Redis of one test or bench, on a free port of this machine. It keeps nothing on disk. */
+/** A real Redis of one test or bench, on a free port of this machine. It keeps no entries on disk. */
 export interface RedisServer {
   readonly url: string;
+  readonly port: number;
   /** Starts it again, empty, at the same address. */
   start(): Promise<void>;
   /** Ends it without a goodbye, as a crash does. Harmless when it is not running. */
@@ -21,6 +22,12 @@ export interface RedisServer {
 export interface RedisServerOptions {
   /** Clients must give it. Default: none. */
   password?: string;
+  /** More of its settings: `--name value`. Default: none. */
+  settings?: readonly string[];
+  /** The settings of a server on that port, in place of all others: how a sentinel is started. */
+  commandLine?: (port: number) => readonly string[] | Promise<readonly string[]>;
+  /** Where its port may lie, at most. Default: anywhere. */
+  maxPort?: number;
 }
 
 /** Another process may take a free port before Redis does. */
@@ -33,7 +40,7 @@ export const redisRequired = process.env.PORTERO_REQUIRE_REDIS === "1";
 
 export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServer> {
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
+    const port = await freePort(options.maxPort);
     try {
       return createHandle(port, options, await launch(port, options));
     } catch (error) {
@@ -46,6 +53,7 @@ function createHandle(port: number, options: RedisServerOptions, launched: Child
   let running: ChildProcess | undefined = launched;
   const server: RedisServer = {
     url: `redis://${options.password === undefined ? "" : `:${options.password}@`}127.0.0.1:${port}`,
+    port,
     async start() {
       running ??= await launch(port, options);
     },
@@ -65,35 +73,39 @@ function createHandle(port: number, options: RedisServerOptions, launched: Child
 }
 
 /** Resolves when it accepts connections. */
-function launch(port: number, { password }: RedisServerOptions): Promise<ChildProcess> {
-  const child = spawn(
-    "redis-server",
-    [
-      ["--port", String(port)],
-      ["--bind", "127.0.0.1"],
-      ["--save", ""],
-      ["--appendonly", "no"],
-      ["--dir", tmpdir()],
-      ["--dbfilename", `portero-${randomUUID()}.rdb`], // a replica writes one, which the next Redis there would load
-      password === undefined ? [] : ["--requirepass", password],
-    ].flat(),
-    { stdio: ["ignore", "pipe", "ignore"] },
-  );
+async function launch(
+  port: number,
+  { password, settings = [], commandLine }: RedisServerOptions,
+): Promise<ChildProcess> {
+  const usual = [
+    ["--port", String(port)],
+    ["--bind", "127.0.0.1"],
+    ["--save", ""],
+    ["--appendonly", "no"],
+    ["--dir", tmpdir()],
+    ["--dbfilename", `portero-${randomUUID()}.rdb`], // a replica writes one, which the next Redis there would load
+    password === undefined ? [] : ["--requirepass", password],
+    settings,
+  ].flat();
+  const words = commandLine ? [...(await commandLine(port))] : usual;
+  const child = spawn("redis-server", words, { stdio: ["ignore", "pipe", "ignore"] });
   return new Promise((resolve, reject) => {
     const lines = createInterface({ input: child.stdout });
     lines.on("line", (line) => {
-      if (line.includes("Ready to accept connections")) resolve(child);
+      if (/Ready to accept connections|\+monitor master/.test(line)) resolve(child);
     });
     child.once("error", reject);
     child.once("exit", (code) => reject(new Error(`redis-server ended with ${code} before it was ready`)));
   });
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+async function freePort(max = 65_535): Promise<number> {
+  for (;;) {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, "close");
+    if (port <= max) return port;
+  }
 }

@@ -1,9 +1,9 @@
 import type { RedisAddress } from "../../cache/redis.js";
-import { parseRedisUrl } from "../../cache/redis-target.js";
 import type { SharedStore } from "../../cache/shared-store.js";
 import { type AnswerSources, identityOf, shapersOf } from "./cache-identity.js";
 import { keysOf } from "./declaration.js";
 import type { CacheOptions } from "./options.js";
+import { readRedisUrl } from "./redis-url.js";
 import type { SettingReader } from "./setting-reader.js";
 import { SECRET, SETTINGS, tokensPerUserOf } from "./settings.js";
 import { readTls } from "./tls.js";
@@ -28,9 +28,6 @@ export interface CacheConfig {
   readonly identity: string;
   readonly secrets: readonly string[];
 }
-
-const ENCODED =
-  ", as redis://user:…@host:port/number with user and password encoded: # as %23, / as %2F, ? as %3F, @ as %40, % as %25";
 
 export function readCache(read: SettingReader, given: CacheOptions | undefined, sources: AnswerSources): CacheConfig {
   const options = read.section("cache", given, keysOf(SETTINGS.cache));
@@ -103,7 +100,7 @@ export function redisSettingOf(options: CacheOptions): "cache.redisUrl" | "cache
 function readRedis(
   read: SettingReader,
   options: CacheOptions,
-): { readonly url: string; readonly address: RedisAddress | undefined } | undefined {
+): { readonly url: string; readonly address: RedisAddress } | undefined {
   const { redisUrl, redis } = options;
   if (redisUrl !== undefined && redis !== undefined) {
     read.secretProblem("cache.redis", "either cache.redis or cache.redisUrl", "both");
@@ -111,13 +108,11 @@ function readRedis(
   const given = read.section("cache.redis", redis, keysOf(SETTINGS.cache.redis));
   const path = redisSettingOf(options);
   const value = redis === undefined ? redisUrl : given.url;
-  const url = read.url(path, value, ["redis:", "rediss:"], { hint: ENCODED });
-  const target = url === undefined ? undefined : parseRedisUrl(url);
-  if (url !== undefined && !target) read.urlProblem(path, url, `a URL${ENCODED}`);
+  const named = readRedisUrl(read, path, value);
   if (redis && typeof redis === "object" && value === undefined) read.problem(path, undefined, "a URL");
   const pingIntervalMs = read.number(SETTINGS.cache.redis.pingIntervalMs, given.pingIntervalMs);
-  const tls = readTls(read, "cache.redis", given.tls, url === undefined ? [] : [url], "rediss:");
-  return url === undefined ? undefined : { url, address: target && { target, tls, pingIntervalMs } };
+  const tls = readTls(read, "cache.redis", given.tls, named ? [named.url] : [], "rediss:");
+  return named && { url: named.url, address: { target: named.target, tls, pingIntervalMs } };
 }
 
 function isStore(store: SharedStore): boolean {

@@ -1,4 +1,4 @@
-import { takeApart } from "./shown-url.js";
+import { type ShownUrl, takeApart } from "./shown-url.js";
 
 /** Schemes of other protocols, and the one that is meant here. */
 const MEANT: Readonly<Record<"http:" | "redis:", Readonly<Record<string, string>>>> = {
@@ -29,7 +29,7 @@ export function meantUrl(value: unknown, protocols: readonly string[], defaultPo
   const [plain] = protocols;
   if (plain !== "http:" && plain !== "redis:") return undefined;
   const parts = takeApart(value);
-  const scheme = parts && MEANT[plain][parts.protocol.slice(0, -1)];
+  const scheme = parts && (listSchemeOf(parts) ?? MEANT[plain][parts.protocol.slice(0, -1)]);
   if (parts && scheme) {
     const needsPort = scheme === "http" && defaultPort !== undefined && !/:\d+$/.test(parts.host);
     const path = parts.path === "/…" ? "" : parts.path;
@@ -37,4 +37,11 @@ export function meantUrl(value: unknown, protocols: readonly string[], defaultPo
   }
   const address = ADDRESS.exec(value)?.[1];
   return address && URL.canParse(`http://${address}`) ? `${plain}//${address}` : undefined;
+}
+
+/** Redis with several addresses: `redis-sentinel://` of other clients, or a cluster that is not called one. */
+function listSchemeOf({ protocol, host }: ShownUrl): string | undefined {
+  const [, secure, kind] = /^(?:redis|valkey)(s?)(?:[+-](cluster|sentinel)s?)?:$/.exec(protocol) ?? [];
+  if (secure === undefined || (kind === undefined && !host.includes(","))) return undefined;
+  return `redis${secure}+${kind ?? "cluster"}`;
 }

@@ -98,9 +98,13 @@ export interface LimitOptions {
 
 /** The Redis of the shared cache. */
 export interface RedisOptions {
-  /** `redis://user:password@host:port/number` or `rediss://…`, user and password encoded. */
+  /**
+   * `redis://user:password@host:port/number`, `redis+cluster://user:password@a:6379,b:6379` or
+   * `redis+sentinel://user:password@s1:26379,s2:26379/mymaster/number?sentinel_username=…&sentinel_password=…`; or one of them with
+   * `rediss` for TLS. User and password are encoded.
+   */
   url: string;
-  /** Certificates in PEM, for `rediss:` URLs; or a function that returns them, which is called at the start and for each connection. */
+  /** Certificates in PEM, for URLs that begin with `rediss`; or a function that returns them, which is called at the start and for each connection. */
   tls?: TlsOptions | (() => TlsOptions);
   /**
    * After so many milliseconds without a word from Redis it is pinged. Default 10,000, at least 1. An operation notices at once that it
@@ -145,7 +149,7 @@ export interface CacheOptions {
    * milliseconds; never past `exp`, never after a refusal. Default 0 = never.
    */
   staleIfErrorMs?: number;
-  /** `redis://` or `rediss://`: a shared cache on Redis. The short form of `redis: { url }`. */
+  /** A shared cache on Redis: a URL as `redis.url` takes it. The short form of `redis: { url }`. */
   redisUrl?: string;
   /** A shared cache on Redis, with TLS and pings. Either this or `redisUrl`. */
   redis?: RedisOptions;

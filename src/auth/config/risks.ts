@@ -1,3 +1,5 @@
+import { parseRedisUrl } from "../../cache/redis-target.js";
+import { idOf } from "../../cache/redis-topology.js";
 import type { CacheConfig } from "./cache.js";
 import { reachOf } from "./local-host.js";
 import type { AuthClientOptions } from "./options.js";
@@ -41,7 +43,7 @@ export function readRisks(
   const open = cleartextOf(settings);
   if (open.length > 0) {
     for (const [path, url] of strict === true ? open : []) {
-      const protocol = /^redis:/i.test(url) ? "rediss" : "https";
+      const protocol = /^redis/i.test(url) ? url.replace(/^redis(\+\w+)?:.*$/i, "rediss$1") : "https";
       read.urlProblem(path, url, `a URL that begins with ${protocol}://, or a local host: strict wants TLS`);
     }
     risks.push(
@@ -74,7 +76,13 @@ function upstreamsOf({ grpc, rest }: RiskySettings): Setting[] {
 
 function cleartextOf(settings: RiskySettings): Setting[] {
   const all = [...upstreamsOf(settings), ...given(settings.redisSetting, settings.cache.redisUrl)];
-  return all.filter(([, url]) => /^(http|redis):/i.test(url) && reachOf(url) === "public");
+  return all.filter(([, url]) => /^(http|redis(\+\w+)?):/i.test(url) && leadsOutside(url));
+}
+
+/** One host of several is enough. */
+function leadsOutside(url: string): boolean {
+  const hosts = parseRedisUrl(url)?.hosts.map((host) => `redis://${idOf(host)}`);
+  return (hosts ?? [url]).some((each) => reachOf(each) === "public");
 }
 
 /** A loopback address says that it means this machine; a name or a private address looks as if it meant one service. */
@@ -83,7 +91,7 @@ function isAmbiguous([, url]: Setting): boolean {
 }
 
 function given(path: string, url: string | undefined): Setting[] {
-  return url !== undefined && URL.canParse(url) ? [[path, url]] : [];
+  return url !== undefined && (URL.canParse(url) || parseRedisUrl(url)) ? [[path, url]] : [];
 }
 
 function named(settings: readonly Setting[]): string {

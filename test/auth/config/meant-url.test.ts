@@ -33,6 +33,10 @@ test.each([
   ["REDIS_URL", "https://cache:6380/1", "rediss://cache:6380/1"],
   ["REDIS_URL", "redis+tls://:hunter2@cache", "rediss://cache"],
   ["REDIS_URL", "valkey://cache:6379", "redis://cache:6379"],
+  ["REDIS_URL", "redis://:hunter2@a:6379,b:6379", "redis\\+cluster://a:6379,b:6379"],
+  ["REDIS_URL", "valkeys://a,b", "rediss\\+cluster://a,b"],
+  ["REDIS_URL", "redis-cluster://:hunter2@a:6379", "redis\\+cluster://a:6379"],
+  ["REDIS_URL", "redis-sentinel://:hunter2@s:1,t:2/mymaster", "redis\\+sentinel://s:1,t:2/mymaster"],
 ])("%s=%s gets the URL to write: %s", (name, value, url) => {
   expect(expectedOf({ [name]: value })).toMatch(new RegExp(`: write ${url.replace(/[[\]]/g, "\\$&")}$`));
 });
@@ -54,3 +58,16 @@ test.each(["redis://default:hunter2", "redis://:p#hunter2@cache", "redis://:100%
     expect(expectedOf({ REDIS_URL: url })).toMatch(/# as %23/);
   },
 );
+
+test.each([
+  [
+    "redis+cluster://:hunter2@a:6379,b:6379/1",
+    /^a cluster, which has no databases, as redis\+cluster:\/\/user:…@a:6379,b:6379 /,
+  ],
+  ["redis+cluster://:hunter2@a:6379,b:x", /redis\+cluster:\/\/user:…@a:6379,b:6379 .*# as %23/],
+  ["redis+sentinel://:hunter2@s:26379", /^sentinels and the name of the master as redis\+sentinel:\/\/.*\/mymaster/],
+  ["redis+sentinel://s/m?password=hunter2", /sentinel_username=…&sentinel_password=…/],
+])("REDIS_URL=%s is told the right form", (url, form) => {
+  expect(expectedOf({ REDIS_URL: url })).toMatch(form);
+  expect(expectedOf({ REDIS_URL: url })).not.toContain("hunter2");
+});

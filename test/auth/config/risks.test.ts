@@ -92,6 +92,16 @@ describe("At the start, in one line:", () => {
       /clear text to cache\.redisUrl redis:\/\/cache\.example\.com: .*rediss:\/\//,
     ],
     [
+      "a cluster in clear text, one of whose hosts is not local",
+      { ...local, cache: { redisUrl: "redis+cluster://:hunter2@cache:1,cache.example.com:2", secret: SECRET } },
+      /clear text to cache\.redisUrl redis\+cluster:\/\/cache:1,cache\.example\.com:2: /,
+    ],
+    [
+      "sentinels in clear text",
+      { ...local, cache: { redisUrl: "redis+sentinel://s.example.com/mymaster", secret: SECRET } },
+      /clear text to cache\.redisUrl redis\+sentinel:\/\/s\.example\.com\/mymaster: /,
+    ],
+    [
       "a local name beside a shared cache",
       { grpc: { url: "http://auth:50051" }, cache: { store, secret: SECRET } },
       /cannot tell grpc\.url http:\/\/auth:50051\/ from another environment's.*AUTH_CACHE_NAMESPACE/,
@@ -180,6 +190,29 @@ describe("strict", () => {
     expect(problemsOf({ ...given, strict: true })).toEqual([
       { name, value: '"redis://…@cache.example.com"', expected: expect.stringMatching(/rediss:\/\//) },
     ]);
+  });
+
+  test.each([
+    [
+      "redis+cluster://:hunter2@10.0.0.1,cache.example.com",
+      '"redis+cluster://…@10.0.0.1,cache.example.com"',
+      "rediss+cluster",
+    ],
+    ["redis+sentinel://s.example.com:1/m", '"redis+sentinel://s.example.com:1/m"', "rediss+sentinel"],
+  ])("names the scheme to write: for %s", (redisUrl, value, scheme) => {
+    const given = { ...local, cache: { redisUrl, secret: SECRET }, strict: true };
+    const expected = `a URL that begins with ${scheme}://, or a local host: strict wants TLS`;
+    expect(problemsOf(given)).toEqual([{ name: "cache.redisUrl", value, expected }]);
+  });
+
+  test.each([
+    "redis+cluster://cache-1:6379,cache-2.svc:6379,[::1]:6379",
+    "redis+sentinel://10.0.0.1:26379,s-2/mymaster",
+    "rediss+cluster://a.example.com,b.example.com",
+    "rediss+sentinel://s.example.com/mymaster",
+  ])("lets %s pass", (redisUrl) => {
+    const given = { ...local, cache: { redisUrl, secret: SECRET }, strict: true } as const;
+    expect(readConfig(given).warning).toBeUndefined();
   });
 
   test('"cache" makes an unsealed cache one alone, and goes on warning of clear text', () => {

@@ -16,6 +16,12 @@ test.each([
   ["https://auth/%3Fapi_key=hunter2", "https://auth/…"],
   ["redis://default:hunter2@cache:6379/1", "redis://cache:6379/1"],
   ["rediss://cache/hunter2", "rediss://cache/…"],
+  ["redis+cluster://u:hunter2@a:6379,b:6379", "redis+cluster://a:6379,b:6379"],
+  ["redis+cluster://u:hunter2@hunter2@[::1]:1,b", "redis+cluster://[::1]:1,b"],
+  ["redis+cluster://a/hunter2=1", "redis+cluster://a/…"],
+  ["rediss+sentinel://:hunter2@s:1,t:2/mymaster/0", "rediss+sentinel://s:1,t:2/mymaster/0"],
+  ["redis+sentinel://s:1/mymaster?sentinel_password=hunter2", "redis+sentinel://s:1/mymaster"],
+  ["redis://:hunter2@a:1,b:2", "redis://a:1,b:2"],
 ])("Of %s is shown: %s", (url, shown) => {
   expect(shownUrl(url)).toBe(shown);
 });
@@ -33,6 +39,11 @@ test.each([
   "redis://default:1234?hunter2@cache",
   "redis://default:p@ss/hunter2@cache",
   "redis://default:hunter2@cache#1",
+  "redis+cluster://default:hunter2",
+  "redis+cluster://a,default:hunter2",
+  "redis+cluster://u:p#hunter2@a,b",
+  "redis+sentinel://u:p/hunter2@s/mymaster",
+  "redis+sentinel://s/mymaster?sentinel_password=p@hunter2",
   "http:hunter2@auth",
   "http:///hunter2@auth",
   "https:\\\\hunter2@auth",

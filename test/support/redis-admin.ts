@@ -1,6 +1,6 @@
 import { createClient } from "@keyv/redis";
 
-/** Somebody with full access to Redis. */
+/** Full access to a Redis, past portero. */
 export interface RedisAdmin {
   command(...words: string[]): Promise<unknown>;
   /** Keys of all entries. */
@@ -10,8 +10,9 @@ export interface RedisAdmin {
   close(): void;
 }
 
-export async function connectAdmin(url: string): Promise<RedisAdmin> {
-  const client = createClient({ url });
+/** @param tls certificates, for a `rediss:` URL */
+export async function connectAdmin(url: string, tls: object = {}): Promise<RedisAdmin> {
+  const client = createClient({ url, ...(url.startsWith("rediss:") && { socket: { tls: true, ...tls } as never }) });
   client.on("error", () => undefined); // a server that a test kills
   await client.connect();
   return {

@@ -1,0 +1,48 @@
+import type { Clock } from "../runtime/clock.js";
+import { setPatientTimeout } from "../runtime/patient-timeout.js";
+import { openLink } from "./redis-link.js";
+import type { RedisEndpoint } from "./redis-topology.js";
+import { type ReplyBounds, ReplyGuard } from "./reply-guard.js";
+
+export interface AskingOptions {
+  readonly clock: Clock;
+  /** Ends all connections: nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  /** Of the answer. */
+  readonly bounds?: ReplyBounds;
+}
+
+/** To connect, to log in, and to be answered, in milliseconds. */
+const ASKING_MS = 700;
+
+/** Asks a server one question, over a connection of its own. Rejects after 700 ms. */
+export async function askOnce(
+  endpoint: RedisEndpoint,
+  words: readonly string[],
+  { clock, signal, bounds }: AskingOptions,
+): Promise<unknown> {
+  const link = await openLink(endpoint);
+  const guard = new ReplyGuard(bounds);
+  const end = new AbortController();
+  try {
+    return await new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      signal.addEventListener("abort", () => reject(new Error("the client is closed")), { signal: end.signal });
+      const timer = setPatientTimeout(clock, () => reject(new Error("Redis does not answer")), ASKING_MS);
+      end.signal.addEventListener("abort", () => timer.clear());
+      link.onError(reject);
+      link.guard((chunk) => {
+        const accepts = !end.signal.aborted && guard.accepts(chunk);
+        if (!accepts) reject(new Error("Redis sent what can be no answer"));
+        return accepts;
+      });
+      link
+        .connect()
+        .then(() => link.send(words))
+        .then(resolve, reject);
+    });
+  } finally {
+    end.abort();
+    link.destroy();
+  }
+}
