@@ -21,7 +21,10 @@ export interface LogConnection {
   read(after: string, count: number, waitMs?: number): Promise<readonly LogRecord[]>;
   /** Whether an entry is still there. */
   has(id: string): Promise<boolean>;
-  /** The newest entry. */
+  /**
+   * The newest entry. Where there is none, one that says nothing is added: while it is there, nothing behind it was lost, which an empty
+   * stream could not say after a new connection.
+   */
   tail(): Promise<string>;
   /** Deletes the stream, or whatever lies in its place. */
   delete(): Promise<unknown>;

@@ -107,7 +107,11 @@ class RedisLogConnection implements LogConnection {
 
   async tail(): Promise<string> {
     const [newest] = recordsIn(await this.#send("XREVRANGE", this.#key, "+", "-", "COUNT", "1"));
-    return newest?.id ?? NO_RECORD;
+    if (newest) return newest.id;
+    await this.read(NO_RECORD, 1); // a process that may not read leaves nothing behind
+    const id = String(await this.#send("XADD", this.#key, "*", FIELD, ""));
+    await this.#send("PEXPIRE", this.#key, `${KEPT_MS}`);
+    return id;
   }
 
   delete(): Promise<unknown> {
