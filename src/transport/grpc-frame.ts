@@ -6,17 +6,11 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** One message as it goes over the wire, not compressed. */
 export function frameOf(message: Uint8Array): Uint8Array {
-  const { frame, start } = startFrame(message.length);
-  frame.set(message, start);
-  return frame;
-}
-
-/** A frame for a message of so many bytes, which are to be written from `start` on. */
-export function startFrame(bytes: number): { readonly frame: Buffer; readonly start: number } {
-  const frame = Buffer.allocUnsafe(HEAD_BYTES + bytes);
+  const frame = Buffer.allocUnsafe(HEAD_BYTES + message.length);
   frame[0] = 0;
-  frame.writeUInt32BE(bytes, 1);
-  return { frame, start: HEAD_BYTES };
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, HEAD_BYTES);
+  return frame;
 }
 
 /**

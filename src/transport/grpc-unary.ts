@@ -1,12 +1,19 @@
 import type * as http2 from "node:http2";
-import { create, type DescMessage, type DescMethodUnary, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues, type Interceptor, type UnaryResponse } from "@connectrpc/connect";
 import { createMethodUrl, runUnaryCall } from "@connectrpc/connect/protocol";
 import { requestHeader, validateResponseWithCompression, validateTrailer } from "@connectrpc/connect/protocol-grpc";
 import { raceAbort } from "../runtime/abort.js";
 import { abortError, exchange, networkError } from "./grpc-exchange.js";
+import { frameOf } from "./grpc-frame.js";
 import type { ReplaceableSession } from "./grpc-session.js";
-import { framed } from "./request-frame.js";
 import type { UnaryCall, UnaryHandler } from "./stage.js";
 
 const STATUS = "grpc-status";
@@ -83,7 +90,7 @@ export function createGrpcUnary({ url, session, interceptors, maxAnswerBytes }: 
     request: Request<I, O>,
   ): Promise<UnaryResponse<I, O>> {
     const { method, signal } = request;
-    const frame = framed(method.input, request.message);
+    const frame = frameOf(toBinary(method.input, request.message));
     let header!: Headers;
     let headerError: ConnectError | undefined;
     const reply = await exchange(await open(request), frame, {
