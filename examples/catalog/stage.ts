@@ -53,7 +53,8 @@ export async function startStage({ timeoutMs, ...options }: StageOptions): Promi
   const openCatalog = async (port?: number): Promise<Catalog> => {
     const client = createAuthClient({
       ...options,
-      grpc: { url: auth.grpc.url, timeoutMs },
+      // One connection: its calls are counted, and a second one would be asked beside a slow or returning first.
+      grpc: { url: auth.grpc.url, timeoutMs, connections: { min: 1 } },
       rest: { url: auth.rest.url, timeoutMs },
       ...(redis && { cache: { redisUrl: redis.url, secret } }),
     });
