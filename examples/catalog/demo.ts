@@ -71,6 +71,21 @@ async function show({ auth, redis, openCatalog }: Stage): Promise<void> {
     expect: { status: 200, source: "process", grpcCalls: 1, restCalls: 0 },
   });
 
+  if (redis) {
+    await walk.step({
+      title:
+        "Luis was in both instances, and his rights change. The first one is told; the second has forgotten him at once, and asks.",
+      act: async () => {
+        const [second, luis] = [await openCatalog(), await auth.signToken("luis")];
+        for (const each of [catalog, second]) await visitor.visit({ path: MADRID, token: luis, catalog: each });
+        await catalog.client.invalidateUser({ userId: "luis", organizationId: "la-espiga" });
+        await until(() => second.client.peekToken(luis) === undefined);
+        return visitor.visit({ path: MADRID, token: luis, catalog: second });
+      },
+      expect: { status: 200, source: "grpc", grpcCalls: 1, restCalls: 0 },
+    });
+  }
+
   walk.chapter("Requests that are refused");
   await walk.step({
     title: "Ana asks for a local that is not hers.",

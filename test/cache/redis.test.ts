@@ -183,7 +183,10 @@ describeWithRedis("On a real Redis", () => {
       await client.ready(); // it has been tried once, however late the client came to that
       await redis.start();
       await askUntil(client, "available");
-      expect(logger.lines).toEqual([gone(redis.url, "ECONNREFUSED"), back(redis.url)]);
+      expect(logger.lines).toEqual([
+        `${gone(redis.url, "ECONNREFUSED")}; nothing listens there: are host and port right? Redis' own is 6379`,
+        back(redis.url),
+      ]);
     },
     PATIENCE_MS,
   );
@@ -200,7 +203,9 @@ describeWithRedis("On a real Redis", () => {
     expect(client.status().cache.shared).toBe("unavailable");
     expect((await inspect(redis.url)).keys).toEqual([]);
     await until(() => logger.lines.length > 0);
-    expect(logger.lines).toEqual([gone(redis.url.replace(":right@", ""), "WRONGPASS")]);
+    expect(logger.lines).toEqual([
+      `${gone(redis.url.replace(":right@", ""), "WRONGPASS")}; user or password are wrong: are both encoded, # as %23?`,
+    ]);
     expect(events).toEqual([{ tier: "shared", available: false }]);
   });
 

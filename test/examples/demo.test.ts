@@ -16,7 +16,7 @@ const lastLine = (demo: Program) => demo.output.trimEnd().split("\n").at(-1);
 test("the demo goes through every step as expected, with Redis where there is one", async () => {
   const hasRedis = spawnSync("redis-server", ["--version"]).status === 0;
   const demo = runDemo();
-  expect([await demo.exitCode(), lastLine(demo)]).toEqual([0, `${hasRedis ? 20 : 19} steps, all as expected`]);
+  expect([await demo.exitCode(), lastLine(demo)]).toEqual([0, `${hasRedis ? 21 : 19} steps, all as expected`]);
   expect(demo.output.includes("user from: shared cache")).toBe(hasRedis);
 });
 
