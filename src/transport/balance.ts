@@ -37,7 +37,7 @@ export function withReplicas(
     const budget = isKnown(call.context) ? budgets.known : budgets.strangers;
     budget.earn();
     const due = replicas.due;
-    const tested = hedgeMs === 0 ? due : undefined;
+    const tested = hedgeMs === 0 && due?.link.isReady ? due : undefined;
     const { context, signal } = call;
     const ask = (replica: Replica, timeoutMs: number | undefined, ended: AbortSignal) =>
       forward(replica.transport, { ...call, timeoutMs, signal: ended });
@@ -49,12 +49,14 @@ export function withReplicas(
         tested.isOnTrial = false;
       };
       answer.then(over, over);
-    } else if (due && budget.spend()) {
+    } else if (due) {
       // The context stays behind: it tells how old the answer of the question itself is.
       const askDue = (timeoutMs: number, ended: AbortSignal) =>
         forward(due.transport, { ...call, context: undefined, timeoutMs, signal: ended });
       const doubled = { standing: standingOf(context), timeoutMs: call.timeoutMs, answer, ask: askDue };
-      askBeside(due, doubled, { ...options, replicas });
+      replicas.prepare(due, () => {
+        if (hedgeMs > 0 && budget.spend()) askBeside(due, doubled, { ...options, replicas });
+      });
     }
     return answer;
   }

@@ -53,16 +53,18 @@ export function askBeside(
     leave();
     tell();
   };
-  const strike = (reason: string, code: Code) => {
-    finish(() => replicas.strike(replica, reason, since));
+  const end = (tell: () => void, reason: string, code: Code) => {
+    finish(tell);
     controller.abort(new ConnectError(reason, code));
   };
   replica.isOnTrial = true;
   replica.begin();
-  after(limitMs, () => strike("unreachable (timeout)", Code.DeadlineExceeded));
+  const late = () => replicas.strike(replica, "unreachable (timeout)", since);
+  after(limitMs, () => end(late, "timeout", Code.DeadlineExceeded));
   answer.then(
     () => {
-      if (!isOver) after(hedgeMs, () => strike("another one answered first", Code.Canceled));
+      if (isOver) return;
+      after(hedgeMs, () => end(() => replicas.lostRace(replica, since), "another replica answered", Code.Canceled));
     },
     () => undefined,
   );
@@ -72,10 +74,11 @@ export function askBeside(
   );
 
   function failed(error: unknown): void {
-    if (!(error instanceof UpstreamError)) return;
+    if (!(error instanceof UpstreamError)) return replicas.postpone(replica, since);
     const { failure } = error;
     if (failure === "unreachable") replicas.failed(replica, error, since);
     else if (failure === "broken") {
+      replicas.postpone(replica, since);
       // Alone it says nothing: a token can make every replica throw.
       answer.then(
         () => replicas.strike(replica, "broken answers", since),

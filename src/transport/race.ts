@@ -6,7 +6,8 @@ import type { ExtraBudget } from "./extra-budget.js";
 import { isTimeout } from "./grpc-outcome.js";
 import { setUnconfirmed, UpstreamError } from "./outcome.js";
 import type { Replica } from "./replica.js";
-import type { ReplicaSet, Since } from "./replica-set.js";
+import type { Since } from "./replica-health.js";
+import type { ReplicaSet } from "./replica-set.js";
 import type { ExtraPlaces } from "./upstream-limits.js";
 
 export interface RaceOptions {
@@ -129,6 +130,7 @@ export class Race<R> {
     this.#end(attempt);
     attempt.leave?.();
     attempt.leave = undefined;
+    this.#shared.replicas.postpone(attempt.replica, attempt);
     attempt.controller.abort(reason);
   }
 
@@ -141,7 +143,7 @@ export class Race<R> {
     const at = this.#attempts.indexOf(attempt);
     for (const [index, other] of this.#attempts.entries()) {
       if (!other.isPending) continue;
-      if (index < at) replicas.strike(other.replica, "another one answered first", other);
+      if (index < at) replicas.lostRace(other.replica, other);
       this.#cancel(other, new ConnectError("another replica answered", Code.Canceled));
     }
     for (const { replica, ...since } of this.#broken) replicas.strike(replica, "broken answers", since);
@@ -151,14 +153,17 @@ export class Race<R> {
     const { replicas, options } = this.#shared;
     if (error instanceof UpstreamError) {
       if (error.failure === "refused") {
-        return this.#verdict(attempt, () => this.#reject(error), isKnown(this.#question.context));
+        const known = isKnown(this.#question.context);
+        if (!known) replicas.alive(attempt.replica, attempt);
+        return this.#verdict(attempt, () => this.#reject(error), known);
       }
       const fair = hadItsTime(attempt.timeoutMs, options.timeoutMs);
-      replicas.failed(attempt.replica, error, attempt, { fair });
+      if (error.failure === "busy") replicas.alive(attempt.replica, attempt);
+      else replicas.failed(attempt.replica, error, attempt, { fair });
       if (error.failure === "broken" && !error.healthy) this.#broken.push(attempt);
       this.#failures.push(error);
       if (error.failure === "unreachable" && this.#tryAgain(attempt, error)) return;
-    }
+    } else replicas.postpone(attempt.replica, attempt);
     if (this.#attempts.some(({ isPending }) => isPending)) return;
     this.#finish();
     this.#reject(error instanceof UpstreamError ? this.#confirmed(error) : error);

@@ -1,4 +1,5 @@
 import type { Clock } from "../runtime/clock.js";
+import { UpstreamError } from "./outcome.js";
 
 /** Out after so many in a row. */
 const STRIKES = 3;
@@ -6,6 +7,12 @@ const STRIKES = 3;
 const FIRST_OUT_MS = 1000;
 /** … up to this. One that was back for as long begins anew. */
 const LONGEST_OUT_MS = 30_000;
+
+/** How the health of a replica stood when a call to it began. */
+export interface Since {
+  readonly period: number;
+  readonly counted: number;
+}
 
 /**
  * How one replica did lately. In a row count its calls that were unreachable though they had their time, and the races that it lost; calls
@@ -66,6 +73,11 @@ export class ReplicaHealth {
     this.#comeBack();
   }
 
+  /** It was asked, and did not show whether it is well: it stays out as long as before, without a strike. */
+  postpone(): void {
+    if (this.isOut && this.outMs === 0) this.#until = this.#clock.monotonic() + this.#outMs;
+  }
+
   goOut(): void {
     const now = this.#clock.monotonic();
     if (now - this.#backAt >= LONGEST_OUT_MS) this.#outMs = 0;
@@ -83,4 +95,17 @@ export class ReplicaHealth {
     this.#until = undefined;
     this.#backAt = this.#clock.monotonic();
   }
+}
+
+/**
+ * Why it counts that a call to a replica ended with this, if it does: of calls that fall together only one.
+ *
+ * @param countedSince whether another strike was counted since the call began
+ * @param fair whether the call had its time
+ */
+export function reasonToStrike(error: unknown, countedSince: boolean, fair: boolean): string | undefined {
+  if (!(error instanceof UpstreamError) || error.failure !== "unreachable" || error.ours) return undefined;
+  if (error.timedOut && !fair) return undefined;
+  const together = !error.timedOut && (error.network || error.unprocessed);
+  return together && countedSince ? undefined : `unreachable (${error.detail})`;
 }

@@ -5,8 +5,9 @@ import type { Addresses } from "./addresses.js";
 import { drawLife } from "./connection-life.js";
 import { networkError } from "./grpc-exchange.js";
 import { fromNetworkError } from "./grpc-outcome.js";
-import { type Failure, UpstreamError } from "./outcome.js";
 import { type MakeLink, Replica, type ReplicaState } from "./replica.js";
+import { best, isDue, type Wanted } from "./replica-choice.js";
+import { reasonToStrike, type Since } from "./replica-health.js";
 
 /** A replica moved. */
 export interface ReplicaMove {
@@ -41,12 +42,6 @@ export interface ReplicaSetOptions {
   readonly random: () => number;
   /** @param addresses how many there are: where there is one, a replica is a connection to it */
   readonly onMove?: ((move: ReplicaMove, addresses: number) => void) | undefined;
-}
-
-/** When a call to a replica began, as its health counts. */
-export interface Since {
-  readonly period: number;
-  readonly counted: number;
 }
 
 /** The replicas in use, one for each address, and which of them is asked next. */
@@ -114,8 +109,7 @@ export class ReplicaSet {
           clock,
           timeoutMs,
           link: (replica) => link(address, () => this.#onLinkChange(replica)),
-          onUnreachable: (replica, error, counted) =>
-            this.failed(replica, error, { period: replica.health.period, counted }),
+          onUnreachable: (replica, error, since) => this.failed(replica, error, since),
         })
       );
     });
@@ -126,27 +120,32 @@ export class ReplicaSet {
     }
   }
 
-  /**
-   * One that is not out, has a connection, has the fewest calls under way and was picked least recently, in this order; where all are out
-   * the last three decide. Those without a connection get one, for the calls that come.
-   *
-   * @param tried not these
-   * @param orOut where all others are out, whether one of those
-   */
-  pick({ tried = [], orOut = true }: { tried?: readonly Replica[]; orOut?: boolean } = {}): Replica | undefined {
-    let best: Replica | undefined;
-    for (const replica of this.#replicas) {
-      if (!replica.health.isOut && !replica.link.isReady) replica.warm();
-      if (tried.includes(replica) || (!orOut && replica.health.isOut)) continue;
-      if (best === undefined || goesBefore(replica, best)) best = replica;
-    }
-    if (best) best.pickedAt = ++this.#picks;
-    return best;
+  /** The one to be asked. Those without a connection get one, for the calls that come. */
+  pick(wanted: Wanted = {}): Replica | undefined {
+    for (const replica of this.#replicas) if (!replica.health.isOut && !replica.link.isReady) void replica.warm();
+    const picked = best(this.#replicas, wanted);
+    if (picked) picked.pickedAt = ++this.#picks;
+    return picked;
   }
 
   /** One that is out, and may show whether it is well again. */
   get due(): Replica | undefined {
-    return this.#replicas.find(({ health, isOnTrial }) => health.isOut && !isOnTrial && health.outMs === 0);
+    return this.#replicas.find((replica) => isDue(replica));
+  }
+
+  /**
+   * Makes a connection to one that is due, where there is none: a trial is about its answers, and need not wait for that. Failing to make
+   * it is an answer of its own.
+   *
+   * @param then called when it stands, at once where it does
+   */
+  prepare(replica: Replica, then: () => void): void {
+    if (replica.link.isReady) return then();
+    replica.isOnTrial = true;
+    void replica.warm().then(() => {
+      replica.isOnTrial = false;
+      if (replica.link.isReady && isDue(replica) && this.#replicas.includes(replica)) then();
+    });
   }
 
   succeeded(replica: Replica, { period }: Since): void {
@@ -162,23 +161,32 @@ export class ReplicaSet {
     this.#tell(replica, "it is alive");
   }
 
+  /** It was asked, and said nothing of itself: the next trial is a while away. */
+  postpone(replica: Replica, { period }: Since): void {
+    if (replica.health.period === period) replica.health.postpone();
+  }
+
   /** @param error what a call to it ended with; only some of them say something about it */
   failed(replica: Replica, error: unknown, since: Since, { fair = true }: { fair?: boolean } = {}): void {
-    if (!(error instanceof UpstreamError) || error.failure !== ("unreachable" satisfies Failure) || error.ours) return;
-    if (error.timedOut && !fair) return;
-    const together = !error.timedOut && (error.network || error.unprocessed);
-    if (together && since.counted !== replica.health.counted) return;
-    this.strike(replica, `unreachable (${error.detail})`, since);
+    const reason = reasonToStrike(error, replica.health.counted !== since.counted, fair);
+    if (reason) this.strike(replica, reason, since);
+    else this.postpone(replica, since);
+  }
+
+  /** Another one answered first. While it is out that says nothing against a connection on which it has spoken. */
+  lostRace(replica: Replica, since: Since): void {
+    const mayStay = replica.health.isOut && replica.link.isReady;
+    this.strike(replica, "another one answered first", since, { renews: !mayStay });
   }
 
   /** Another one answered what it did not, or not in time. */
-  strike(replica: Replica, reason: string, { period }: Since): void {
+  strike(replica: Replica, reason: string, { period }: Since, { renews = true }: { renews?: boolean } = {}): void {
     const { health } = replica;
     if (health.period !== period) return;
     const wasOut = health.isOut;
     health.strike();
     if (!wasOut && !(health.isFailing && this.#hasRoomOutside(replica))) return;
-    replica.link.renew(); // the next call to it should not find a connection that is dead
+    if (renews) replica.link.renew(); // the next call to it should not find a connection that is dead
     if (wasOut) return;
     health.goOut();
     this.#addresses.refresh();
@@ -213,6 +221,7 @@ export class ReplicaSet {
   }
 
   #onLinkChange(replica: Replica): void {
+    if (!this.#replicas.includes(replica)) return; // it leaves: that its connection ends tells of no address
     if (!replica.link.isReady) this.#addresses.refresh();
     if (!replica.health.isOut) this.#tell(replica, replica.link.isReady ? "connected" : "its connection ended");
   }
@@ -224,11 +233,4 @@ export class ReplicaSet {
     const addresses = new Set(this.#replicas.map(({ name }) => name)).size;
     this.#options.onMove?.({ address, from, to, reason }, addresses);
   }
-}
-
-function goesBefore(one: Replica, other: Replica): boolean {
-  if (one.health.isOut !== other.health.isOut) return other.health.isOut;
-  if (one.link.isReady !== other.link.isReady) return one.link.isReady;
-  if (one.inFlight !== other.inFlight) return one.inFlight < other.inFlight;
-  return one.pickedAt < other.pickedAt;
 }

@@ -2,7 +2,7 @@ import type { Transport } from "@connectrpc/connect";
 import type { Clock } from "../runtime/clock.js";
 import type { Address } from "./addresses.js";
 import { UpstreamError } from "./outcome.js";
-import { ReplicaHealth } from "./replica-health.js";
+import { ReplicaHealth, type Since } from "./replica-health.js";
 
 /** `connecting`: no connection stands, and one is made with the next call. `out`: it failed too often, and is left alone for a while. */
 export type ReplicaState = "ready" | "connecting" | "out";
@@ -36,8 +36,8 @@ export interface ReplicaOptions {
   readonly clock: Clock;
   /** Of one call, and of making a connection, in milliseconds. */
   readonly timeoutMs: number;
-  /** Told why a connection could not be made. */
-  readonly onUnreachable: (replica: Replica, error: unknown, countedBefore: number) => void;
+  /** Told why a connection could not be made, and how its health stood when that began. */
+  readonly onUnreachable: (replica: Replica, error: unknown, since: Since) => void;
 }
 
 /** One replica of the service, or one of several connections to an address behind which there may be several. */
@@ -56,7 +56,7 @@ export class Replica {
   /** What listeners were told last. */
   told: ReplicaState;
   readonly #options: ReplicaOptions;
-  #isWarming = false;
+  #warming: Promise<void> | undefined;
   #warmFrom = Number.NEGATIVE_INFINITY;
   #isLeaving = false;
 
@@ -75,12 +75,16 @@ export class Replica {
     return this.link.isReady ? "ready" : "connecting";
   }
 
-  /** Makes a connection beforehand: no call need wait for it. */
-  warm(): void {
+  /** Makes a connection beforehand: no call need wait for it. Resolves when that is over, however it ended. */
+  warm(): Promise<void> {
+    if (!this.#warming && this.#options.clock.monotonic() < this.#warmFrom) return Promise.resolve();
+    this.#warming ??= this.#warm();
+    return this.#warming;
+  }
+
+  async #warm(): Promise<void> {
     const { clock, timeoutMs, onUnreachable } = this.#options;
-    if (this.#isWarming || clock.monotonic() < this.#warmFrom) return;
-    this.#isWarming = true;
-    const { counted } = this.health;
+    const { period, counted } = this.health;
     let timeout: UpstreamError | undefined;
     const late = clock.setTimeout(
       () => {
@@ -90,16 +94,15 @@ export class Replica {
       timeoutMs,
       { background: true },
     );
-    this.link
-      .connect()
-      .catch((error: unknown) => {
-        this.#warmFrom = clock.monotonic() + WARM_INTERVAL_MS;
-        if (!this.#isLeaving) onUnreachable(this, timeout ?? error, counted);
-      })
-      .finally(() => {
-        late.clear();
-        this.#isWarming = false;
-      });
+    try {
+      await this.link.connect();
+    } catch (error) {
+      this.#warmFrom = clock.monotonic() + WARM_INTERVAL_MS;
+      if (!this.#isLeaving) onUnreachable(this, timeout ?? error, { period, counted });
+    } finally {
+      late.clear();
+      this.#warming = undefined;
+    }
   }
 
   begin(): void {
