@@ -311,7 +311,8 @@ describe("A store that is still connecting", () => {
     const { client, clock, store, logger, gaveUp } = await connecting();
     gaveUp(Object.assign(new Error("nobody listens to s3cret"), { code: "ECONNREFUSED" }));
     await settle();
-    const gone = GONE.replace("reached", "reached (ECONNREFUSED)");
+    const hint = "nothing listens there: are host and port right? Redis' own is 6379";
+    const gone = `${GONE.replace("reached", "reached (ECONNREFUSED)")}; ${hint}`;
     expect(logger.lines).toEqual([gone]);
     await client.verifyToken("token-0");
     await settle();
