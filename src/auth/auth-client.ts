@@ -82,8 +82,9 @@ export interface AuthClient {
   /**
    * Tells a connection that lives for long – a WebSocket, an event stream – that what it was let in with is to be looked at again: the token
    * or its user was invalidated, here or on another process that shares the log of invalidations, or refused by the service (`invalidated`),
-   * its `exp` came (`expired`), or an invalidation may have been missed (`gap`). Verify the token again then, and listen anew where it is
-   * still good. While the log is not live nothing is heard of other processes: verify now and then in any case.
+   * its `exp` came (`expired`), or an invalidation may have been missed (`gap`, of which each connection is told at some moment within 3 s).
+   * Verify the token again then, and listen anew where it is still good. While the log is not live nothing is heard of other processes:
+   * verify now and then in any case.
    *
    * Calls the listener once at most, never before it returns, until the returned function is called or the client is closed.
    *

@@ -28,6 +28,8 @@ type CacheOf<S> = S extends CacheSpec<infer Q, infer V, infer P, infer R> ? Tier
 /** A cache for each question, all of them on the same process cache and shared cache. */
 export type Caches = { readonly [S in keyof CacheSpecs]: CacheOf<CacheSpecs[S]> } & {
   onInvalidated(auth: VerifiedToken, listener: (reason: InvalidationReason) => void): () => void;
+  /** Whether something contradicts an answer, or may. */
+  mayBeVoid(auth: VerifiedToken): boolean;
   invalidateUser(user: UserRef): Promise<void>;
   invalidateOrganization(organizationId: string): Promise<void>;
   status(): AuthClientStatus["cache"];
@@ -43,15 +45,13 @@ export interface CachesOptions {
   readonly events: Events;
   readonly lists: StringLists;
   readonly refusals: MassRefusals;
-  /** Other processes may have contradicted what was known. */
-  readonly onHeard: () => void;
   /** See tombstones.ts; fewer than usual in simulations, which cannot make ten thousand. */
   readonly maxTombstones?: number | undefined;
 }
 
 export function createCaches(
   service: RemoteAuthService,
-  { config, events, lists, refusals, onHeard, maxTombstones }: CachesOptions,
+  { config, events, lists, refusals, maxTombstones }: CachesOptions,
 ): Caches {
   const { clock, random } = config;
   const { staleIfErrorMs, maxTokensPerUser: maxPerSubject } = config.cache;
@@ -60,8 +60,10 @@ export function createCaches(
   const timeline = new Timeline(clock);
   const listeners: InvalidationListeners = new InvalidationListeners({
     clock,
+    random,
     logger: config.logger,
     isContradicted: (subject, origin) => caches.token.isContradicted(subject, origin),
+    isUnproven: (origin) => caches.token.isUnproven(origin),
   });
   const subjects = new SubjectInvalidations({
     ...{ store, timeline, log, maxTombstones },
@@ -92,13 +94,11 @@ export function createCaches(
   };
   log?.start({
     hear(fact) {
-      onHeard();
       if ("subject" in fact) subjects.hearTold(fact.kind, fact.subject, fact.at);
       else caches.token.hear(fact);
       events.emit("invalidation", { by: "log", kind: fact.kind });
     },
     doubt() {
-      onHeard();
       subjects.doubt();
       listeners.doubt();
     },
@@ -108,6 +108,7 @@ export function createCaches(
   return {
     ...caches,
     onInvalidated: (auth, listener) => listeners.add(auth, listener),
+    mayBeVoid: (auth) => listeners.mayBeVoid(auth),
     invalidateUser: (user) => subjects.invalidate("user", subjectOf(user)),
     invalidateOrganization: (organizationId) => subjects.invalidate("organization", organizationId),
     status: () => ({

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import type { AuthClient } from "./auth-client.js";
+import type { VerifiedToken } from "./model.js";
 import { isToken, type TokenSyntax } from "./token.js";
 
 /** Properties of a client that a middleware needs beside its methods. */
@@ -10,12 +11,18 @@ export interface ClientTraits {
   readonly clock: Clock;
   /** Time for one question, in milliseconds. */
   readonly deadlineMs: number;
-  /** How often something was invalidated with this client. */
-  readonly invalidations: number;
+  /** Whether an answer of this client is not to be used again: something contradicts it, or may. */
+  mayBeVoid(auth: VerifiedToken): boolean;
 }
 
 /** The traits of clients that were not made here: those for tests, and the application's own. */
-const DEFAULT: ClientTraits = { isToken, logger: console, clock: systemClock, deadlineMs: 3000, invalidations: 0 };
+export const DEFAULT_TRAITS: ClientTraits = {
+  isToken,
+  logger: console,
+  clock: systemClock,
+  deadlineMs: 3000,
+  mayBeVoid: () => false,
+};
 
 /** The same in both module formats of this package. */
 const KEY: unique symbol = Symbol.for("portero.traits") as never;
@@ -26,5 +33,5 @@ export function setTraits(client: AuthClient, traits: ClientTraits): void {
 }
 
 export function traitsOf(client: AuthClient): ClientTraits {
-  return (client.status as undefined | { [KEY]?: ClientTraits })?.[KEY] ?? DEFAULT;
+  return (client.status as undefined | { [KEY]?: ClientTraits })?.[KEY] ?? DEFAULT_TRAITS;
 }

@@ -57,8 +57,7 @@ export function assembleAuthClient(
   const pipeline = createPipeline(config, events, upstreams);
   const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, signal: closing.signal });
   const refusals = new MassRefusals({ clock, logger: config.logger, events });
-  const onHeard = () => void traits.invalidations++;
-  const caches = createCaches(service, { config, events, lists, refusals, onHeard, maxTombstones });
+  const caches = createCaches(service, { config, events, lists, refusals, maxTombstones });
   const recent = new RecentTokens({ maxBytes: config.cache.recentBytes, clock });
 
   const gateOptions = { clock, deadlineMs, logger: config.logger, signal: closing.signal };
@@ -181,13 +180,11 @@ export function assembleAuthClient(
     },
     [Symbol.asyncDispose]: () => client.close(),
   };
-  const traits = { isToken, logger: config.logger, clock, deadlineMs, invalidations: 0 };
-  setTraits(client, traits);
+  setTraits(client, { isToken, logger: config.logger, clock, deadlineMs, mayBeVoid: caches.mayBeVoid });
   return client;
 
   /** Invalidates; what this process remembered is forgotten even where it rejects. */
   async function forget(kind: "token" | "user" | "organization", invalidate: () => Promise<void>): Promise<void> {
-    traits.invalidations++;
     try {
       closing.signal.throwIfAborted();
       const told = invalidate();

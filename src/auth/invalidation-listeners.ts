@@ -21,15 +21,24 @@ export type InvalidationReason =
 export interface InvalidationListenersOptions {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** From 0 (included) to 1 (excluded). */
+  readonly random: () => number;
   /** Whether something has contradicted an answer about a user. */
   readonly isContradicted: (subject: string, origin: Origin) => boolean;
+  /** Whether something that contradicts an answer may have been missed. */
+  readonly isUnproven: (origin: Origin) => boolean;
 }
 
 interface Subscription {
   readonly keys: readonly string[];
   readonly origin: Origin;
   end(reason?: InvalidationReason): void;
+  /** In a while: a gap concerns all, and all of them at once would be too many. */
+  doubt(): void;
 }
+
+/** All that listen are told of a gap within so many milliseconds. */
+const GAP_SPREAD_MS = 3000;
 
 /** What timers can wait for, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -49,10 +58,11 @@ export class InvalidationListeners {
     if (typeof listener !== "function") throw new TypeError("onInvalidated takes a function");
     const origin = originOf(auth);
     if (!origin) throw new TypeError("onInvalidated takes what verifyToken or getAuth gave, and no copy of it");
-    const { user, expiresAt = Number.POSITIVE_INFINITY } = auth;
-    const subject = subjectOf({ userId: user.id, organizationId: user.organizationId });
-    const keys = [`subject ${subjectKey("user", subject)}`, `id ${origin.id}`, `meaning ${origin.meaning}`];
+    const { expiresAt = Number.POSITIVE_INFINITY } = auth;
+    const keys = [`subject ${subjectKey("user", subjectIn(auth))}`, `id ${origin.id}`, `meaning ${origin.meaning}`];
+    const { clock, random } = this.#options;
     let timer: Timer | undefined;
+    let doubtTimer: Timer | undefined;
     let isOver = false;
     const subscription: Subscription = {
       keys: origin.meaning === undefined ? keys.slice(0, 2) : keys,
@@ -61,24 +71,31 @@ export class InvalidationListeners {
         if (isOver) return;
         isOver = true;
         timer?.clear();
+        doubtTimer?.clear();
         this.#remove(subscription);
         if (reason) this.#tell(listener, reason);
+      },
+      doubt: () => {
+        const tell = () => subscription.end("gap");
+        doubtTimer ??= clock.setTimeout(tell, random() * GAP_SPREAD_MS, { background: true });
       },
     };
     for (const key of subscription.keys) {
       const set = this.#byKey.get(key) ?? new Set();
       this.#byKey.set(key, set.add(subscription));
     }
-    const { clock, isContradicted } = this.#options;
-    const untilItEnds = () => {
-      const leftMs = expiresAt - clock.now();
-      if (leftMs <= 0) return subscription.end("expired");
-      const ms = Math.min(leftMs, MAX_TIMER_MS);
-      if (!isOver && Number.isFinite(ms)) timer = clock.setTimeout(untilItEnds, ms, { background: true });
+    const wait = (then: () => void, ms: number) => {
+      timer = clock.setTimeout(then, ms, { background: true });
     };
-    // Not before the caller has what it is to call to end it.
-    if (isContradicted(subject, origin)) queueMicrotask(() => subscription.end("invalidated"));
-    else if (Number.isFinite(expiresAt)) queueMicrotask(untilItEnds);
+    const waitForEnd = () => {
+      const ms = Math.min(Math.max(expiresAt - clock.now(), 0), MAX_TIMER_MS);
+      wait(() => (clock.now() < expiresAt ? waitForEnd() : subscription.end("expired")), ms);
+    };
+    // Not before the caller has what it is to call to end it; and by a timer: were it a microtask, a listener that listens to the same answer
+    // again would let nothing else have its turn.
+    if (this.#isContradicted(auth, origin)) wait(() => subscription.end("invalidated"), 0);
+    else if (Number.isFinite(expiresAt)) waitForEnd();
+    if (this.#options.isUnproven(origin)) subscription.doubt();
     return () => subscription.end();
   }
 
@@ -93,17 +110,26 @@ export class InvalidationListeners {
 
   /** Something may have been missed. */
   doubt(): void {
-    this.#endAll("gap");
+    for (const subscription of this.#all()) subscription.doubt();
   }
 
   /** Nothing is told any more. */
   clear(): void {
-    this.#endAll();
+    for (const subscription of this.#all()) subscription.end();
   }
 
-  #endAll(reason?: InvalidationReason): void {
-    const all = new Set([...this.#byKey.values()].flatMap((set) => [...set]));
-    for (const subscription of all) subscription.end(reason);
+  /** Whether an answer is not to be used again: something contradicts it, or may have. Of a copy that is not known, and it is not either. */
+  mayBeVoid(auth: VerifiedToken): boolean {
+    const origin = originOf(auth);
+    return !origin || this.#isContradicted(auth, origin) || this.#options.isUnproven(origin);
+  }
+
+  #isContradicted(auth: VerifiedToken, origin: Origin): boolean {
+    return this.#options.isContradicted(subjectIn(auth), origin);
+  }
+
+  #all(): Set<Subscription> {
+    return new Set([...this.#byKey.values()].flatMap((set) => [...set]));
   }
 
   #invalidated(key: string, until: Tombstone): void {
@@ -130,4 +156,8 @@ export class InvalidationListeners {
       report();
     }
   }
+}
+
+function subjectIn({ user }: VerifiedToken): string {
+  return subjectOf({ userId: user.id, organizationId: user.organizationId });
 }

@@ -83,9 +83,9 @@ export class LoadResults<Q, V, P, R> {
     const { invalidation, negative, process, shared } = this.#tiers;
     const wasHeld = process.forget(id);
     const isThere = lookup?.known ? lookup.mayBeThere : undefined;
+    // Also where it is not to be repeated: the shared cache, a request or a connection may still hold what it contradicts.
+    invalidation.refused(id, tried);
     if (shared) {
-      // Also where it is not to be repeated: the shared cache may still hold what it contradicts.
-      invalidation.refused(id, tried);
       const isKnown = wasHeld || isThere === true || invalidation.isWritten(id);
       // For a flood of garbage tokens there is nothing to delete.
       if (isKnown || isThere === undefined) shared.refuse(id, tried, isKnown, isNews);

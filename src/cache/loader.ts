@@ -237,7 +237,8 @@ export class Loader<Q, V, P, R> {
     const { hardExpiry } = load.task;
     const mayBeStale = this.#options.couldNotAsk(error) && this.#options.clock.now() < hardExpiry;
     const value = mayBeStale ? this.#stale.find(load, looked) : undefined;
-    const from = this.#tiers.process.peek(load.id) ?? looked.entry;
+    const held = this.#tiers.process.peek(load.id);
+    const from = held?.hit === value ? held : looked.entry;
     if (value === undefined || !from) return { kind: "unavailable", error, stale: undefined };
     const stale = this.#spec.present(value, "stale", hardExpiry, originOf(load.id, from));
     return { kind: "unavailable", error, stale };

@@ -132,7 +132,15 @@ export class TieredCache<Q, V, P, R> {
 
   /** Whether an answer about that subject that was handed out has been contradicted since. */
   isContradicted(subject: string, origin: Origin): boolean {
+    const held = this.#process.peek(origin.id);
+    // What is still held was not invalidated or refused since. Its order alone would not say so: it may be the answer to a second try.
+    if (held && held.order === origin.order) return this.#invalidation.isVoid(held);
     return this.#invalidation.isContradicted(subjectKey(this.#spec.about, subject), origin);
+  }
+
+  /** Whether something that contradicts an answer that was handed out may have been missed. */
+  isUnproven(origin: Origin): boolean {
+    return this.#invalidation.isUnproven(origin);
   }
 
   /** Another process invalidated it, or was refused it. Nothing is written, but what this process had put may be there still. */

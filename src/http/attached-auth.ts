@@ -16,16 +16,6 @@ export interface MiddlewareSettings {
   readonly traits: ClientTraits;
 }
 
-/** When the service answered: monotonic milliseconds, and how often something had been invalidated by then. */
-interface Arrival {
-  readonly at: number;
-  readonly invalidations: number;
-}
-
-function arrivalNow({ clock, invalidations }: ClientTraits): Arrival {
-  return { at: clock.monotonic(), invalidations };
-}
-
 /** The outcome of a middleware, left on a request for guards and `getAuth`: they never read `req.user`, which anything can set. */
 export class AttachedAuth implements MiddlewareSettings {
   /** `undefined`: let through as anonymous. */
@@ -33,15 +23,15 @@ export class AttachedAuth implements MiddlewareSettings {
   readonly #settings: MiddlewareSettings;
   /** Private: a request that is logged must not show its token. */
   readonly #token: Token | undefined;
-  /** Absent where the process cache had the answer: it can be looked up there again. */
-  #arrived: Arrival | undefined;
+  /** When the service answered, monotonic in milliseconds. Absent where the process cache had the answer: it can be looked up there again. */
+  #arrived: number | undefined;
 
   /** @param isNew the service has answered this moment */
   constructor(settings: MiddlewareSettings, auth: VerifiedToken | undefined, token: Token | undefined, isNew = false) {
     this.auth = auth;
     this.#settings = settings;
     this.#token = token;
-    this.#arrived = isNew ? arrivalNow(settings.traits) : undefined;
+    this.#arrived = isNew ? settings.traits.clock.monotonic() : undefined;
   }
 
   get client(): AuthClient {
@@ -70,15 +60,16 @@ export class AttachedAuth implements MiddlewareSettings {
 
   /**
    * What the service answered this client about this very token, for the other middlewares of the request. A request can live for hours,
-   * as that of a WebSocket does, and `authenticate` may look at it again and again: past the client's deadline, the token's `exp` or an
-   * invalidation, the service is asked anew.
+   * as that of a WebSocket does, and `authenticate` may look at it again and again: past the client's deadline or the token's `exp`, or
+   * when something contradicts it, the service is asked anew.
    */
   answerOf(client: AuthClient, token: Token): VerifiedToken | undefined {
     const arrived = this.#arrived;
-    if (!arrived || this.#settings.client !== client || this.#token?.text !== token.text) return undefined;
-    const { clock, deadlineMs, invalidations } = this.traits;
-    const isOld = clock.monotonic() - arrived.at >= deadlineMs || clock.now() >= (this.auth?.expiresAt ?? Infinity);
-    return isOld || invalidations !== arrived.invalidations ? undefined : this.auth;
+    const { auth, traits } = this;
+    if (arrived === undefined || !auth || this.client !== client || this.#token?.text !== token.text) return undefined;
+    const { clock, deadlineMs } = traits;
+    const isOld = clock.monotonic() - arrived >= deadlineMs || clock.now() >= (auth.expiresAt ?? Infinity);
+    return isOld || traits.mayBeVoid(auth) ? undefined : auth;
   }
 
   /** An answer that came from an earlier middleware is as old as it was there. */

@@ -1,4 +1,5 @@
 import type { AuthClient, CallOptions } from "../auth/auth-client.js";
+import { DEFAULT_TRAITS, setTraits } from "../auth/client-traits.js";
 import { AuthError, type AuthErrorCode, assertCode } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import { unknownTokenGate } from "../auth/unknown-token.js";
@@ -139,6 +140,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     },
     [Symbol.asyncDispose]: () => client.close(),
   };
+  setTraits(client, { ...DEFAULT_TRAITS, mayBeVoid: (auth) => listeners.mayBeVoid(auth) });
   return client;
 }
 

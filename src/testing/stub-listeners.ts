@@ -9,15 +9,21 @@ interface Subscription {
 
 /** `onInvalidated` of a client without a cache: of what is invalidated, or refused, with that client. */
 export class StubListeners {
-  readonly #tokens = new WeakMap<VerifiedToken, string>();
+  readonly #made = new WeakMap<VerifiedToken, { readonly token: string; readonly invalidations: number }>();
   readonly #subscriptions = new Set<Subscription>();
+  #invalidations = 0;
 
   made(auth: VerifiedToken, token: string): void {
-    this.#tokens.set(auth, token);
+    this.#made.set(auth, { token, invalidations: this.#invalidations });
+  }
+
+  /** Whether anything was invalidated since the client gave the answer. */
+  mayBeVoid(auth: VerifiedToken): boolean {
+    return this.#made.get(auth)?.invalidations !== this.#invalidations;
   }
 
   add(auth: VerifiedToken, listener: (reason: InvalidationReason) => void): () => void {
-    const token = this.#tokens.get(auth);
+    const token = this.#made.get(auth)?.token;
     if (token === undefined)
       throw new TypeError("onInvalidated takes what verifyToken or getAuth gave, and no copy of it");
     const subscription = { token, user: auth.user, tell: () => listener("invalidated") };
@@ -26,6 +32,7 @@ export class StubListeners {
   }
 
   invalidated(concerns: (of: Subscription) => boolean): void {
+    this.#invalidations++;
     for (const subscription of [...this.#subscriptions].filter(concerns)) {
       this.#subscriptions.delete(subscription);
       subscription.tell();

@@ -1,15 +1,20 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import type { AuthClient, InvalidationReason } from "../../src/client.js";
+import { VerifyTokenResponseSchema } from "../../gen/auth/auth_service_pb.js";
+import type { AuthClient, InvalidationReason, VerifiedToken } from "../../src/client.js";
+import { systemClock } from "../../src/runtime/clock.js";
 import { stubAuthClient } from "../../src/testing.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
-import { openClient, startService } from "../support/open-client.js";
+import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
 import { unsignedJwt } from "../support/unsigned-jwt.js";
+import { until } from "../support/until.js";
 
 const ana = { userId: "ana", organizationId: "org-1" };
 
-async function start() {
+async function start(cache?: { store: MemoryStore | undefined }) {
   const clock = new ManualClock();
   const exp = Math.round(clock.now() / 1000) + 60;
   const jwt = unsignedJwt({ sub: "ana", exp });
@@ -17,8 +22,8 @@ async function start() {
     users: { "token-ana": { id: "ana" }, "token-ben": { id: "ben" }, [jwt]: { id: "ana" } },
   });
   const logger = new RecordingLogger();
-  const store = new MemoryStore(clock);
-  const open = () => openClient(service, { clock, logger, cache: { store, namespace: "shop" } });
+  const { store } = cache ?? { store: new MemoryStore(clock) };
+  const open = () => openClient(service, { clock, logger, cache: { ...(store && { store }), namespace: "shop" } });
   const client = open();
   /** What the listener was told. */
   const listen = async (token = "token-ana", to: AuthClient = client) => {
@@ -49,13 +54,15 @@ describe("A connection that lives for long learns once", () => {
   });
 
   test("that the service refused its token, and not that it refused another", async () => {
-    const { service, client, listen } = await start();
-    const { reasons } = await listen();
-    await client.verifyToken("garbage").catch(() => undefined);
-    expect(reasons).toEqual([]);
-    service.refuse("token-ana");
-    await client.verifyToken("token-ana", { fresh: true }).catch(() => undefined);
-    expect(reasons).toEqual(["invalidated"]);
+    for (const store of [undefined, new MemoryStore(new ManualClock())]) {
+      const { service, client, listen } = await start({ store });
+      const { reasons } = await listen();
+      await client.verifyToken("garbage").catch(() => undefined);
+      expect(reasons).toEqual([]);
+      service.refuse("token-ana");
+      await client.verifyToken("token-ana", { fresh: true }).catch(() => undefined);
+      expect(reasons).toEqual(["invalidated"]);
+    }
   });
 
   test("that the same JWT was, with another signature", async () => {
@@ -90,18 +97,70 @@ describe("A connection that lives for long learns once", () => {
   });
 
   test("what happened before it began to listen, in the next moment", async () => {
-    const { client, listen } = await start();
-    const auth = await client.verifyToken("token-ana");
+    const { clock, client, jwt, listen } = await start();
+    const [auth, ended] = [await client.verifyToken("token-ana"), await client.verifyToken(jwt)];
     await client.invalidateUser(ana);
     const reasons: InvalidationReason[] = [];
     client.onInvalidated(auth, (reason) => reasons.push(reason));
-    expect(reasons).toEqual([]);
+    client.onInvalidated(auth, (reason) => reasons.push(reason))();
     await settle();
+    expect(reasons).toEqual([]);
+    await clock.advance(0);
     expect(reasons).toEqual(["invalidated"]);
     const again = await listen();
-    await settle();
+    await clock.advance(60_000);
     expect(again.reasons).toEqual([]);
+    client.onInvalidated(ended, (reason) => reasons.push(reason));
+    await clock.advance(0);
+    expect(reasons).toEqual(["invalidated", "invalidated"]);
   });
+
+  test("and one that listens to the same answer again and again keeps nothing else from its turn", async () => {
+    const { service } = await start();
+    const client = openClient(service, { clock: systemClock });
+    const auth = await client.verifyToken("token-ana");
+    await client.invalidateUser(ana);
+    let calls = 0;
+    const listen = (): unknown => calls < 10_000 && client.onInvalidated(auth, () => void [calls++, listen()]);
+    listen();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(calls).toBeLessThan(100);
+  });
+});
+
+test("The answer to a later try holds against a refusal between the tries: it is kept, and nothing is told.", async () => {
+  const clock = new ManualClock();
+  const gone = new ConnectError("gone", Code.Unavailable);
+  let letGo = () => {};
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const tries: (() => unknown)[] = [
+    () => held.then(() => Promise.reject(gone)),
+    () => Promise.reject(new ConnectError("no", Code.Unauthenticated)),
+    () => ({ message: create(VerifyTokenResponseSchema, { userId: "ana", isActive: true }) }),
+  ];
+  const transport = { unary: async () => tries.shift()?.(), stream: () => Promise.reject(gone) };
+  const client = openBareClient({
+    clock,
+    random: () => 0.5,
+    grpc: { transport: transport as unknown as Transport, timeoutMs: 60_000 },
+    retry: { attempts: 2, initialDelayMs: 100 },
+  });
+  const asked = client.verifyToken("token-ana");
+  await until(() => tries.length === 2);
+  await client.verifyToken("token-ana", { fresh: true }).catch(() => undefined);
+  letGo();
+  await settle();
+  await clock.advance(50);
+  const reasons: InvalidationReason[] = [];
+  const listen = (auth: VerifiedToken) => client.onInvalidated(auth, (reason) => reasons.push(reason));
+  listen(await asked);
+  listen(await client.verifyToken("token-ana"));
+  await clock.advance(0);
+  expect([client.peekToken("token-ana")?.source, reasons]).toEqual(["process", []]);
+  await client.invalidateUser({ userId: "ana", organizationId: "" });
+  expect(reasons).toEqual(["invalidated", "invalidated"]);
 });
 
 test("Nothing is told after the listener was taken away, or the client closed.", async () => {

@@ -18,9 +18,7 @@ import * as forKoa from "../../src/koa.js";
 import { stubAuthClient } from "../../src/testing.js";
 import { type Face, type FaceOptions, faces, type Step } from "../support/faces.js";
 import { bearer, closeAll, startAuth, USERS } from "../support/http-fixture.js";
-import { ManualClock } from "../support/manual-clock.js";
 import { RecordingLogger } from "../support/recording-logger.js";
-import { unsignedJwt } from "../support/unsigned-jwt.js";
 
 afterEach(closeAll);
 
@@ -353,55 +351,6 @@ describe("authenticate() behind requireAuth", () => {
 
     expect((await request(app.callback()).get("/").set(bearer("token-ana"))).body).toEqual(["ana", "ana"]);
     expect(service.calls.VerifyToken).toBe(1);
-  });
-});
-
-describe("A request that lives for hours, as that of a WebSocket does, is looked at anew", () => {
-  const DEADLINE_MS = 1000;
-  const openLong = async (token = "token-ana") => {
-    const clock = new ManualClock();
-    const { service, client } = await open({ clock, deadlineMs: DEADLINE_MS });
-    service.allow(token, USERS["token-ana"]);
-    const upgrade = { headers: bearer(token), rawHeaders: Object.entries(bearer(token)).flat() };
-    const look = () =>
-      authenticate(upgrade, { client, attach: true }).then(
-        ({ user }) => user.id,
-        ({ code }) => code,
-      );
-    expect(await look()).toBe("ana");
-    return { clock, service, client, look };
-  };
-
-  test("after the client's deadline", async () => {
-    const { clock, service, look } = await openLong();
-    await clock.advance(DEADLINE_MS - 1);
-    expect([await look(), service.calls.VerifyToken]).toEqual(["ana", 1]);
-    service.refuse("token-ana");
-    await clock.advance(1);
-    expect(await look()).toBe("invalid_token");
-  });
-
-  test("after an invalidation", async () => {
-    const { service, client, look } = await openLong();
-    service.refuse("token-ana");
-    await client.invalidateToken("token-ana");
-    expect(await look()).toBe("invalid_token");
-    service.allow("token-ana", USERS["token-ana"]);
-    expect(await look()).toBe("ana");
-    service.refuse("token-ana");
-    await client.invalidateUser({ userId: "ana", organizationId: "org-1" });
-    expect(await look()).toBe("invalid_token");
-  });
-
-  test("after the token's own end", async () => {
-    const clock = new ManualClock();
-    const token = unsignedJwt({ exp: clock.now() / 1000 + 0.5 });
-    const long = await openLong(token);
-    long.service.refuse(token);
-    await long.clock.advance(499);
-    expect(await long.look()).toBe("ana");
-    await long.clock.advance(1);
-    expect(await long.look()).toBe("invalid_token");
   });
 });
 
