@@ -23,7 +23,9 @@ import { boundedKey, MAX_TOMBSTONES, type Tombstone, Tombstones } from "./tombst
  * | the log tells that another invalidated a   | as if it were here, without a write; but what this   | as if it were here           |
  * | subject or a token, or was refused one     | process had put into the store is deleted again      |                              |
  * | the log may have lost something            | a place in the order of this process                 | nothing; but an entry from   |
- * |                                            |                                                      | before is looked up again    |
+ * |                                            |                                                      | before is looked up again,   |
+ * |                                            |                                                      | and an answer that was asked |
+ * |                                            |                                                      | for before is not stored     |
  *
  * A refusal is void only by what is remembered of its own id: it lets nobody in. Of a flood, which strangers can make of ids that were
  * neither held nor written here, the oldest are forgotten; of all else that must make room a floor is left (`tombstones.ts`).
@@ -154,7 +156,10 @@ export class Invalidation {
     );
   }
 
-  /** Whether an entry of the process must be looked up in the store before it is served: of what it contradicts, something may be missing. */
+  /**
+   * Whether something may be missing of what contradicts it. Of an entry of the process: it is looked up in the store before it is served.
+   * Of an answer: the store does not know it, and would confirm it if it were put there.
+   */
   isUnproven({ order }: Pick<Kept, "order">): boolean {
     return order <= this.#subjects.unprovenUntil;
   }
@@ -185,7 +190,7 @@ export class Invalidation {
 
   /** Whether a new caller may be given the answer to a question under way. */
   mayBeJoined(asking: Asking): boolean {
-    return asking.order > this.#subjects.latest && !this.isDiscarded(asking);
+    return asking.order > this.#subjects.latest && !this.isUnproven(asking) && !this.isDiscarded(asking);
   }
 
   /** @param isKnown the process holds, or wrote, an id of that meaning: no stranger's */

@@ -83,6 +83,7 @@ export class ServiceLoads<Q, V, P, R> {
     const entry = this.#results.entryOf(task, verdict.value, asked);
     // While it was under way its entry was invalidated, or a question asked later was answered: storing it would be a stale set.
     if (invalidation.isDiscarded(load) || invalidation.isVoid(entry)) return verdict;
+    if (invalidation.isUnproven(entry)) return verdict; // shared, it would be what proves itself
     load.answered(load.triedAs);
     this.#results.store(id, entry, task.hardExpiry);
     return verdict;

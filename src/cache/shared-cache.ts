@@ -20,7 +20,7 @@ export interface SharedLookup<V> {
 
 const NOT_KNOWN = { known: false, mayBeThere: true, entry: undefined };
 const NO_ENTRY = { known: true, mayBeThere: false, entry: undefined };
-/** An entry of no use now: it does not decode, is too old or from the future by this clock, or its tombstone could not be read. */
+/** An entry of no use now: it does not decode, is too old or from the future by this clock, or what contradicts it could not be read. */
 const IN_DOUBT = { known: true, mayBeThere: true, entry: undefined };
 
 export interface SharedCacheOptions {
@@ -67,10 +67,13 @@ export class SharedCache<Q, V> {
    * @param isKnown a known user asks: strangers have not all the room of the store
    */
   async find(question: Q, asking: Asking, isKnown: boolean): Promise<SharedLookup<V>> {
-    const order = this.#timeline.next();
-    const lookup = await this.#look(question, asking, isKnown);
-    // What was read before something was missed may be what that contradicts.
-    return this.#invalidation.isUnproven({ order }) ? this.#look(question, asking, isKnown) : lookup;
+    for (let looks = 0; looks < 2; looks++) {
+      const order = this.#timeline.next();
+      const lookup = await this.#look(question, asking, isKnown);
+      if (!this.#invalidation.isUnproven({ order })) return lookup;
+      // What was read before something was missed may be what that contradicts.
+    }
+    return IN_DOUBT;
   }
 
   async #look(question: Q, asking: Asking, isKnown: boolean): Promise<SharedLookup<V>> {

@@ -42,7 +42,7 @@ export class StaleIfError<Q, V, P> {
     if (clock.now() >= entry.expiresAt + staleIfErrorMs) return undefined;
     // Once more: meanwhile its id may have been invalidated, or refused.
     if (this.#invalidation.isVoidInStore(asking, entry, this.#process.peek(asking.id))) return undefined;
-    if (this.#invalidation.isDoubted(asking.id, entry)) return undefined;
+    if (this.#invalidation.isUnproven(entry) || this.#invalidation.isDoubted(asking.id, entry)) return undefined;
     // That was asked of the question. The entry is older: what has been answered since it was accepted has the last word.
     const { order } = entry;
     const { history } = asking;
