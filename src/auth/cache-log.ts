@@ -33,6 +33,6 @@ function unusable(code: string | undefined): string {
   const why =
     code === "NOPERM"
       ? `the user of Redis lacks rights (NOPERM): ${RIGHTS}`
-      : "this Redis does not know streams, which came with version 5";
+      : "this Redis, or a proxy before it, takes no streams, which came with version 5";
   return `portero: there is no log of invalidations, so that other processes forget within cache.processTtlMs, not at once: ${why}`;
 }

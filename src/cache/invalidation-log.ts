@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../runtime/clock.js";
 import type { Slot } from "./keyring.js";
 import { decodeFact, type Fact } from "./log-facts.js";
+import type { Telling } from "./log-outbox.js";
 import { LogReader, type ReaderState } from "./log-reader.js";
-import { LogTeller, type Telling } from "./log-teller.js";
+import { LogTeller } from "./log-teller.js";
 import type { LogRecord, LogWire } from "./log-wire.js";
 
 /** What becomes of what the log brings. */
@@ -55,7 +56,8 @@ export class InvalidationLog {
   readonly #teller: LogTeller;
   readonly #reader: LogReader;
   #listener: LogListener | undefined;
-  #isUsable = true;
+  /** What Redis says that cannot be done. */
+  readonly #refused = new Set<"tell" | "hear">();
   #heard = 0;
   /** As it was said last. */
   #available = true;
@@ -68,11 +70,9 @@ export class InvalidationLog {
       by: this.#by,
       seal: (text) => slot.seal(text),
       socketClock,
+      wellAt: () => this.#reader.wellAt,
       onDeleted: () => this.#reader.reset(),
-      onUnusable: (error) => {
-        this.#reader.giveUp();
-        this.#use(error);
-      },
+      onUsable: (error) => this.#use("tell", error), // what others tell is heard all the same
     });
     this.#reader = new LogReader({
       wire,
@@ -111,13 +111,13 @@ export class InvalidationLog {
 
   /** Resolves when the store has forgotten and the others are told; else it rejects, and they are told later. */
   tell(telling: Telling): Promise<unknown> {
-    return this.#isUsable ? this.#teller.tell(telling) : telling.write();
+    return this.#refused.has("hear") ? telling.write() : this.#teller.tell(telling);
   }
 
   /** The same for a refusal, behind. */
   tellRefusal(telling: Telling): void {
-    if (this.#isUsable) this.#teller.tellRefusal(telling);
-    else telling.write().catch(() => undefined);
+    if (this.#refused.has("hear")) telling.write().catch(() => undefined);
+    else this.#teller.tellRefusal(telling);
   }
 
   status(): LogStatus {
@@ -142,17 +142,23 @@ export class InvalidationLog {
   }
 
   #onChange(state: ReaderState, error: unknown): void {
-    if (state === "live" && !this.#isUsable) this.#use(undefined);
-    else if (state === "unusable") this.#use(error);
+    if (state === "live") this.#use("hear", undefined);
+    else if (state === "unusable") {
+      this.#use("hear", error);
+      this.#teller.forget();
+    }
     this.#say(state === "live");
   }
 
-  #use(error: unknown): void {
-    const isUsable = error === undefined;
-    if (isUsable === this.#isUsable) return;
-    this.#isUsable = isUsable;
-    if (!isUsable) this.#teller.forget();
-    this.#options.onUsable(error);
+  get #isUsable(): boolean {
+    return this.#refused.size === 0;
+  }
+
+  #use(way: "tell" | "hear", error: unknown): void {
+    const wasUsable = this.#isUsable;
+    if (error === undefined) this.#refused.delete(way);
+    else this.#refused.add(way);
+    if (this.#isUsable !== wasUsable) this.#options.onUsable(error);
   }
 
   #say(available: boolean): void {

@@ -7,6 +7,7 @@ import {
   type LogRecord,
   type LogWire,
   NO_RECORD,
+  RIGHTS_PAUSE_MS,
 } from "./log-wire.js";
 
 export interface LogReaderOptions {
@@ -44,8 +45,6 @@ const WELL_MS = 5000;
 const [FIRST_PAUSE_MS, MAX_PAUSE_MS] = [50, 2000];
 /** A stream that had to be deleted may be spoilt again: in milliseconds. */
 const SPOILT_PAUSE_MS = 1000;
-/** Rights may be granted, and Redis be replaced by a newer one: in milliseconds. */
-const RIGHTS_PAUSE_MS = 300_000;
 
 /**
  * Follows the stream, and notices when something was told that it has not read: trimming takes the oldest entries first, so that nothing
@@ -75,6 +74,8 @@ export class LogReader {
   readonly ready: Promise<void>;
   #isReady!: () => void;
   gaps = 0;
+  /** When everything had been read last, by the clock of the sockets. */
+  wellAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: LogReaderOptions) {
     this.#options = options;
@@ -101,12 +102,6 @@ export class LogReader {
     this.#missed();
     this.#last = undefined;
     this.#connection?.end();
-  }
-
-  /** It is not read any more. */
-  giveUp(): void {
-    this.#move("unusable");
-    void this.close();
   }
 
   async close(): Promise<void> {
@@ -214,8 +209,9 @@ export class LogReader {
   }
 
   #confirm(): void {
-    const { clock } = this.#options;
+    const { clock, socketClock } = this.#options;
     this.#readAt = { wall: clock.now(), monotonic: clock.monotonic() };
+    this.wellAt = socketClock.monotonic();
   }
 
   /** Something lies there that is no stream, or takes no more: when it is gone, every process notices a gap. */

@@ -1,14 +1,8 @@
 import type { Clock, Timer } from "../runtime/clock.js";
 import { TimeLimit } from "../runtime/time-limit.js";
 import { encodeFact, type Fact, factKey } from "./log-facts.js";
-import { isBroken, isUnusable, type LogConnection, type LogWire } from "./log-wire.js";
-
-/** What the other processes are to learn. */
-export interface Telling {
-  readonly fact: Fact;
-  /** Makes the store forget what the fact contradicts; rejects when it could not be told. Once more where it is told again. */
-  readonly write: () => Promise<unknown>;
-}
+import { LogOutbox, type Telling } from "./log-outbox.js";
+import { isBroken, isRefused, type LogConnection, type LogWire, RIGHTS_PAUSE_MS } from "./log-wire.js";
 
 export interface LogTellerOptions {
   readonly wire: LogWire;
@@ -17,27 +11,29 @@ export interface LogTellerOptions {
   readonly seal: (text: string) => string;
   /** Of the sockets: for waits between attempts, and what is a minute ago. */
   readonly socketClock: Clock;
+  /** When the log was known to be well last, by that clock; at the beginning of time where it never was. */
+  readonly wellAt: () => number;
   /** The stream took no more, and was deleted. */
   readonly onDeleted: () => void;
-  /** Redis says that there can be no log. */
-  readonly onUnusable: (error: unknown) => void;
+  /** Redis says that it takes no entries, or, without an error, takes some again. */
+  readonly onUsable: (error: unknown) => void;
 }
 
 /** To add an entry, in milliseconds. */
 const APPEND_MS = 100;
-/** So many wait to be told, and as many are remembered to be told again. */
-const MAX_TELLINGS = 10_000;
+/** So many are remembered to be told again. */
+const MAX_TOLD = 10_000;
 /** Between attempts to tell, in milliseconds, and so many at once. */
 const RETRY_MS = 1000;
 const AT_ONCE = 20;
-/** What a failover may lose: it is told again. In milliseconds. */
+/** What a failover may lose, from when the log was well last: it is told again. In milliseconds. */
 const AGAIN_MS = 60_000;
 /** More refusals than that in a second are no users' doing: each process notices them for itself. */
 const MAX_REFUSALS_PER_S = 20;
 
 interface Told {
   readonly telling: Telling;
-  /** Monotonic, in milliseconds. */
+  /** For the first time, monotonic in milliseconds: what is told again and again would not end. */
   readonly at: number;
 }
 
@@ -48,15 +44,16 @@ interface Told {
 export class LogTeller {
   readonly #options: LogTellerOptions;
   readonly #limit: TimeLimit;
-  /** What could not be told, the newest of each subject and id. */
-  readonly #outbox = new Map<string, Telling>();
-  /** What was told lately, the latest last. */
+  readonly #outbox = new LogOutbox();
+  /** What was told lately, the latest last. No refusals: the service says them again. */
   readonly #told = new Map<string, Told>();
   /** The latest entry of this process in the stream. */
   #newest: string | undefined;
   #retry: Timer | undefined;
   #flushing = false;
   #closed = false;
+  /** When Redis said that it takes no entries: for a while none is tried. Monotonic, in milliseconds. */
+  #refusedAt: number | undefined;
   #refusals = { since: Number.NEGATIVE_INFINITY, count: 0 };
   told = 0;
 
@@ -70,14 +67,13 @@ export class LogTeller {
     return this.#outbox.size;
   }
 
-  /** Resolves when the store has forgotten and the log is told; else it rejects, and is told later. */
+  /** Resolves when the store has forgotten and the log, where there can be one, is told; else it rejects, and is told later. */
   async tell(telling: Telling): Promise<void> {
-    const key = factKey(telling.fact);
+    if (this.#isRefused()) return void (await telling.write());
     try {
-      await this.#send(key, telling);
-      this.#outbox.delete(key); // an older one
+      await this.#send(telling);
     } catch (error) {
-      this.#postpone(key, telling);
+      this.#postpone(telling);
       throw error;
     }
   }
@@ -96,12 +92,11 @@ export class LogTeller {
     if (isOtherMaster || !(await connection.has(this.#newest))) this.tellAgain();
   }
 
-  /** What was told in the last minute may be lost, with what the store was told. */
+  /** What was told lately may be lost, with what the store was told. */
   tellAgain(): void {
-    const since = this.#options.socketClock.monotonic() - AGAIN_MS;
-    for (const [key, { telling, at }] of this.#told) if (at >= since && !this.#outbox.has(key)) this.#add(key, telling);
+    const since = this.#toldAgainSince();
+    for (const { telling, at } of this.#told.values()) if (at >= since) this.#outbox.add(telling);
     this.#newest = undefined;
-    this.#told.clear();
     void this.#flush();
   }
 
@@ -121,13 +116,22 @@ export class LogTeller {
     this.#limit.rest();
   }
 
-  async #send(key: string, telling: Telling): Promise<void> {
+  async #send(telling: Telling): Promise<void> {
     await telling.write();
     if (this.#closed) return;
     const id = await this.#append(telling.fact);
+    this.#outbox.told(telling);
     if (id === undefined) return;
     this.told++;
     this.#newest = id;
+    this.#remember(telling);
+  }
+
+  #remember(telling: Telling): void {
+    const { fact } = telling;
+    if (fact.kind === "refusal") return;
+    const key = factKey(fact);
+    if (fact.at <= (this.#told.get(key)?.telling.fact.at ?? Number.NEGATIVE_INFINITY)) return; // it was told again, or is older
     this.#told.delete(key);
     this.#told.set(key, { telling, at: this.#options.socketClock.monotonic() });
     this.#forgetOld();
@@ -135,12 +139,14 @@ export class LogTeller {
 
   /** `undefined` where there can be no log. */
   async #append(fact: Fact): Promise<string | undefined> {
-    const { wire, by, seal, onDeleted, onUnusable } = this.#options;
+    const { wire, by, seal, onDeleted } = this.#options;
     const text = seal(encodeFact(fact, by));
     try {
-      return await this.#limit.race(wire.append(text));
+      const id = await this.#limit.race(wire.append(text));
+      this.#accepted();
+      return id;
     } catch (error) {
-      if (isUnusable(error)) return void onUnusable(error);
+      if (isRefused(error)) return void this.#refused(error);
       if (!isBroken(error)) throw error;
     }
     await this.#limit.race(wire.delete());
@@ -149,24 +155,40 @@ export class LogTeller {
     return id;
   }
 
-  #postpone(key: string, telling: Telling): void {
+  #refused(error: unknown): void {
+    this.#refusedAt = this.#options.socketClock.monotonic();
+    this.forget();
+    this.#options.onUsable(error);
+  }
+
+  #accepted(): void {
+    if (this.#refusedAt === undefined) return;
+    this.#refusedAt = undefined;
+    this.#options.onUsable(undefined);
+  }
+
+  #isRefused(): boolean {
+    return this.#refusedAt !== undefined && this.#options.socketClock.monotonic() - this.#refusedAt < RIGHTS_PAUSE_MS;
+  }
+
+  #postpone(telling: Telling): void {
     if (this.#closed) return;
-    this.#add(key, telling);
+    this.#outbox.add(telling);
     this.#retryLater();
   }
 
-  #add(key: string, telling: Telling): void {
-    this.#outbox.delete(key);
-    this.#outbox.set(key, telling);
-    if (this.#outbox.size > MAX_TELLINGS) for (const [oldest] of firstOf(this.#outbox, 1)) this.#outbox.delete(oldest);
-  }
-
   #forgetOld(): void {
-    const since = this.#options.socketClock.monotonic() - AGAIN_MS;
+    const since = this.#toldAgainSince();
     for (const [key, { at }] of this.#told) {
-      if (at >= since && this.#told.size <= MAX_TELLINGS) return;
+      if (at >= since && this.#told.size <= MAX_TOLD) return;
       this.#told.delete(key);
     }
+  }
+
+  /** However long it took to notice that something was lost. */
+  #toldAgainSince(): number {
+    const { socketClock, wellAt } = this.#options;
+    return Math.min(socketClock.monotonic(), wellAt()) - AGAIN_MS;
   }
 
   #retryLater(): void {
@@ -185,30 +207,19 @@ export class LogTeller {
     this.#flushing = true;
     let isWell = true;
     while (isWell && this.#outbox.size > 0) {
-      const some = firstOf(this.#outbox, AT_ONCE);
-      const sent = await Promise.all(some.map(([key, telling]) => this.#trySend(key, telling)));
+      const sent = await Promise.all(this.#outbox.first(AT_ONCE).map((telling) => this.#trySend(telling)));
       isWell = sent.every((each) => each);
     }
     this.#flushing = false;
     if (this.#outbox.size > 0) this.#retryLater();
   }
 
-  async #trySend(key: string, telling: Telling): Promise<boolean> {
+  async #trySend(telling: Telling): Promise<boolean> {
     try {
-      await this.#send(key, telling);
-      if (this.#outbox.get(key) === telling) this.#outbox.delete(key);
+      await this.#send(telling);
       return true;
     } catch {
       return false;
     }
   }
-}
-
-function firstOf<V>(map: ReadonlyMap<string, V>, count: number): [string, V][] {
-  const first: [string, V][] = [];
-  for (const entry of map) {
-    if (first.length >= count) break;
-    first.push(entry);
-  }
-  return first;
 }

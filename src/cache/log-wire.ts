@@ -8,6 +8,9 @@ export interface LogRecord {
 /** Before all entries: the end of a stream that is empty. */
 export const NO_RECORD = "0-0";
 
+/** Rights may be granted, and Redis be replaced by a newer one: it is tried again after so long, in milliseconds. */
+export const RIGHTS_PAUSE_MS = 300_000;
+
 /** A connection on which the stream is read, and nothing else is done. Every method rejects when it is lost. */
 export interface LogConnection {
   /** The master that it leads to, where masters can be told apart. */
@@ -49,8 +52,21 @@ export interface LogWire {
 /** Whether Redis said that there can be no log: the rights are missing, or the commands. */
 export function isUnusable(error: unknown): boolean {
   const text = messageOf(error);
-  return text.startsWith("NOPERM") || /^ERR unknown (sub)?command/i.test(text);
+  return (
+    text.startsWith("NOPERM") ||
+    /^ERR unknown (sub)?command|^(ERR )?(unsupported|invalid) (command|request)/i.test(text)
+  );
 }
+
+/** The same of what says so in words of its own, as proxies do: it refuses entries alone, right behind a command that went well. */
+export function isRefused(error: unknown): boolean {
+  const text = messageOf(error);
+  return isUnusable(error) || (text.startsWith("ERR ") && !isBroken(error) && !PASSES.test(text));
+}
+
+/** What a proxy says of a Redis behind it that is out of reach for now. */
+const PASSES =
+  /time|closed|connect|reset|refused|unavailable|unreachable|down|again|busy|overload|limit|max number|upstream|backend|host/i;
 
 /** Whether something else than a stream lies there, or one that takes no more entries. */
 export function isBroken(error: unknown): boolean {

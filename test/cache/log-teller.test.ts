@@ -18,14 +18,17 @@ function start() {
     told.push(`log ${JSON.parse(text).subject ?? JSON.parse(text).kind}`);
     return id;
   };
-  const happened = { deleted: 0, unusable: [] as unknown[] };
+  const happened = { deleted: 0, usable: [] as unknown[] };
+  /** When the log was well last; default: now. */
+  const well: { at?: number } = {};
   const teller = new LogTeller({
     wire: log,
     by: "me",
     seal: (text) => text,
     socketClock: clock,
+    wellAt: () => well.at ?? clock.monotonic(),
     onDeleted: () => void happened.deleted++,
-    onUnusable: (error) => happened.unusable.push(error),
+    onUsable: (error) => happened.usable.push(error),
   });
   const store = { refusal: undefined as unknown };
   const telling = (fact: Fact) => ({
@@ -36,7 +39,7 @@ function start() {
     },
   });
   const tell = (subject: string, at?: number) => teller.tell(telling(userFact(subject, at)));
-  return { clock, log, told, happened, teller, store, telling, tell };
+  return { clock, log, told, happened, well, teller, store, telling, tell };
 }
 
 describe("What is told", () => {
@@ -103,6 +106,60 @@ describe("What is told", () => {
     expect(teller.told).toBe(1);
   });
 
+  test("makes nothing needless that is newer, and waits", async () => {
+    const { clock, log, teller, telling, tell } = start();
+    let letGo = () => undefined as unknown;
+    const slow = teller.tell({
+      ...telling(userFact("ana", 1)),
+      write: () => new Promise((done) => (letGo = () => done(0))),
+    });
+    log.appendRefusal = down;
+    await expect(tell("ana", 2)).rejects.toBe(down);
+    log.appendRefusal = undefined;
+    letGo();
+    await slow;
+    expect(teller.waiting).toBe(1);
+    await clock.advance(1000);
+    expect(log.records.map(({ text }) => JSON.parse(text as string).at)).toEqual([1, 2]);
+  });
+
+  test("does not give way to an older telling that fails later", async () => {
+    const { clock, log, store, teller, telling, tell } = start();
+    let fail = () => undefined as unknown;
+    const slow = teller.tell({
+      ...telling(userFact("ana", 1)),
+      write: () => new Promise((_, reject) => (fail = () => reject(down))),
+    });
+    store.refusal = down;
+    await expect(tell("ana", 2)).rejects.toBe(down);
+    fail();
+    await expect(slow).rejects.toBe(down);
+    store.refusal = undefined;
+    await clock.advance(1000);
+    expect(log.records.map(({ text }) => JSON.parse(text as string).at)).toEqual([2]);
+  });
+
+  test("of a token is not replaced by its refusal, which says less; nor is it pushed out by refusals, of which 1000 wait", async () => {
+    const { log, store, teller, telling } = start();
+    const refusal = (id: string): Fact => ({ kind: "refusal", id, meaning: undefined, at: 2 });
+    store.refusal = down;
+    await expect(teller.tell(telling({ kind: "token", id: "x", meaning: "m", at: 1 }))).rejects.toBe(down);
+    for (const id of ["x", ...Array.from({ length: 10_000 }, (_, n) => `${n}`)])
+      await teller.tell(telling(refusal(id))).catch(() => undefined);
+    expect(teller.waiting).toBe(1001);
+    store.refusal = undefined;
+    await teller.tell(telling(refusal("x")));
+    expect(teller.waiting).toBe(1001);
+    log.connected();
+    for (let turn = 0; turn < 100; turn++) await settle();
+    const told = log.records.map(({ text }) => JSON.parse(text as string));
+    expect(told.slice(0, 2)).toMatchObject([
+      { kind: "refusal", id: "x" },
+      { kind: "token", id: "x", meaning: "m" },
+    ]);
+    expect([told.length, told.at(-1).id, teller.waiting]).toEqual([1002, "9999", 0]);
+  });
+
   test("is bounded while it waits: the oldest of 10,000 leaves", async () => {
     const { log, store, teller, telling, tell } = start();
     store.refusal = down;
@@ -126,15 +183,39 @@ describe("What is told", () => {
     expect(teller.waiting).toBe(1);
   });
 
-  test.each(["NOPERM no", "ERR unknown command 'XADD'"])(
-    "counts as told where there can be no log: %s",
-    async (message) => {
-      const { log, happened, teller, tell } = start();
-      log.appendRefusal = new Error(message);
-      await tell("ana");
-      expect([happened.unusable, teller.told, teller.waiting]).toEqual([[log.appendRefusal], 0, 0]);
-    },
-  );
+  test.each([
+    "NOPERM no",
+    "ERR unknown command 'XADD'",
+    "ERR unsupported command",
+    "unsupported command",
+    "ERR command not allowed",
+    "ERR 'xadd' is disabled here",
+  ])("counts as told where there can be no log, and is tried again after five minutes: %s", async (message) => {
+    const { clock, log, happened, told, teller, tell } = start();
+    const refusal = new Error(message);
+    log.appendRefusal = refusal;
+    await tell("ana");
+    expect([happened.usable, teller.told, teller.waiting]).toEqual([[refusal], 0, 0]);
+    log.appendRefusal = undefined;
+    await clock.advance(299_999);
+    await tell("ana");
+    expect([told, teller.told]).toEqual([["store ana", "store ana"], 0]);
+    await clock.advance(1);
+    await tell("ben");
+    expect([happened.usable, teller.told, teller.waiting]).toEqual([[refusal, undefined], 1, 0]);
+  });
+
+  test.each([
+    "ERR Connection timed out",
+    "ERR max number of clients reached",
+    "OOM command not allowed when",
+    "MISCONF",
+  ])("is told later where Redis, or a proxy, has trouble: %s", async (message) => {
+    const { log, happened, teller, tell } = start();
+    log.appendRefusal = new Error(message);
+    await expect(tell("ana")).rejects.toBe(log.appendRefusal);
+    expect([happened.usable, teller.waiting]).toEqual([[], 1]);
+  });
 
   test.each([
     "WRONGTYPE Operation against a key holding the wrong kind of value",
@@ -169,6 +250,38 @@ describe("What was told within the last minute is told again", () => {
     await teller.check(connection, false);
     await settle();
     expect(told.filter((each) => each.startsWith("log"))).toEqual(["log ben", "log carl"]);
+  });
+
+  test("counted from when the log was well last: it may take long until it is noticed that something was lost", async () => {
+    const { clock, log, well, teller, tell } = start();
+    await tell("long ago");
+    await clock.advance(60_001);
+    await tell("before");
+    well.at = clock.monotonic();
+    await clock.advance(50_000);
+    await tell("meanwhile");
+    await clock.advance(600_000);
+    await tell("lately");
+    log.records = [];
+    teller.tellAgain();
+    await settle();
+    expect(log.records.map(({ text }) => JSON.parse(text as string).subject)).toEqual([
+      "before",
+      "meanwhile",
+      "lately",
+    ]);
+  });
+
+  test("and no longer, however often it is told again; refusals are not", async () => {
+    const { clock, log, teller, telling, tell } = start();
+    await tell("ana");
+    await teller.tell(telling({ kind: "refusal", id: "x", meaning: undefined, at: 1 }));
+    for (let gap = 0; gap < 10; gap++) {
+      await clock.advance(50_000);
+      teller.tellAgain();
+      await settle();
+    }
+    expect(log.records.map(({ text }) => JSON.parse(text as string).kind)).toEqual(["user", "refusal", "user"]);
   });
 
   test("after a gap, and not when the process is closed", async () => {

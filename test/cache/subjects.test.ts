@@ -4,7 +4,7 @@ import { readConfig } from "../../src/auth/config/config.js";
 import { GuardedStore } from "../../src/cache/guarded-store.js";
 import type { InvalidationLog } from "../../src/cache/invalidation-log.js";
 import { createKeyring } from "../../src/cache/keyring.js";
-import type { Telling } from "../../src/cache/log-teller.js";
+import type { Telling } from "../../src/cache/log-outbox.js";
 import { SubjectInvalidations, subjectKey } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import type { AuthClient } from "../../src/client.js";

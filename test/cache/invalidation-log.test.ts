@@ -1,0 +1,67 @@
+import { expect, test } from "@jest/globals";
+import { InvalidationLog } from "../../src/cache/invalidation-log.js";
+import { createKeyring, type Slot } from "../../src/cache/keyring.js";
+import type { Fact } from "../../src/cache/log-facts.js";
+import { FakeLog } from "../support/fake-log.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
+import { afterwards } from "../support/open-client.js";
+
+const userFact = (subject: string): Fact => ({ kind: "user", subject, at: 1 });
+const told = (fact: Fact) => ({ fact, write: async () => undefined });
+
+/** Processes on one log. */
+async function start() {
+  const clock = new ManualClock();
+  const wire = new FakeLog(clock);
+  const [slot] = createKeyring({ identity: "shop", secrets: [] }).slots({ kind: "log", id: "" }) as [Slot];
+  const open = async () => {
+    const heard: Fact[] = [];
+    const usable: unknown[] = [];
+    const log = new InvalidationLog({
+      ...{ wire, slot, clock, socketClock: clock, random: () => 0 },
+      onTransition: () => undefined,
+      onUsable: (error) => usable.push(error),
+    });
+    log.start({ hear: (fact) => heard.push(fact), doubt: () => undefined });
+    afterwards(() => log.close());
+    return { log, heard, usable };
+  };
+  const processes = [await open(), await open()] as const;
+  wire.connected();
+  await settle();
+  return { clock, wire, processes };
+}
+
+test("A process that may not tell hears all the same, says once that there is no log, and tells again when it may.", async () => {
+  const { clock, wire, processes } = await start();
+  const [one, other] = processes;
+  const refusal = new Error("NOPERM no");
+  wire.appendRefusal = refusal;
+  for (let n = 0; n < 3; n++) await one.log.tell(told(userFact("ana")));
+  expect([one.usable, one.log.status().log]).toEqual([[refusal], "none"]);
+  wire.appendRefusal = undefined;
+  await other.log.tell(told(userFact("ben")));
+  await settle();
+  expect(one.heard).toEqual([userFact("ben")]);
+  await clock.advance(300_000);
+  await one.log.tell(told(userFact("ana")));
+  await settle();
+  expect([one.usable, one.log.status().log]).toEqual([[refusal, undefined], "live"]);
+  expect(other.heard).toEqual([userFact("ana")]);
+});
+
+test("A minute from when the log was read last is told again, however long it took to notice that it was lost.", async () => {
+  const { clock, wire, processes } = await start();
+  const [one, other] = processes;
+  await one.log.tell(told(userFact("ana")));
+  await clock.advance(30_000);
+  wire.refusal = new Error("out of reach");
+  wire.restart();
+  await clock.advance(600_000);
+  wire.refusal = undefined;
+  await clock.advance(10_000);
+  expect([one, other].map(({ log }) => log.status())).toMatchObject([
+    { log: "live", told: 2 },
+    { log: "live", told: 0 },
+  ]);
+});
