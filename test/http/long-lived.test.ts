@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { type AuthClient, authenticate } from "../../src/client.js";
+import { type AuthClient, authenticate, type VerifiedToken } from "../../src/client.js";
 import { stubAuthClient } from "../../src/testing.js";
 import { AnswerGate } from "../support/answer-gate.js";
 import { bearer, closeAll, startAuth, USERS } from "../support/http-fixture.js";
@@ -84,6 +84,32 @@ describe("A request that lives for hours, as that of a WebSocket does, is looked
     expect(await look()).toBe("ana");
     await client.verifyToken("token-ana", { fresh: true }).catch(() => undefined);
     expect(await look()).toBe("invalid_token");
+  });
+
+  test("once, where its connection listens as docs/fleet.md shows: a refused one ends", async () => {
+    const clock = new ManualClock();
+    const service = await startService({ users: USERS });
+    for (const store of [undefined, new MemoryStore(clock)]) {
+      service.allow("token-ana", USERS["token-ana"]);
+      const client = openClient(service, { clock, cache: { ...(store && { store }), namespace: "shop" } });
+      const upgrade = { headers: bearer("token-ana") };
+      let listened = 0;
+      let hasEnded = false;
+      const listen = (auth: VerifiedToken): unknown =>
+        ++listened < 1000 &&
+        client.onInvalidated(auth, async () => {
+          try {
+            listen(await authenticate(upgrade, { client }));
+          } catch {
+            hasEnded = true;
+          }
+        });
+      listen(await authenticate(upgrade, { client, attach: true }));
+      service.refuse("token-ana");
+      await client.verifyToken("token-ana", { fresh: true }).catch(() => undefined);
+      await clock.advance(0);
+      expect([hasEnded, listened]).toEqual([true, 1]);
+    }
   });
 
   test("after another process invalidated its user, when this one reads that in the shared cache", async () => {
