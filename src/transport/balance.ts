@@ -28,7 +28,7 @@ export function withReplicas(
   const budgets = { known: new ExtraBudget(), strangers: new ExtraBudget() };
   const transport = unaryTransport((call) => {
     replicas.begin();
-    if (replicas.only) return askOnly(replicas.only, call);
+    if (replicas.only) return askOnly(replicas, replicas.only, call);
     return replicas.size > 0 ? askOneOf(call) : askLater(call);
   });
   return { transport, counts: shared.counts };
@@ -36,14 +36,15 @@ export function withReplicas(
   function askOneOf<I extends DescMessage, O extends DescMessage>(call: UnaryCall<I, O>): Promise<UnaryResponse<I, O>> {
     const budget = isKnown(call.context) ? budgets.known : budgets.strangers;
     budget.earn();
-    const due = replicas.due;
-    const tested = hedgeMs === 0 && due?.link.isReady ? due : undefined;
+    const tested = hedgeMs === 0 ? replicas.due() : undefined;
+    const first = tested?.link.isReady ? tested : (replicas.pick() as Replica);
+    const due = replicas.due(first);
     const { context, signal } = call;
     const ask = (replica: Replica, timeoutMs: number | undefined, ended: AbortSignal) =>
       forward(replica.transport, { ...call, timeoutMs, signal: ended });
     const question = { context, signal, timeoutMs: call.timeoutMs, ask };
-    const answer = new Race(question, budget, shared).run(tested ?? (replicas.pick() as Replica));
-    if (tested) {
+    const answer = new Race(question, budget, shared).run(first);
+    if (first === tested) {
       tested.isOnTrial = true;
       const over = () => {
         tested.isOnTrial = false;
@@ -74,12 +75,16 @@ export function withReplicas(
 
 /** There is no other one: it is asked whatever it did before. */
 async function askOnly<I extends DescMessage, O extends DescMessage>(
+  replicas: ReplicaSet,
   replica: Replica,
   call: UnaryCall<I, O>,
 ): Promise<UnaryResponse<I, O>> {
+  const { isOut, period, counted } = replica.health;
   replica.begin();
   try {
-    return await forward(replica.transport, call);
+    const response = await forward(replica.transport, call);
+    if (isOut) replicas.succeeded(replica, { period, counted });
+    return response;
   } finally {
     replica.end();
   }

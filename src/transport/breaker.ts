@@ -41,7 +41,9 @@ function tell(admission: Admission, error: UpstreamError, { fair, known }: { fai
     case "busy":
       return admission.inconclusive(); // the answer of a live upstream, which a stranger can provoke
     case "unreachable":
-      if (error.ours || error.unconfirmed || (error.timedOut && !fair)) return admission.inconclusive();
+      if (error.ours || (error.timedOut && !fair)) return admission.inconclusive();
+      // A probe is all that is asked: nothing would ever confirm it, and the breaker would stay half-open.
+      if (error.unconfirmed) return admission.probe ? admission.failed() : admission.inconclusive();
       if (error.timedOut) return admission.failed();
       return error.network || error.unprocessed ? admission.fellWithOthers() : admission.failed();
     case "broken":

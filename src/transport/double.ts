@@ -44,6 +44,7 @@ export function askBeside(
   const after = (ms: number, then: () => void) =>
     void timers.add(setPatientTimeout(clock, then, ms, { background: true }));
   let isOver = false;
+  let isAnswered = false;
   const finish = (tell: () => void) => {
     if (isOver) return;
     isOver = true;
@@ -59,10 +60,11 @@ export function askBeside(
   };
   replica.isOnTrial = true;
   replica.begin();
-  const late = () => replicas.strike(replica, "unreachable (timeout)", since);
-  after(limitMs, () => end(late, "timeout", Code.DeadlineExceeded));
+  const timedOut = new UpstreamError("grpc", "unreachable", "timeout", { timedOut: true });
+  after(limitMs, () => end(() => failed(timedOut), "timeout", Code.DeadlineExceeded));
   answer.then(
     () => {
+      isAnswered = true;
       if (isOver) return;
       after(hedgeMs, () => end(() => replicas.lostRace(replica, since), "another replica answered", Code.Canceled));
     },
@@ -76,7 +78,9 @@ export function askBeside(
   function failed(error: unknown): void {
     if (!(error instanceof UpstreamError)) return replicas.postpone(replica, since);
     const { failure } = error;
-    if (failure === "unreachable") replicas.failed(replica, error, since);
+    // A token can hang at every replica.
+    if (error.timedOut && !isAnswered) replicas.postpone(replica, since);
+    else if (failure === "unreachable") replicas.failed(replica, error, since);
     else if (failure === "broken") {
       replicas.postpone(replica, since);
       // Alone it says nothing: a token can make every replica throw.

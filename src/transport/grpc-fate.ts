@@ -1,9 +1,10 @@
 /**
  * What is certain about a call that an error ended:
  * - `unprocessed`: its request never left, or the server said that it did not look at it (RFC 9113 §8.7).
+ * - `unconnected`: there was no connection for it to leave on, and none could be made.
  * - `cut off`: we dropped its connection ourselves.
  */
-export type Fate = "unprocessed" | "cut off";
+export type Fate = "unprocessed" | "unconnected" | "cut off";
 
 const fates = new WeakMap<object, Fate>();
 

@@ -57,6 +57,7 @@ export function fromNetworkError(error: ConnectError): UpstreamError {
     timedOut: isTimeout(error),
     network: !isBareHttp(error),
     unprocessed: fate === "unprocessed",
+    unconnected: fate === "unconnected",
     ours: fate === "cut off" || isOurs(systemCode),
   });
 }

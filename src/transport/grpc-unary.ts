@@ -12,6 +12,7 @@ import { createMethodUrl, runUnaryCall } from "@connectrpc/connect/protocol";
 import { requestHeader, validateResponseWithCompression, validateTrailer } from "@connectrpc/connect/protocol-grpc";
 import { raceAbort } from "../runtime/abort.js";
 import { abortError, exchange, networkError } from "./grpc-exchange.js";
+import { mark } from "./grpc-fate.js";
 import { frameOf } from "./grpc-frame.js";
 import type { ReplaceableSession } from "./grpc-session.js";
 import type { UnaryCall, UnaryHandler } from "./stage.js";
@@ -115,12 +116,16 @@ export function createGrpcUnary({ url, session, interceptors, maxAnswerBytes }: 
   async function open({ path, headers, signal }: Request<DescMessage, DescMessage>): Promise<http2.ClientHttp2Stream> {
     if (signal?.aborted) throw abortError(signal);
     try {
-      const connection = session.standing ?? (await raceAbort(session.ready(), signal));
+      const connection = session.standing ?? (await raceAbort(session.ready().catch(notMade), signal));
       return connection.request("POST", path, headers);
     } catch (error) {
       throw signal?.aborted ? abortError(signal) : networkError(error as Error);
     }
   }
+}
+
+function notMade(error: Error): never {
+  throw mark(error, "unconnected");
 }
 
 function headerOf({ header, timeoutMs }: UnaryCall): Headers {

@@ -19,6 +19,8 @@ export interface UpstreamErrorOptions {
   network?: boolean;
   /** The upstream certainly did not process the call: it may be asked again at once, on another connection (RFC 9113 §8.7). */
   unprocessed?: boolean;
+  /** No connection could be made for it: another replica may be asked at once, and the same one not. */
+  unconnected?: boolean;
   /** See {@link UpstreamError.unconfirmed}. */
   unconfirmed?: boolean;
   /** Our side failed, by replacing the connection or without room for one ({@link isOurs}): it says nothing about the upstream. */
@@ -44,14 +46,15 @@ export class UpstreamError extends Error {
   readonly timedOut: boolean;
   readonly network: boolean;
   readonly unprocessed: boolean;
+  readonly unconnected: boolean;
   readonly ours: boolean;
   readonly retryAfterMs: number | undefined;
   readonly healthy: boolean;
   readonly credentialRefused: boolean;
   readonly notAsked: boolean;
   /**
-   * Another replica would have been asked, had there been a budget for it: it says nothing about the upstream as a whole. Set by the
-   * stage that balances, before it passes the failure up.
+   * One replica alone could not tell, and another one answers, or would have been asked, had there been a budget for it: it says nothing
+   * about the upstream as a whole. Set by the stage that balances, before it passes the failure up.
    */
   unconfirmed: boolean;
   /**
@@ -71,6 +74,7 @@ export class UpstreamError extends Error {
     this.timedOut = options.timedOut ?? false;
     this.network = options.network ?? false;
     this.unprocessed = options.unprocessed ?? false;
+    this.unconnected = options.unconnected ?? false;
     this.ours = options.ours ?? false;
     this.retryAfterMs = options.retryAfterMs;
     this.healthy = options.healthy ?? false;

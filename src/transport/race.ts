@@ -1,12 +1,13 @@
 import { Code, ConnectError, type ContextValues } from "@connectrpc/connect";
 import type { Clock, Timer } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
+import { type Attempt, isUnconfirmed } from "./attempt.js";
 import { beginTry, hadItsTime, isKnown, MIN_TRY_MS, repeatTry, standingOf } from "./call-context.js";
 import type { ExtraBudget } from "./extra-budget.js";
 import { isTimeout } from "./grpc-outcome.js";
 import { setUnconfirmed, UpstreamError } from "./outcome.js";
 import type { Replica } from "./replica.js";
-import type { Since } from "./replica-health.js";
+import type { Wanted } from "./replica-choice.js";
 import type { ReplicaSet } from "./replica-set.js";
 import type { ExtraPlaces } from "./upstream-limits.js";
 
@@ -32,20 +33,6 @@ export interface Shared {
   readonly replicas: ReplicaSet;
   readonly options: RaceOptions;
   readonly counts: RaceCounts;
-}
-
-/** One call to one replica. */
-interface Attempt extends Since {
-  readonly replica: Replica;
-  /** Monotonic, in milliseconds. */
-  readonly began: number;
-  readonly timeoutMs: number | undefined;
-  readonly controller: AbortController;
-  /** Gives back its place, where that is not the question's own. */
-  leave: (() => void) | undefined;
-  /** Says that this try is over, where it is one beside another. */
-  readonly endTry: (() => void) | undefined;
-  isPending: boolean;
 }
 
 /** One question, and how it is put to a replica. */
@@ -102,7 +89,9 @@ export class Race<R> {
     const { period, counted } = replica.health;
     const controller = new AbortController();
     const began = this.#shared.options.clock.monotonic();
-    const attempt: Attempt = { replica, began, timeoutMs, controller, leave, endTry, period, counted, isPending: true };
+    const answersBeside = this.#shared.replicas.answersBeside(replica);
+    const since = { period, counted, began, answersBeside };
+    const attempt: Attempt = { ...since, replica, timeoutMs, controller, leave, endTry, isPending: true };
     this.#attempts.push(attempt);
     replica.begin();
     this.#question.ask(replica, timeoutMs, controller.signal).then(
@@ -152,14 +141,14 @@ export class Race<R> {
   #failed(attempt: Attempt, error: unknown): void {
     const { replicas, options } = this.#shared;
     if (error instanceof UpstreamError) {
+      const known = isKnown(this.#question.context);
       if (error.failure === "refused") {
-        const known = isKnown(this.#question.context);
         if (!known) replicas.alive(attempt.replica, attempt);
         return this.#verdict(attempt, () => this.#reject(error), known);
       }
       const fair = hadItsTime(attempt.timeoutMs, options.timeoutMs);
       if (error.failure === "busy") replicas.alive(attempt.replica, attempt);
-      else replicas.failed(attempt.replica, error, attempt, { fair });
+      else replicas.failed(attempt.replica, error, attempt, { fair, known });
       if (error.failure === "broken" && !error.healthy) this.#broken.push(attempt);
       this.#failures.push(error);
       if (error.failure === "unreachable" && this.#tryAgain(attempt, error)) return;
@@ -171,13 +160,13 @@ export class Race<R> {
 
   /** On another replica, at once: it failed before its time. */
   #tryAgain(failed: Attempt, error: UpstreamError): boolean {
-    const { options, replicas, counts } = this.#shared;
+    const { options, counts } = this.#shared;
     const timeoutMs = this.#timeLeftMs();
     const isTooLate = this.#question.signal?.aborted || (timeoutMs !== undefined && timeoutMs < MIN_TRY_MS);
     const isLatest = this.#attempts.at(-1) === failed;
-    if (this.#triedAgain || isTooLate || !isLatest || !(options.asksAgain || error.unprocessed)) return false;
-    if (!this.#spend()) return false;
-    const other = replicas.pick({ tried: this.#tried });
+    const asksAgain = options.asksAgain || error.unprocessed || error.unconnected;
+    if (this.#triedAgain || isTooLate || !isLatest || !asksAgain) return false;
+    const other = this.#another();
     if (!other) return false;
     this.#triedAgain = true;
     counts.secondTries++;
@@ -192,7 +181,7 @@ export class Race<R> {
 
   /** On another replica beside the one that does not answer. */
   readonly #hedge = (): void => {
-    const { options, replicas, counts } = this.#shared;
+    const { options, counts } = this.#shared;
     this.#timer = undefined;
     const latest = this.#attempts.at(-1) as Attempt;
     const waitedMs = options.clock.monotonic() - latest.began;
@@ -203,20 +192,20 @@ export class Race<R> {
     const timeoutMs = this.#timeLeftMs();
     if (timeoutMs !== undefined && timeoutMs < MIN_TRY_MS) return;
     const leave = options.places.beside(standingOf(this.#question.context));
-    const other = leave && this.#spend() ? replicas.pick({ tried: this.#tried, orOut: false }) : undefined;
+    const other = leave && this.#another({ orOut: false });
     if (!other) return leave?.();
     counts.hedged++;
     this.#start(other, timeoutMs, leave, beginTry(this.#question.context));
   };
 
-  #spend(): boolean {
-    const can = this.#budget.spend();
-    this.#lacksBudget ||= !can;
-    return can;
-  }
-
-  get #tried(): Replica[] {
-    return this.#attempts.map(({ replica }) => replica);
+  /** Another replica, paid for. */
+  #another(wanted: Wanted = {}): Replica | undefined {
+    const { replicas } = this.#shared;
+    const another = { ...wanted, tried: this.#attempts.map(({ replica }) => replica) };
+    if (!replicas.has(another)) return undefined;
+    if (this.#budget.spend()) return replicas.pick(another);
+    this.#lacksBudget = true;
+    return undefined;
   }
 
   #timeLeftMs(): number | undefined {
@@ -224,12 +213,14 @@ export class Race<R> {
     return timeoutMs && timeoutMs - (this.#shared.options.clock.monotonic() - this.#began);
   }
 
-  /** What one replica alone could not tell, where another would have been asked, says nothing about the upstream; nor what we ended. */
   #confirmed(last: UpstreamError): UpstreamError {
-    const others = this.#failures.filter(({ ours }) => !ours);
-    const failure = last.ours ? (others.at(-1) ?? last) : last;
-    if (this.#lacksBudget || this.#failures.length > 1) failure.unconfirmed = others.length < 2;
+    const failure = last.ours ? (this.#failures.findLast(({ ours }) => !ours) ?? last) : last;
+    failure.unconfirmed = this.#isUnconfirmed;
     return failure;
+  }
+
+  get #isUnconfirmed(): boolean {
+    return isUnconfirmed(this.#attempts, this.#failures, this.#lacksBudget, this.#shared.replicas);
   }
 
   #finish(): void {
@@ -239,13 +230,16 @@ export class Race<R> {
 
   readonly #onAbort = (): void => {
     const reason: unknown = this.#question.signal?.reason;
-    if (this.#lacksBudget && this.#attempts.length === 1) setUnconfirmed(reason);
+    if (this.#isUnconfirmed) setUnconfirmed(reason);
     this.#finish();
     const { replicas, options } = this.#shared;
     for (const attempt of this.#attempts) {
       if (!attempt.isPending) continue;
-      const isFair = isTimeout(reason) && hadItsTime(attempt.timeoutMs, options.timeoutMs);
-      if (isFair) replicas.strike(attempt.replica, "unreachable (timeout)", attempt);
+      if (isTimeout(reason)) {
+        const timedOut = new UpstreamError("grpc", "unreachable", "timeout", { timedOut: true });
+        const fair = hadItsTime(attempt.timeoutMs, options.timeoutMs);
+        replicas.failed(attempt.replica, timedOut, attempt, { fair, known: isKnown(this.#question.context) });
+      }
       this.#cancel(attempt, reason);
     }
     this.#reject(reason);

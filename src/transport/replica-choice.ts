@@ -7,14 +7,17 @@ export interface Wanted {
   readonly orOut?: boolean;
 }
 
+export function candidates(replicas: readonly Replica[], { tried = [], orOut = true }: Wanted): Replica[] {
+  return replicas.filter((replica) => !tried.includes(replica) && (orOut || !replica.health.isOut));
+}
+
 /**
  * One that is not out, has a connection, has the fewest calls under way and was picked least recently, in this order; where all are out
  * the last three decide.
  */
-export function best(replicas: readonly Replica[], { tried = [], orOut = true }: Wanted): Replica | undefined {
+export function best(replicas: readonly Replica[], wanted: Wanted): Replica | undefined {
   let found: Replica | undefined;
-  for (const replica of replicas) {
-    if (tried.includes(replica) || (!orOut && replica.health.isOut)) continue;
+  for (const replica of candidates(replicas, wanted)) {
     if (found === undefined || goesBefore(replica, found)) found = replica;
   }
   return found;

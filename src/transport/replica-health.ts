@@ -97,15 +97,26 @@ export class ReplicaHealth {
   }
 }
 
+/** Of a call that failed. */
+export interface Circumstances {
+  /** It had its time. Default `true`. */
+  readonly fair?: boolean;
+  /** It was a known user's. Strangers can choose tokens that hang: their timeouts count once where they fall together. Default `true`. */
+  readonly known?: boolean;
+}
+
 /**
  * Why it counts that a call to a replica ended with this, if it does: of calls that fall together only one.
  *
  * @param countedSince whether another strike was counted since the call began
- * @param fair whether the call had its time
  */
-export function reasonToStrike(error: unknown, countedSince: boolean, fair: boolean): string | undefined {
+export function reasonToStrike(
+  error: unknown,
+  countedSince: boolean,
+  { fair = true, known = true }: Circumstances = {},
+): string | undefined {
   if (!(error instanceof UpstreamError) || error.failure !== "unreachable" || error.ours) return undefined;
   if (error.timedOut && !fair) return undefined;
-  const together = !error.timedOut && (error.network || error.unprocessed);
+  const together = error.timedOut ? !known : error.network || error.unprocessed;
   return together && countedSince ? undefined : `unreachable (${error.detail})`;
 }

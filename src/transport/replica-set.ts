@@ -6,8 +6,8 @@ import { drawLife } from "./connection-life.js";
 import { networkError } from "./grpc-exchange.js";
 import { fromNetworkError } from "./grpc-outcome.js";
 import { type MakeLink, Replica, type ReplicaState } from "./replica.js";
-import { best, isDue, type Wanted } from "./replica-choice.js";
-import { reasonToStrike, type Since } from "./replica-health.js";
+import { best, candidates, isDue, type Wanted } from "./replica-choice.js";
+import { type Circumstances, reasonToStrike, type Since } from "./replica-health.js";
 
 /** A replica moved. */
 export interface ReplicaMove {
@@ -51,6 +51,7 @@ export class ReplicaSet {
   readonly #seed: string;
   #replicas: readonly Replica[] = [];
   #picks = 0;
+  #answers = 0;
   #isClosed = false;
   /** Calls on them end first. */
   readonly #leaving = new Set<Replica>();
@@ -128,9 +129,19 @@ export class ReplicaSet {
     return picked;
   }
 
-  /** One that is out, and may show whether it is well again. */
-  get due(): Replica | undefined {
-    return this.#replicas.find((replica) => isDue(replica));
+  /** Whether {@link pick} would find one. */
+  has(wanted: Wanted): boolean {
+    return candidates(this.#replicas, wanted).length > 0;
+  }
+
+  /** One that is out, and may show whether it is well again; not the one that is asked anyway. */
+  due(asked?: Replica): Replica | undefined {
+    return this.#replicas.find((replica) => replica !== asked && isDue(replica));
+  }
+
+  /** How often all but this one have answered so far. */
+  answersBeside(replica: Replica): number {
+    return this.#answers - replica.answers;
   }
 
   /**
@@ -149,6 +160,8 @@ export class ReplicaSet {
   }
 
   succeeded(replica: Replica, { period }: Since): void {
+    this.#answers++;
+    replica.answers++;
     if (replica.health.period !== period) return;
     replica.health.succeeded();
     this.#tell(replica, "it answered");
@@ -167,8 +180,8 @@ export class ReplicaSet {
   }
 
   /** @param error what a call to it ended with; only some of them say something about it */
-  failed(replica: Replica, error: unknown, since: Since, { fair = true }: { fair?: boolean } = {}): void {
-    const reason = reasonToStrike(error, replica.health.counted !== since.counted, fair);
+  failed(replica: Replica, error: unknown, since: Since, circumstances?: Circumstances): void {
+    const reason = reasonToStrike(error, replica.health.counted !== since.counted, circumstances);
     if (reason) this.strike(replica, reason, since);
     else this.postpone(replica, since);
   }

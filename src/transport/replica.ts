@@ -49,6 +49,8 @@ export class Replica {
   readonly health: ReplicaHealth;
   /** Calls under way. */
   inFlight = 0;
+  /** How often it answered. */
+  answers = 0;
   /** Grows from pick to pick of the whole set. */
   pickedAt = 0;
   /** One call is on its way that shows whether it is well again. */
