@@ -20,6 +20,16 @@ export function subjectKey(about: Subject, subject: string): string {
   return about === "user" ? key : `${about}:${key}`;
 }
 
+/** Where this process has it from. Of what it invalidates itself the store has the tombstone. */
+type Source = "store" | "log";
+
+interface Seen {
+  /** As the tombstone says it. */
+  readonly at: number;
+  /** Monotonic, in milliseconds. */
+  readonly heardAt: number;
+}
+
 export interface SubjectInvalidationsOptions {
   store: GuardedStore | undefined;
   timeline: Timeline;
@@ -38,8 +48,11 @@ export class SubjectInvalidations implements Subjects {
   readonly #timeline: Timeline;
   readonly #log: InvalidationLog | undefined;
   readonly #onInvalidated: SubjectInvalidationsOptions["onInvalidated"];
-  /** What the store's tombstone of a subject said last, and when that was heard, monotonic: the same again is no news. */
-  #seen: BoundedMap<{ readonly at: number; readonly heardAt: number }> | undefined;
+  /**
+   * What was heard of a subject last: the same again is no news. An older one may be: by a clock that is behind. Of what the store says and
+   * what the log tells each has its own: else an old entry of the log that is played back would make the store's tombstone news again.
+   */
+  #seen: BoundedMap<{ readonly [S in Source]?: Seen }> | undefined;
   #latest = 0;
   #unprovenUntil = 0;
 
@@ -77,7 +90,7 @@ export class SubjectInvalidations implements Subjects {
   /** Rejects when the others could not be told; this process has forgotten all the same. */
   async invalidate(about: Subject, subject: string): Promise<void> {
     const made = this.#timeline.contradicts();
-    this.#record(subjectKey(about, subject), made, made.wall);
+    this.#record(subjectKey(about, subject), made, made.wall, "store");
     const store = this.#store;
     if (!store) return;
     const tombstone = { askedAt: made.wall, expiresAt: made.wall + TOMBSTONE_MS, value: true };
@@ -89,7 +102,8 @@ export class SubjectInvalidations implements Subjects {
       await store.writeConfirmed(tombstoneOf(about, subject), tombstone, TOMBSTONE_MS);
       await store.writeConfirmed(anyInvalidated(about), tombstone, TOMBSTONE_MS); // written second, with the same TTL: it ends last
     };
-    if (this.#log) await this.#log.tell({ fact: { kind: about, subject, at: made.wall }, write });
+    // What others need of it is the key, which has a bound as entries of the log have.
+    if (this.#log) await this.#log.tell({ fact: { kind: about, subject: boundedKey(subject), at: made.wall }, write });
     else await write();
   }
 
@@ -107,7 +121,7 @@ export class SubjectInvalidations implements Subjects {
    * @param at wall time in milliseconds, by the clock of that process
    */
   hear(about: Subject, subject: string, at: number): void {
-    this.#hear(subjectKey(about, subject), at, () => {
+    this.#hear(subjectKey(about, subject), at, "store", () => {
       const { order, wall } = this.#timeline.contradicts();
       // One from the future is cut to now: else it would make void what is asked from now on and, once evicted, raise the floor for all.
       return { order, wall: Math.min(at, wall) };
@@ -116,18 +130,20 @@ export class SubjectInvalidations implements Subjects {
 
   /** The same, where the log tells of it: which may be old, and played back. */
   hearTold(about: Subject, subject: string, at: number): void {
-    this.#hear(subjectKey(about, subject), at, () => this.#timeline.hears(at, MAX_SKEW_MS));
+    this.#hear(subjectKey(about, subject), at, "log", () => this.#timeline.hears(at, MAX_SKEW_MS));
   }
 
-  #hear(key: string, at: number, hears: () => Tombstone): void {
+  #hear(key: string, at: number, source: Source, hears: () => Tombstone): void {
     const seen = this.#seen?.get(key);
-    if (seen?.at !== at) return this.#record(key, hears(), at);
-    this.#tombstones.prolong(key, Math.min(at, this.#timeline.wallOf(seen.heardAt)));
+    const same = seen?.store?.at === at ? seen.store : seen?.log?.at === at ? seen.log : undefined;
+    if (!same) return this.#record(key, hears(), at, source);
+    if (source === "store" && seen) this.#seen?.set(key, { ...seen, store: same });
+    this.#tombstones.prolong(key, Math.min(at, this.#timeline.wallOf(same.heardAt)));
   }
 
-  #record(key: string, tombstone: Tombstone, at: number): void {
+  #record(key: string, tombstone: Tombstone, at: number, source: Source): void {
     this.#seen ??= createBoundedMap({ maxEntries: MAX_TOMBSTONES });
-    this.#seen.set(key, { at, heardAt: this.#timeline.monotonic });
+    this.#seen.set(key, { ...this.#seen.peek(key), [source]: { at, heardAt: this.#timeline.monotonic } });
     this.#latest = Math.max(this.#latest, tombstone.order);
     this.#tombstones.record(key, tombstone);
     this.#onInvalidated?.(key, tombstone);

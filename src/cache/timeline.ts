@@ -26,7 +26,7 @@ export class Timeline {
   #order = 0;
   #latestWall = Number.NEGATIVE_INFINITY;
   /** Seconds in which something was asked, the latest last: all that was asked before each of them has a smaller order. */
-  readonly #seconds: { readonly monotonic: number; readonly order: number }[] = [];
+  readonly #seconds: Moment[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -52,7 +52,7 @@ export class Timeline {
     this.#latestWall = Math.max(wall, this.#latestWall);
     const monotonic = this.#clock.monotonic();
     if (monotonic - (this.#seconds.at(-1)?.monotonic ?? Number.NEGATIVE_INFINITY) >= 1000) {
-      this.#seconds.push({ monotonic, order: this.next() });
+      this.#seconds.push({ monotonic, wall, order: this.next() });
       if (this.#seconds.length > MAX_SECONDS) this.#seconds.shift();
     }
     return { order: this.next(), wall, monotonic };
@@ -82,7 +82,8 @@ export class Timeline {
    * Another process contradicts what was asked before that time.
    *
    * @param at wall time in milliseconds, by the clock of that process; one from the future counts as now
-   * @param skewMs by how much the clocks may differ: what was asked here longer after that was asked later
+   * @param skewMs by how much the clocks may differ: what was asked here longer after that was asked later, where both clocks say so: the
+   * wall clock can be set, and the monotonic one stands still while the machine is suspended
    */
   hears(at: number, skewMs: number): Tombstone {
     const { order, wall } = this.contradicts();
@@ -90,6 +91,7 @@ export class Timeline {
     if (sinceMs <= 0) return { order, wall: Math.min(at, wall) };
     const until = this.#clock.monotonic() - sinceMs;
     // To the beginning of the next second in which anything was asked: rather too much is void than too little.
-    return { order: this.#seconds.find(({ monotonic }) => monotonic > until)?.order ?? order, wall: at };
+    const later = this.#seconds.find((second) => second.monotonic > until && second.wall > at + skewMs);
+    return { order: later?.order ?? order, wall: at };
   }
 }

@@ -61,7 +61,7 @@ export class Tombstones {
    */
   void(key: string, order: number, storedAt = Number.POSITIVE_INFINITY): boolean {
     if (this.isEmpty) return false; // the usual case, on every request
-    if (order <= this.#floor.order) return true;
+    if (isBefore(order, storedAt, this.#floor)) return true;
     return isBefore(order, storedAt, this.#known?.peek(key)) || isBefore(order, storedAt, this.#strangers?.peek(key));
   }
 

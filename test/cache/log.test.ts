@@ -180,6 +180,7 @@ describeWithRedis("The log", () => {
     await heard(second, 4);
     await first.invalidateUser(ana); // after it, nothing else
     await heard(second, 5);
+    await until(() => first.status().cache.outbox === 0);
     expect(first.status().cache.told).toBe(5); // the fifth user in a row is one too many
   });
 
@@ -411,7 +412,8 @@ describeWithRedis("The log", () => {
     await redis.start();
     await until(() => first.status().cache.outbox === 0);
     await until(() => !holds(second)); // it heard, or there was a gap
-    expect(first.status().cache.told).toBe(2);
+    const { told } = first.status().cache;
+    expect([2, 3, 4]).toContain(told); // twice where it was told before the reader noticed that the stream was lost
   });
 
   test("is told again, with Redis, what was told within the last minute when Redis lost it", async () => {

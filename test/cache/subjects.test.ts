@@ -157,3 +157,62 @@ test("What is told again does not take the place of a later invalidation by anot
   memory.before = fail;
   await expect(first.write()).rejects.toThrow("cannot be read");
 });
+
+describe("What the log tells of a subject", () => {
+  const MINUTE_MS = 60_000;
+
+  function startTold() {
+    const clock = new ManualClock();
+    const timeline = new Timeline(clock);
+    const told: Telling[] = [];
+    const log = { tell: async (telling: Telling) => void told.push(telling) } as unknown as InvalidationLog;
+    const store = new GuardedStore({
+      store: new MemoryStore(clock),
+      clock,
+      keyring: createKeyring({ identity: "shop", secrets: [] }),
+    });
+    const subjects = new SubjectInvalidations({ store, timeline, log });
+    const isVoid = (order: number) => subjects.void(subjectKey("user", "ana"), order);
+    return { clock, timeline, told, subjects, isVoid };
+  }
+
+  test("names a long one by its key, which is as good, and short enough for an entry", async () => {
+    const { clock, told, subjects } = startTold();
+    const long = `["org-1","${"x".repeat(20_000)}"]`;
+    await subjects.invalidate("user", long);
+    const fact = told[0]?.fact as { subject: string; at: number };
+    expect(fact.subject.length).toBeLessThan(100);
+    const other = new SubjectInvalidations({ store: undefined, timeline: new Timeline(clock) });
+    other.hearTold("user", fact.subject, fact.at);
+    expect(other.void(subjectKey("user", long), 0)).toBe(true);
+  });
+
+  test.each(["the log", "the store"] as const)(
+    "and what is old, played back, makes what the store says no news again, where %s said that first",
+    async (first) => {
+      const { clock, timeline, subjects, isVoid } = startTold();
+      const old = clock.now();
+      await clock.advance(5 * MINUTE_MS);
+      const latest = clock.now();
+      if (first === "the log") subjects.hearTold("user", "ana", latest);
+      subjects.hear("user", "ana", latest);
+      await clock.advance(5 * MINUTE_MS);
+      const { order } = timeline.asks();
+      for (let turn = 0; turn < 3; turn++) {
+        subjects.hearTold("user", "ana", latest);
+        subjects.hearTold("user", "ana", old);
+        subjects.hear("user", "ana", latest);
+      }
+      expect(isVoid(order)).toBe(false);
+    },
+  );
+
+  test("is news also where it is older than what was heard: by a clock that is behind", async () => {
+    const { clock, timeline, subjects, isVoid } = startTold();
+    await subjects.invalidate("user", "ana");
+    await clock.advance(10_000);
+    const { order } = timeline.asks();
+    subjects.hearTold("user", "ana", clock.now() - 30_000);
+    expect(isVoid(order)).toBe(true);
+  });
+});

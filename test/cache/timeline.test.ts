@@ -106,11 +106,19 @@ describe("What another process dates", () => {
     ]);
   });
 
-  test("holds by the clock as it is set now", async () => {
-    const { clock, voided } = await askFor(100);
-    clock.setWall(100_000); // it was behind
-    expect([-60_000, 40_000].map((ms) => voided(ms))).toEqual([0, 1]);
-    expect(voided(100_000)).toBe(61);
+  test("holds by the clock as it is set now, and as it was: against what is later by one of them alone, too", async () => {
+    const behind = await askFor(100);
+    behind.clock.setWall(100_000); // it was behind
+    expect([-60_000, 40_000, 100_000].map(behind.voided)).toEqual([1, 100, 100]);
+    const ahead = await askFor(100);
+    ahead.clock.setWall(-10_000); // it was ahead
+    expect([-60_000, -20_000].map(ahead.voided)).toEqual([11, 51]);
+  });
+
+  test("holds against what was asked before a machine was suspended, while the monotonic clock stood still", async () => {
+    const { clock, voided } = await askFor(1);
+    clock.setWall(120_000);
+    expect(voided(10_000)).toBe(1);
   });
 
   test("is not later than now, also in the store", async () => {

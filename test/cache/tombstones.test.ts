@@ -61,3 +61,10 @@ describe.each(readers)("%s", (_where, isVoid) => {
     expect(["ana", "ben"].map((key) => isVoid(tombstones, key, 1500))).toEqual([true, true]);
   });
 });
+
+test("What another process asked for, and this one accepted later, is void under the floor as well.", () => {
+  const tombstones = new Tombstones(2);
+  for (let n = 1; n <= 3; n++) tombstones.record(`user-${n}`, { order: n, wall: 1000 * n });
+  const isVoid = (storedAt?: number) => tombstones.void("user-1", 10, storedAt);
+  expect([isVoid(1000), isVoid(1001), isVoid()]).toEqual([true, false, false]);
+});
