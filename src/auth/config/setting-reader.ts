@@ -18,6 +18,8 @@ export type Origins = Readonly<Record<string, SettingOrigin>>;
 const FAR = 100;
 /** Of a default: shorter times are in milliseconds for everyone. */
 const LONG_MS = 10_000;
+/** Shorter times than that were probably meant in seconds: where a timer waits, and where something is kept. */
+const [SHORT_WAIT_MS, SHORT_MS] = [100, 1000];
 
 /** Reads settings one by one and collects their problems, so that all are named at once. */
 export class SettingReader {
@@ -92,14 +94,14 @@ export class SettingReader {
   }
 
   /** A time within its bounds, and so far from its default that another unit was meant. */
-  #lookForSlip({ path, fallback }: { path: string; fallback: number }, value: number): void {
+  #lookForSlip({ path, fallback, max }: { path: string; fallback: number; max: number }, value: number): void {
     const origin = this.#origins[path];
     if (origin?.seconds) {
       if (value >= fallback * FAR)
         this.slips.push(
           `${origin.name} is ${origin.value} seconds: if milliseconds were meant, write ${value / 1_000_000}`,
         );
-    } else if (fallback >= LONG_MS && value > 0 && value < 1000 && value <= fallback / FAR) {
+    } else if (fallback >= LONG_MS && value > 0 && value <= fallback / FAR && value < shortMs(max)) {
       this.slips.push(`${path} is ${value} milliseconds: if seconds were meant, write ${value * 1000}`);
     }
   }
@@ -152,4 +154,9 @@ export class SettingReader {
 
 function integerIn({ min, max }: { min: number; max: number }): string {
   return max === Number.MAX_SAFE_INTEGER ? `a whole number, at least ${min}` : `a whole number from ${min} to ${max}`;
+}
+
+/** A bound that is lower than a timer's is that of a wait. */
+function shortMs(max: number): number {
+  return max < MAX_TIMER_MS ? SHORT_WAIT_MS : SHORT_MS;
 }
