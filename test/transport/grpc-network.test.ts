@@ -33,6 +33,18 @@ describe("a refused connection", () => {
     await expect(client.verifyToken("token-ana")).rejects.toMatchObject({ code: "auth_unavailable", status: 503 });
     expect(client.status().grpc).toMatchObject({ breaker: "closed", failures: 2 });
   });
+
+  test("of one replica costs no call, though one try is all that may be: nothing left", async () => {
+    const service = opened(await startAuthService({ users: { "token-ana": { id: "ana" } } }));
+    const url = [`http://127.0.0.1:${await closedPort()}`, service.grpc.url];
+    const grpc = { url, hedgeMs: 0, timeoutMs: GRPC_MS };
+    const client = opened(
+      createAuthClient({ ...SETTINGS, retry: { attempts: 1 }, cache: { ttlMs: 0 }, clock: new ManualClock(), grpc }),
+    );
+    for (let call = 0; call < 6; call++) expect((await client.verifyToken("token-ana")).source).toBe("grpc");
+    expect(service.grpc.calls.VerifyToken).toBe(6);
+    expect(client.status().grpc).toMatchObject({ secondTries: 1, failures: 0 });
+  });
 });
 
 test("only our own clock ends a call: a timer of Connect's would be due before an answer that came while we were busy is read", async () => {
