@@ -1,7 +1,9 @@
 import type { Clock, Timer } from "../runtime/clock.js";
+import { LogBatch } from "./log-batch.js";
 import {
   isBroken,
   isElsewhere,
+  isUnreadable,
   isUnusable,
   type LogConnection,
   type LogRecord,
@@ -30,13 +32,18 @@ export interface LogReaderOptions {
   readonly onChange: (state: ReaderState, error?: unknown) => void;
 }
 
+interface Reading {
+  /** The last entry that it brought. */
+  readonly last: string | undefined;
+  /** Nothing else is there. */
+  readonly areAll: boolean;
+}
+
 /** `unusable`: Redis says that it cannot be read, which is asked again once in a while. */
 export type ReaderState = "behind" | "live" | "unusable";
 
 /** A read waits for so long: two commands in that time, the read and the proof, are all that an idle process sends. In milliseconds. */
 const WAIT_MS = 2400;
-/** So many entries are read at once. Fewer than are kept: of a read that brings fewer, nothing was trimmed before it. */
-const BATCH = 1000;
 /** A read that returned so long ago says nothing about now, in milliseconds. */
 const CONFIRMED_MS = 3000;
 /** A connection that was followed for so long was well, in milliseconds. */
@@ -64,6 +71,9 @@ export class LogReader {
   #failures = 0;
   /** The entry that was read last; `undefined` until its place is known. */
   #last: string | undefined;
+  readonly #batch = new LogBatch();
+  /** The newest entry so far may be one that cannot be read: the place to begin is one that is added. */
+  #skips = false;
   /** The last one of which it was known that nothing before it is missing. */
   #proven = NO_RECORD;
   /** When that was known, monotonic in milliseconds. */
@@ -135,6 +145,7 @@ export class LogReader {
         if (isUnusable(error)) [refusal, pauseMs] = [error, RIGHTS_PAUSE_MS];
         else if (isElsewhere(error)) pauseMs = MAX_PAUSE_MS;
         else if (isBroken(error)) pauseMs = await this.#clear();
+        else if (isUnreadable(error)) pauseMs = this.#readLess();
       } finally {
         this.#connection?.end();
         this.#connection = undefined;
@@ -156,42 +167,60 @@ export class LogReader {
         await this.#begin(connection);
         isUnproven = false;
       }
-      const records = await connection.read(this.#last ?? NO_RECORD, BATCH, isNew ? undefined : WAIT_MS);
-      const last = records.at(-1)?.id;
+      const [before, count] = [this.#last ?? NO_RECORD, this.#batch.size];
+      const records = await connection.read(before, count, isNew ? undefined : WAIT_MS);
+      const [last, areAll] = [records.at(-1)?.id, records.length < count];
       this.#last = last ?? this.#last;
       this.#options.onRecords(records);
       // Of a stream that was empty, it is the beginning.
-      if (last !== undefined && this.#proven === NO_RECORD && !isUnproven && records.length < BATCH) this.#vouch(last);
-      if (isUnproven || records.length >= BATCH || this.#isProofDue())
-        await this.#prove(connection, records, isUnproven);
+      if (last !== undefined && this.#proven === NO_RECORD && !isUnproven && areAll) this.#vouch(last);
+      if (isUnproven || !areAll || this.#isProofDue())
+        await this.#prove(connection, isUnproven ? before : undefined, { last, areAll });
       if (this.#last === undefined) continue;
       isUnproven = false;
       if (isNew) await this.#options.onConnected(connection, isOther);
       isNew = false;
       this.#confirm();
       this.#isReady();
-      if (records.length < BATCH) this.#move("live");
+      if (!areAll) continue;
+      this.#batch.reset();
+      this.#move("live");
     }
   }
 
   /** Finds the place from which on everything is read. What was told before, and contradicts what was kept before, is not known. */
   async #begin(connection: LogConnection): Promise<void> {
-    this.#last = await connection.tail();
+    this.#last = await connection.tail(this.#skips);
+    this.#skips = false;
     this.#options.onDoubt();
     this.#vouch(this.#last);
   }
 
-  /** Notices a gap before what was read last. */
-  async #prove(connection: LogConnection, records: readonly LogRecord[], isNew: boolean): Promise<void> {
-    const read = this.#last as string;
+  /**
+   * Notices a gap before what was read last.
+   *
+   * @param before on a new connection, the entry behind which it was read: a master that took over may lack it, and count from before it
+   */
+  async #prove(connection: LogConnection, before: string | undefined, read: Reading): Promise<void> {
     const isProven =
       this.#proven === NO_RECORD
-        ? !isNew && records.length < BATCH // it was empty: nothing can be there still
-        : await connection.has(this.#proven);
-    if (isProven) return this.#vouch(read);
+        ? before === undefined && read.areAll // it was empty: nothing can be there still
+        : (await connection.has(this.#proven)) &&
+          (before === undefined || before === this.#proven || (await connection.has(before)));
+    if (isProven) return this.#vouch(this.#last as string);
     this.#missed();
-    if (records.length > 0) this.#vouch(read);
+    if (read.last !== undefined) this.#vouch(read.last);
     else this.#last = undefined; // it may have been begun anew, with smaller ids
+  }
+
+  /** The next entries are more than one answer may hold. One that is so alone is skipped, with what else is there. */
+  #readLess(): number | undefined {
+    const isPlaced = this.#last !== undefined;
+    if (isPlaced && this.#batch.halve()) return FIRST_PAUSE_MS;
+    this.#last = undefined;
+    this.#skips = true;
+    if (isPlaced) this.#missed();
+    return undefined; // and where nothing makes sense, ever longer
   }
 
   #missed(): void {

@@ -27,8 +27,10 @@ export interface LogConnection {
   /**
    * The newest entry. Where there is none, one that says nothing is added: while it is there, nothing behind it was lost, which an empty
    * stream could not say after a new connection.
+   *
+   * @param isAdded one is added in any case: the newest so far may not be readable
    */
-  tail(): Promise<string>;
+  tail(isAdded: boolean): Promise<string>;
   /** Deletes the stream, or whatever lies in its place. */
   delete(): Promise<unknown>;
   /** Ends it at once. */
@@ -47,6 +49,17 @@ export interface LogWire {
   onConnected(listener: () => void): void;
   /** Makes a connection to the master that has it. Rejects where it cannot be read there, and when the signal aborts. */
   connect(signal: AbortSignal): Promise<LogConnection>;
+}
+
+/** Redis answered more than may be taken, or what makes no sense. */
+export class UnreadableReplyError extends Error {
+  override readonly name = "UnreadableReplyError";
+}
+
+/** Whether a connection was lost by that. */
+export function isUnreadable(error: unknown): boolean {
+  const { cause } = (error ?? {}) as { cause?: unknown };
+  return error instanceof UnreadableReplyError || cause instanceof UnreadableReplyError;
 }
 
 /** Whether Redis said that there can be no log: the rights are missing, or the commands. */

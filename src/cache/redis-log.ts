@@ -1,6 +1,6 @@
 import type { Clock } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
-import { type LogConnection, type LogRecord, type LogWire, NO_RECORD } from "./log-wire.js";
+import { type LogConnection, type LogRecord, type LogWire, NO_RECORD, UnreadableReplyError } from "./log-wire.js";
 import type { RedisStore } from "./redis.js";
 import { openLink, type RedisLink } from "./redis-link.js";
 import { ReplyGuard } from "./reply-guard.js";
@@ -81,7 +81,7 @@ class RedisLogConnection implements LogConnection {
     link.onError((error) => this.#fail(error));
     link.guard((chunk) => {
       if (this.#failure === undefined && this.#guard.accepts(chunk)) return true;
-      this.#fail(new Error("Redis sent what can be no answer"));
+      this.#fail(new UnreadableReplyError("Redis sent what can be no answer"));
       return false;
     });
   }
@@ -105,11 +105,13 @@ class RedisLogConnection implements LogConnection {
     return recordsIn(await this.#send("XRANGE", this.#key, id, id)).length > 0;
   }
 
-  async tail(): Promise<string> {
-    const [newest] = recordsIn(await this.#send("XREVRANGE", this.#key, "+", "-", "COUNT", "1"));
-    if (newest) return newest.id;
-    await this.read(NO_RECORD, 1); // a process that may not read leaves nothing behind
-    const id = String(await this.#send("XADD", this.#key, "*", FIELD, ""));
+  async tail(isAdded: boolean): Promise<string> {
+    if (!isAdded) {
+      const [newest] = recordsIn(await this.#send("XREVRANGE", this.#key, "+", "-", "COUNT", "1"));
+      if (newest) return newest.id;
+      await this.read(NO_RECORD, 1); // a process that may not read leaves nothing behind
+    }
+    const id = String(await this.#send("XADD", this.#key, "MAXLEN", "~", `${MAX_RECORDS}`, "*", FIELD, ""));
     await this.#send("PEXPIRE", this.#key, `${KEPT_MS}`);
     return id;
   }

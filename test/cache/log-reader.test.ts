@@ -203,6 +203,58 @@ describe("A reader of the log", () => {
     expect(reader.state).toBe("live");
   });
 
+  test("reads fewer at once where they are too much for one answer, misses none, and reads as many as before when it has all", async () => {
+    const { clock, log, heard, counts, reader } = await follow();
+    const junk = Array.from({ length: 300 }, (_, n) => `junk-${n}`);
+    log.isTooMuch = (records) => records.filter(({ text }) => text?.startsWith("junk")).length > 20;
+    log.cut();
+    for (const text of [...junk, "after"]) log.add(text);
+    await clock.advance(5000);
+    expect([heard, counts.gaps, reader.state]).toEqual([[...junk, "after"], 0, "live"]);
+    log.cut();
+    log.commands.length = 0;
+    for (let n = 0; n < 900; n++) log.add("more");
+    await clock.advance(1000);
+    expect(heard).toHaveLength(1201);
+    expect(log.commands.filter((command) => /^read \d+-0$/.test(command))).toHaveLength(1);
+  });
+
+  test.each([
+    ["is not the newest", ["behind it"]],
+    ["is the newest", []],
+  ])("skips an entry that cannot be read alone, which is a gap, where it %s", async (_where, behind) => {
+    const { clock, log, heard, counts, reader } = await follow();
+    log.isTooMuch = (records) => records.some(({ text }) => text === "huge");
+    for (const text of ["before it", "huge", ...behind]) log.add(text);
+    await clock.advance(5000);
+    expect([counts.gaps, reader.gaps, reader.state]).toEqual([1, 1, "live"]);
+    log.add("next");
+    await settle();
+    expect([heard[0], heard.at(-1)]).toEqual(["before it", "next"]);
+  });
+
+  test("begins behind an entry that cannot be read", async () => {
+    const { clock, log, heard, counts, reader } = await follow();
+    log.isTooMuch = (records) => records.some(({ text }) => text === "huge");
+    reader.reset();
+    log.add("huge");
+    await clock.advance(5000);
+    expect([counts.gaps, reader.state]).toEqual([1, "live"]);
+    log.add("next");
+    await settle();
+    expect(heard.at(-1)).toBe("next");
+  });
+
+  test("notices that a new master lacks what was read last, also where it has what was proven before", async () => {
+    const { clock, log, counts, reader } = await follow();
+    log.add("read, and not proven yet");
+    await settle();
+    log.cut();
+    log.records = log.records.slice(0, 1);
+    await clock.advance(100);
+    expect([counts.gaps, reader.state]).toEqual([1, "live"]);
+  });
+
   test("reads no more when it is closed", async () => {
     const { clock, log, reader } = await follow();
     await reader.close();

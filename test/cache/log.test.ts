@@ -336,6 +336,25 @@ describeWithRedis("The log", () => {
     expect([holds(second), second.status().cache]).toEqual([true, expect.objectContaining({ gaps: 0, log: "live" })]);
   });
 
+  test("of which Redis answers more than may be taken is read in smaller parts; what is too much alone is a gap", async () => {
+    const { clients, command } = await startFleet();
+    const [first, second] = clients;
+    await first.invalidateUser({ ...ana, userId: "nobody" });
+    await heard(second);
+    const junk = (fields: number) => ["*", ...Array.from({ length: 2 * fields }, (_, n) => `${n}`)];
+    const script = "for n = 1, 100 do redis.call('XADD', KEYS[1], unpack(ARGV)) end"; // in one go, and so read in one
+    await command("EVAL", script, "1", LOG_KEY, ...junk(300));
+    await first.invalidateUser({ ...ana, userId: "nobody" });
+    await heard(second, 2);
+    expect(second.status().cache.gaps).toBe(0);
+    await command("XADD", LOG_KEY, ...junk(10_000));
+    await until(() => clients.every((client) => client.status().cache.gaps === 1));
+    await until(() => clients.every((client) => client.status().cache.log === "live"));
+    const before = second.status().cache.heard;
+    await first.invalidateUser({ ...ana, userId: "nobody" });
+    await heard(second, before + 1);
+  });
+
   test("that is played back voids nothing that was asked since it was heard", async () => {
     const { clients, command, log, clock } = await startFleet();
     const [first, second] = clients;

@@ -1,4 +1,10 @@
-import { type LogConnection, type LogRecord, type LogWire, NO_RECORD } from "../../src/cache/log-wire.js";
+import {
+  type LogConnection,
+  type LogRecord,
+  type LogWire,
+  NO_RECORD,
+  UnreadableReplyError,
+} from "../../src/cache/log-wire.js";
 import type { Clock } from "../../src/runtime/clock.js";
 
 /** A stream in memory, whose connections can be cut, and that can lose what was told. */
@@ -12,6 +18,8 @@ export class FakeLog implements LogWire {
   /** What connecting, or appending, fails with. */
   refusal: unknown;
   appendRefusal: unknown;
+  /** What is too much for an answer. */
+  isTooMuch: (records: readonly LogRecord[]) => boolean = () => false;
   /** Called before an answer leaves, with the command that it answers. */
   before: (command: string) => unknown = () => undefined;
   #last = 0;
@@ -95,15 +103,22 @@ class FakeConnection implements LogConnection {
         };
       });
     }
-    return this.#answer(`read ${after}${waitMs === undefined ? "" : ` ${waitMs}`}`, found);
+    return this.#answer(`read ${after}${waitMs === undefined ? "" : ` ${waitMs}`}`, () => this.#checked(found()));
   }
 
   has(id: string): Promise<boolean> {
     return this.#answer(`has ${id}`, () => this.#log.records.some((record) => record.id === id));
   }
 
-  tail(): Promise<string> {
-    return this.#answer("tail", () => this.#log.records.at(-1)?.id ?? NO_RECORD);
+  tail(isAdded: boolean): Promise<string> {
+    if (isAdded) return this.#answer("tail added", () => this.#log.add(""));
+    return this.#answer("tail", () => this.#checked(this.#log.records.slice(-1))[0]?.id ?? NO_RECORD);
+  }
+
+  #checked(records: readonly LogRecord[]): readonly LogRecord[] {
+    if (!this.#log.isTooMuch(records)) return records;
+    this.end();
+    throw new UnreadableReplyError();
   }
 
   async delete(): Promise<void> {
