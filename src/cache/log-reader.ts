@@ -1,5 +1,6 @@
-import type { Clock, Timer } from "../runtime/clock.js";
+import type { Clock } from "../runtime/clock.js";
 import { LogBatch } from "./log-batch.js";
+import { FIRST_PAUSE_MS, LogPauses, MAX_PAUSE_MS } from "./log-pauses.js";
 import {
   isBroken,
   isElsewhere,
@@ -48,8 +49,6 @@ const WAIT_MS = 2400;
 const CONFIRMED_MS = 3000;
 /** A connection that was followed for so long was well, in milliseconds. */
 const WELL_MS = 5000;
-/** Between attempts, in milliseconds: doubled from one to the next, and half of it by chance. */
-const [FIRST_PAUSE_MS, MAX_PAUSE_MS] = [50, 2000];
 /** A stream that had to be deleted may be spoilt again: in milliseconds. */
 const SPOILT_PAUSE_MS = 1000;
 
@@ -67,8 +66,7 @@ export class LogReader {
   #connectedAt = 0;
   #master: string | undefined;
   readonly #closing = new AbortController();
-  #pause: { timer: Timer; end: () => void } | undefined;
-  #failures = 0;
+  readonly #pauses: LogPauses;
   /** The entry that was read last; `undefined` until its place is known. */
   #last: string | undefined;
   readonly #batch = new LogBatch();
@@ -89,6 +87,7 @@ export class LogReader {
 
   constructor(options: LogReaderOptions) {
     this.#options = options;
+    this.#pauses = new LogPauses(options.socketClock, options.random);
     this.ready = new Promise((resolve) => {
       this.#isReady = resolve;
     });
@@ -118,7 +117,7 @@ export class LogReader {
     this.#closed = true;
     this.#closing.abort();
     this.#connection?.end();
-    this.#pause?.end();
+    this.#pauses.end();
     this.#isReady();
     await this.#running;
   }
@@ -152,8 +151,8 @@ export class LogReader {
         this.#isReady();
       }
       this.#move(refusal === undefined ? "behind" : "unusable", refusal);
-      if (socketClock.monotonic() - begunAt >= WELL_MS) this.#failures = 0;
-      if (!this.#closed) await this.#wait(pauseMs ?? this.#nextPauseMs());
+      if (socketClock.monotonic() - begunAt >= WELL_MS) this.#pauses.reset();
+      if (!this.#closed) await this.#pauses.wait(pauseMs);
     }
   }
 
@@ -249,23 +248,6 @@ export class LogReader {
     this.#last = undefined;
     this.#missed();
     return SPOILT_PAUSE_MS;
-  }
-
-  #nextPauseMs(): number {
-    const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 10));
-    return longest * (0.5 + this.#options.random() / 2);
-  }
-
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        timer.clear();
-        this.#pause = undefined;
-        resolve();
-      };
-      const timer = this.#options.socketClock.setTimeout(end, ms, { background: true });
-      this.#pause = { timer, end };
-    });
   }
 
   #move(state: ReaderState, error?: unknown): void {
