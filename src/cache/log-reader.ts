@@ -4,6 +4,7 @@ import { FIRST_PAUSE_MS, LogPauses, MAX_PAUSE_MS } from "./log-pauses.js";
 import {
   isBroken,
   isElsewhere,
+  isRefused,
   isUnreadable,
   isUnusable,
   type LogConnection,
@@ -141,7 +142,7 @@ export class LogReader {
         this.#connectedAt = socketClock.monotonic();
         await this.#follow(this.#connection);
       } catch (error) {
-        if (isUnusable(error)) [refusal, pauseMs] = [error, RIGHTS_PAUSE_MS];
+        if (this.#connection ? isRefused(error) : isUnusable(error)) [refusal, pauseMs] = [error, RIGHTS_PAUSE_MS];
         else if (isElsewhere(error)) pauseMs = MAX_PAUSE_MS;
         else if (isBroken(error)) pauseMs = await this.#clear();
         else if (isUnreadable(error)) pauseMs = this.#readLess();

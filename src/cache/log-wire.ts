@@ -71,7 +71,7 @@ export function isUnusable(error: unknown): boolean {
   );
 }
 
-/** The same of what says so in words of its own, as proxies do: it refuses entries alone, right behind a command that went well. */
+/** The same in whatever words, as proxies have their own: of a command right behind one that went well on the same connection. */
 export function isRefused(error: unknown): boolean {
   const text = messageOf(error);
   return isUnusable(error) || (text.startsWith("ERR ") && !isBroken(error) && !PASSES.test(text));

@@ -190,6 +190,26 @@ describe("A reader of the log", () => {
     },
   );
 
+  test.each([
+    ["ERR command not allowed", "unusable"],
+    ["ERR upstream connection reset", "live"],
+  ])(
+    "is of no use where a proxy refuses reads, in whatever words, and is where that may pass: %s",
+    async (message, state) => {
+      const { clock, log, reader } = await follow();
+      log.before = (command) => {
+        if (command.startsWith("read")) throw new Error(message);
+      };
+      log.add("x");
+      await settle();
+      log.before = () => undefined;
+      await clock.advance(10_000);
+      expect(reader.state).toBe(state);
+      await clock.advance(300_000);
+      expect(reader.state).toBe("live");
+    },
+  );
+
   test("deletes what is no stream, which is a gap", async () => {
     const { clock, log, counts, reader } = await follow();
     log.before = (command) => {
