@@ -36,6 +36,7 @@ async function openWorld(open: typeof openMemory): Promise<World> {
   const join: World["join"] = async ({ cache, ...options } = {}) => {
     const shared = { ...store.cache, namespace: "shop", secret: SECRET, ...cache };
     const client = openClient(service, { clock, cache: shared, ...options });
+    await client.ready(); // what is asked before the log begins is kept nowhere
     await until(() => client.status().cache.shared === "available");
     return client;
   };

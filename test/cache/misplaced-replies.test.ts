@@ -269,6 +269,7 @@ describeWithRedis("On a connection to Redis that has lost its place,", () => {
     const redis = await startRedisServer();
     afterwards(() => redis.kill());
     const writer = openClient(service, { clock, cache: { redisUrl: redis.url } });
+    await writer.ready(); // what is asked before the log begins is kept nowhere
     await until(() => writer.status().cache.shared === "available");
     for (const token of ["token-ana", "token-bob"]) await writer.verifyToken(token);
     await writer.close();

@@ -42,7 +42,10 @@ function open(service: FakeAuthService, redisUrl: string, cache: CacheOptions = 
 }
 
 const startAnas = () => startService({ users: { "token-ana": { id: "ana", locals: ["madrid"] } } });
-const connected = ({ client }: { client: AuthClient }) => until(() => client.status().cache.shared === "available");
+const connected = async ({ client }: { client: AuthClient }) => {
+  await client.ready(); // what is asked before the log begins is kept nowhere
+  await until(() => client.status().cache.shared === "available");
+};
 
 /** Keeps asking, as a service does, until the shared cache is as it should be; each request must be answered by the service. */
 async function askUntil(client: AuthClient, shared: "available" | "unavailable"): Promise<void> {
@@ -161,6 +164,7 @@ describeWithRedis("On a real Redis", () => {
       await bringBack(redis);
       await askUntil(client, "available");
       expect(logger.lines).toEqual([gone(redis.url), back(redis.url)]);
+      await until(() => client.status().cache.log === "live"); // what was asked before is kept nowhere
       await client.verifyToken("token-ana", { fresh: true });
       await client.close();
       const other = open(service, redis.url);

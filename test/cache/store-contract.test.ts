@@ -233,6 +233,7 @@ function keepsTheContract(open: () => Promise<Subject>): void {
     const service = await startService({ users: { "token-ana": { id: "ana", locals: ["madrid"] } } });
     const connect = async () => {
       const client = openClient(service, { clock, cache });
+      await client.ready(); // what is asked before the log begins is kept nowhere
       await until(() => client.status().cache.shared === "available");
       return client;
     };

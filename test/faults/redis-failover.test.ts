@@ -39,6 +39,7 @@ async function startScene(): Promise<Scene> {
   const endpoint = opened(await startTcpProxy(portOf(servers[0]), "redis"));
   const service = opened(await startAuthService({ users: everybody() }));
   const caller = opened(await openCaller({ ...service.upstreams, cache: { redisUrl: endpoint.url } }));
+  await caller.client.ready(); // what is asked before the log begins is kept nowhere
   await eventually(() => caller.client.status().cache.shared === "available", "it is connected");
   return {
     endpoint,

@@ -210,6 +210,7 @@ describeWithRedis("Entries of a shared cache that are overwritten with garbage",
 
     await eventually(async () => (await entries()).every((entry, i) => entry !== garbage[i]), "they are written anew");
     const third = opened(await openCaller(optionsOf(scene, options)));
+    await third.client.ready(); // what is asked before the log begins is kept nowhere
     await eventually(() => third.client.status().cache.shared === "available", "a third process is connected");
     const sources = new Set<string | undefined>();
     for (const person of people) sources.add((await third.ask(person)).source);
