@@ -21,8 +21,10 @@ echo "Node $(node --version), npm $(npm --version)"
 npm install --no-audit --no-fund
 npm ls --omit=dev --depth=0
 npm run check:types
-# The long attacks and the texts are the same on every Node, the project of test/package/types has the newest of everything in the other
-# run, too, and the lockfile here is not the one that is kept.
+# The long attacks and the texts are the same on every Node, the projects of test/package have the newest of everything in the other run,
+# too, and the lockfile here is not the one that is kept.
+floods=(test/attack/flood test/attack/recent-headers test/attack/known-users test/attack/shared-flood)
 texts=(test/words test/structure test/readme test/settings test/properties/configuration)
-not_here=(test/faults/ test/attack/flood test/attack/recent-headers test/package/types test/package/lockfile "${texts[@]}")
+packed=(test/package/types test/package/lockfile test/package/tarball test/package/snippets)
+not_here=(test/faults/ "${floods[@]}" "${texts[@]}" "${packed[@]}")
 npm test -- --ci --maxWorkers=2 --testPathIgnorePatterns "${not_here[@]}" --json --outputFile="$report"

@@ -8,7 +8,9 @@ let overGrpc: AuthClient;
 let overRest: AuthClient;
 beforeEach(async () => {
   auth = await startDevAuthService();
-  overGrpc = createAuthClient({ grpc: { url: auth.grpc.url, timeoutMs: 5000 }, retry: { attempts: 1 }, logger: false });
+  // One connection: beside a slow call no second one is made, which would be counted.
+  const grpc = { url: auth.grpc.url, timeoutMs: 5000, connections: { min: 1 } };
+  overGrpc = createAuthClient({ grpc, retry: { attempts: 1 }, logger: false });
   overRest = createAuthClient({ rest: { url: auth.rest.url, timeoutMs: 5000 }, retry: { attempts: 1 }, logger: false });
 });
 afterEach(async () => {

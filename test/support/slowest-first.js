@@ -5,12 +5,15 @@ import Sequencer from "@jest/test-sequencer";
  * run before Jest has only the sizes of the files to go by.
  */
 const SLOWEST = [
+  "test/attack/known-users.test.ts",
   "test/attack/flood.test.ts",
   "test/attack/recent-headers.test.ts",
   "test/examples/demo.test.ts",
   "test/package/types.test.ts",
   "test/simulation/simulation.test.ts",
   "test/package/tarball.test.ts",
+  "test/attack/shared-flood.test.ts",
+  "test/cache/redis-sentinel.test.ts",
   "test/cache/redis.test.ts",
   "test/package/snippets.test.ts",
   "test/package/bundle.test.ts",
