@@ -60,7 +60,7 @@ async function endure(scene: Scene, fault: string, { strike, heal }: Ordeal): Pr
   service.resetCalls();
   const during: Answer[] = [];
   for (let round = 0; round < 3; round++) during.push(...(await wave(first, known)), ...(await wave(second, other)));
-  expect(service.calls.total).toBe(during.filter(({ token }) => token !== "known").length);
+  expect(service.calls.total).toBe(during.filter(({ source }) => source !== "process").length);
   await heal?.(scene);
   const start = performance.now();
   await eventually(() => share(scene), "entries are shared again");
