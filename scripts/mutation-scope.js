@@ -148,8 +148,16 @@ export const SCOPE = [
     suites: cacheSuites("refusals", "bounds"),
   },
   {
-    sources: ["src/cache/shared-cache.ts"],
-    suites: cacheSuites("shared-cache", "shared-invalidation", "corrupt-entries", "stale-if-error", "ttl", "refusals"),
+    sources: ["src/cache/shared-cache.ts", "src/cache/written-ids.ts"],
+    suites: cacheSuites(
+      "shared-cache",
+      "written-ids",
+      "shared-invalidation",
+      "corrupt-entries",
+      "stale-if-error",
+      "ttl",
+      "refusals",
+    ),
   },
   {
     sources: ["src/cache/store-gate.ts"],

@@ -51,9 +51,6 @@ export const MAX_SKEW_MS = 60_000;
  */
 export const SHARED_LIFE_MS = 24 * 3_600_000;
 
-/** So many ids and meanings are remembered that this process wrote. */
-const MAX_WRITTEN = 20_000;
-
 /** The one that was asked for last. */
 export function latestOf(entries: readonly StoredEntry[]): StoredEntry | undefined {
   return entries.reduce<StoredEntry | undefined>(
@@ -130,8 +127,6 @@ export class Invalidation {
   readonly #refused: Tombstones;
   /** Ids that were refused while everybody was. */
   readonly #doubted: Tombstones;
-  /** When what was written of an id, or a meaning, was asked for, in the order of this process. */
-  #written: BoundedMap<number> | undefined;
   /** What was heard of an id last: the same again is no news. */
   #heard: BoundedMap<{ readonly at: number; readonly until: Tombstone }> | undefined;
 
@@ -246,23 +241,6 @@ export class Invalidation {
   /** The store could not be told to delete the id. */
   undeleted(id: string, at: Tombstone, isKnown: boolean): void {
     this.#undeleted.record(this.#keyOf(id), at, isKnown);
-  }
-
-  /** What was asked for of the id, of that meaning, at that place in the order of this process was written to the store. */
-  written(id: string, meaning: string | undefined, order: number): void {
-    this.#written ??= createBoundedMap<number>({ maxEntries: MAX_WRITTEN });
-    this.#written.set(this.#keyOf(id), order);
-    if (meaning !== undefined) this.#written.set(meaning, order);
-  }
-
-  /** Whether the id was written, or any of that meaning. */
-  isWritten(idOrMeaning: string): boolean {
-    return this.#written?.peek(this.#keyOf(idOrMeaning)) !== undefined;
-  }
-
-  /** Whether what this process wrote of the id last was asked for before that. */
-  isWrittenBefore(id: string, until: Tombstone): boolean {
-    return (this.#written?.peek(this.#keyOf(id)) ?? Number.POSITIVE_INFINITY) <= until.order;
   }
 
   #keyOf(id: string): string {

@@ -86,7 +86,7 @@ export class LoadResults<Q, V, P, R> {
     // Also where it is not to be repeated: the shared cache, a request or a connection may still hold what it contradicts.
     invalidation.refused(id, tried);
     if (shared) {
-      const isKnown = wasHeld || isThere === true || invalidation.isWritten(id);
+      const isKnown = wasHeld || isThere === true || shared.hasWritten(id);
       // For a flood of garbage tokens there is nothing to delete.
       if (isKnown || isThere === undefined) shared.refuse(id, tried, isKnown, isNews);
     }

@@ -1,6 +1,7 @@
 import type { Clock } from "../runtime/clock.js";
 import { LogBatch } from "./log-batch.js";
 import { FIRST_PAUSE_MS, LogPauses, MAX_PAUSE_MS } from "./log-pauses.js";
+import { LogProof } from "./log-proof.js";
 import {
   isBroken,
   isElsewhere,
@@ -73,10 +74,7 @@ export class LogReader {
   readonly #batch = new LogBatch();
   /** The newest entry so far may be one that cannot be read: the place to begin is one that is added. */
   #skips = false;
-  /** The last one of which it was known that nothing before it is missing. */
-  #proven = NO_RECORD;
-  /** When that was known, monotonic in milliseconds. */
-  #provenAt = 0;
+  readonly #proof: LogProof;
   #readAt = { wall: Number.NEGATIVE_INFINITY, monotonic: Number.NEGATIVE_INFINITY };
   #running: Promise<void> | undefined;
   /** Settles when the first attempt to read has ended, either way. */
@@ -89,6 +87,7 @@ export class LogReader {
   constructor(options: LogReaderOptions) {
     this.#options = options;
     this.#pauses = new LogPauses(options.socketClock, options.random);
+    this.#proof = new LogProof(options.socketClock);
     this.ready = new Promise((resolve) => {
       this.#isReady = resolve;
     });
@@ -173,8 +172,8 @@ export class LogReader {
       this.#last = last ?? this.#last;
       this.#options.onRecords(records);
       // Of a stream that was empty, it is the beginning.
-      if (last !== undefined && this.#proven === NO_RECORD && !isUnproven && areAll) this.#vouch(last);
-      if (isUnproven || !areAll || this.#isProofDue())
+      if (last !== undefined && this.#proof.isOfNothing && !isUnproven && areAll) this.#proof.vouch(last);
+      if (isUnproven || !areAll || this.#proof.isOlderThan(WAIT_MS))
         await this.#prove(connection, isUnproven ? before : undefined, { last, areAll });
       if (this.#last === undefined) continue;
       isUnproven = false;
@@ -193,23 +192,18 @@ export class LogReader {
     this.#last = await connection.tail(this.#skips);
     this.#skips = false;
     this.#options.onDoubt();
-    this.#vouch(this.#last);
+    this.#proof.vouch(this.#last);
   }
 
   /**
    * Notices a gap before what was read last.
    *
-   * @param before on a new connection, the entry behind which it was read: a master that took over may lack it, and count from before it
+   * @param before see log-proof.ts
    */
   async #prove(connection: LogConnection, before: string | undefined, read: Reading): Promise<void> {
-    const isProven =
-      this.#proven === NO_RECORD
-        ? before === undefined && read.areAll // it was empty: nothing can be there still
-        : (await connection.has(this.#proven)) &&
-          (before === undefined || before === this.#proven || (await connection.has(before)));
-    if (isProven) return this.#vouch(this.#last as string);
+    if (await this.#proof.holds(connection, before, read.areAll)) return this.#proof.vouch(this.#last as string);
     this.#missed();
-    if (read.last !== undefined) this.#vouch(read.last);
+    if (read.last !== undefined) this.#proof.vouch(read.last);
     else this.#last = undefined; // it may have been begun anew, with smaller ids
   }
 
@@ -226,15 +220,6 @@ export class LogReader {
   #missed(): void {
     this.gaps++;
     this.#options.onGap();
-  }
-
-  #vouch(id: string): void {
-    this.#proven = id;
-    this.#provenAt = this.#options.socketClock.monotonic();
-  }
-
-  #isProofDue(): boolean {
-    return this.#options.socketClock.monotonic() - this.#provenAt >= WAIT_MS;
   }
 
   #confirm(): void {

@@ -7,6 +7,7 @@ import type { CacheSpec, Entry } from "./spec.js";
 import { anyInvalidated, type SubjectInvalidations, subjectKey } from "./subject-invalidations.js";
 import type { Timeline } from "./timeline.js";
 import type { Tombstone } from "./tombstones.js";
+import { WrittenIds } from "./written-ids.js";
 
 /** What a look into the shared cache brought. */
 export interface SharedLookup<V> {
@@ -42,6 +43,7 @@ export class SharedCache<Q, V> {
   readonly #invalidation: Invalidation;
   readonly #timeline: Timeline;
   readonly #clock: Clock;
+  readonly #written = new WrittenIds();
   readonly #log: InvalidationLog | undefined;
   readonly #staleIfErrorMs: number;
 
@@ -111,7 +113,7 @@ export class SharedCache<Q, V> {
     const leftMs = Math.min(expiresAt - now, endsAt - this.#clock.monotonic());
     const keptMs = Math.min(leftMs + this.#staleIfErrorMs, askedAt + SHARED_LIFE_MS - now, hardExpiry - now);
     if (leftMs <= 0 || keptMs <= 0) return;
-    this.#invalidation.written(id, meaning, order);
+    this.#written.add(id, meaning, order);
     this.#store.write(this.#nameOf(id), { askedAt, expiresAt, value: this.#spec.encode(value) }, keptMs);
   }
 
@@ -132,6 +134,16 @@ export class SharedCache<Q, V> {
     if (!isNews || !this.#log) return this.drop(id, at, isKnown);
     const write = () => this.#delete(id, at, isKnown);
     this.#log.tellRefusal({ fact: { kind: "refusal", id, meaning: undefined, at: at.wall }, write });
+  }
+
+  /** Whether this process put the id there, or any of that meaning. */
+  hasWritten(idOrMeaning: string): boolean {
+    return this.#written.has(idOrMeaning);
+  }
+
+  /** Deletes behind what this process put there, if it was asked for before that: it may have come after the deletion. */
+  dropIfBefore(id: string, until: Tombstone): void {
+    if (this.#written.isBefore(id, until)) this.drop(id, until, true);
   }
 
   /** Deletes behind. */

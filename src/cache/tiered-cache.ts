@@ -152,12 +152,12 @@ export class TieredCache<Q, V, P, R> {
     const held = this.#process.peek(id);
     if (held && contradicts(until, held)) this.#process.forget(id);
     this.#negative.forget(id);
-    if (this.#invalidation.isWrittenBefore(id, until)) this.#shared?.drop(id, until, true);
+    this.#shared?.dropIfBefore(id, until);
   }
 
   /** Whether an id of that meaning is held, or was written: in whatever spelling. */
   #knows(meaning: string): boolean {
-    return this.#process.holdsMeaning(meaning) || this.#invalidation.isWritten(meaning);
+    return this.#process.holdsMeaning(meaning) || (this.#shared?.hasWritten(meaning) ?? false);
   }
 
   get inFlight(): number {

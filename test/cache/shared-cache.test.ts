@@ -233,10 +233,10 @@ describe("An entry is kept in the store", () => {
     ["not at all, where its question has", { hardExpiry: START }, 5000, []],
     ["not at all, a day after it was asked for", { agedMs: SHARED_LIFE_MS }, 5000, []],
   ])("%s", async (_how, options, staleIfErrorMs, expected) => {
-    const { put, kept, invalidation } = start({ staleIfErrorMs });
+    const { put, kept, shared } = start({ staleIfErrorMs });
     await put("ana", options);
     expect(kept()).toEqual(expected);
-    expect([invalidation.isWritten("ana"), invalidation.isWritten("7")]).toEqual(
+    expect([shared.hasWritten("ana"), shared.hasWritten("7")]).toEqual(
       expected.length > 0 ? [true, true] : [false, false],
     );
   });

@@ -141,15 +141,6 @@ test("An entry is doubted that may have been asked for before its id was refused
   expect(isDoubted(START, "ben")).toBe(false);
 });
 
-test.each([true, false])("What was written is known, by its id and by its meaning (digests: %p).", (hasDigestIds) => {
-  const { invalidation } = start({ hasDigestIds });
-  expect(invalidation.isWritten("ana")).toBe(false);
-  invalidation.written("ana", MEANING, 1);
-  invalidation.written("ben", undefined, 2);
-  const known = ["ana", "ben", MEANING, "carl", "undefined"].filter((id) => invalidation.isWritten(id));
-  expect(known).toEqual(["ana", "ben", MEANING]);
-});
-
 test("Of several entries the one counts that was asked for last; of two at once, the first slot's.", () => {
   const entry = (askedAt: number, value: string): StoredEntry => ({ askedAt, expiresAt: 9, value });
   expect(latestOf([])).toBeUndefined();
@@ -212,15 +203,5 @@ describe("What another process told", () => {
     expect([before, after].map((entry) => on.invalidation.isUnproven(entry))).toEqual([true, false]);
     expect(on.invalidation.isVoid(before)).toBe(false);
     expect(on.invalidation.isVoidInStore(on.asking(), before)).toBe(false);
-  });
-
-  test("is known by who wrote what: only what was asked before is deleted again", () => {
-    const { invalidation } = start();
-    const until = { order: 5, wall: START };
-    expect(invalidation.isWrittenBefore("ana", until)).toBe(false);
-    invalidation.written("ana", undefined, 5);
-    expect(invalidation.isWrittenBefore("ana", until)).toBe(true);
-    invalidation.written("ana", undefined, 6);
-    expect(invalidation.isWrittenBefore("ana", until)).toBe(false);
   });
 });
