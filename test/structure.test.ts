@@ -8,7 +8,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 /** What a folder may import besides itself. `door` stands for the files right under `src`. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  door: ["src/http", "src/auth", "src/cache", "src/transport", "src/runtime", "src/testing", "gen"],
+  door: ["src/http", "src/auth", "src/cache", "src/transport", "src/runtime", "src/testing", "src/otel", "gen"],
+  "src/otel": ["src/auth", "src/transport", "src/runtime"],
   "src/testing": ["src/auth", "src/transport", "src/runtime", "gen"],
   "src/http": ["src/auth", "src/runtime"],
   "src/auth": ["src/cache", "src/transport", "src/runtime", "gen"],
@@ -25,6 +26,8 @@ const ONE_FILE_EACH = {
   "@keyv/redis": "src/cache/redis-link.ts",
   "lru-cache": "src/runtime/bounded-map.ts",
 };
+/** A package that may be missing, and the folder that needs it. */
+const OPTIONAL = { name: "@opentelemetry/api", folder: "src/otel" };
 /** What Connect offers without the promises of semantic versioning, and the file that takes it. */
 const CONNECT_PRIVATE = { entry: "@connectrpc/connect/protocol-grpc", owner: "src/transport/grpc-unary.ts" };
 
@@ -105,11 +108,24 @@ describe("imports", () => {
     expect(upward.map(arrow)).toEqual([]);
   });
 
-  test("of the test kit are made by its own door alone", () => {
+  test.each([
+    ["the test kit", "src/testing"],
+    ["what OpenTelemetry needs", "src/otel"],
+  ])("of %s are made by its own door alone", (_, folder) => {
     const importers = inner()
-      .filter(({ from, to }) => folderOf(to) === "src/testing" && folderOf(from) !== "src/testing")
+      .filter(({ from, to }) => folderOf(to) === folder && folderOf(from) !== folder)
       .map(({ from }) => from);
-    expect([...new Set(importers)]).toEqual(["src/testing.ts"]);
+    expect([...new Set(importers)]).toEqual([`${folder}.ts`]);
+  });
+
+  test("of a package that may be missing are made where it is needed alone", () => {
+    const importers = files.filter(({ imports }) => imports.some(({ specifier }) => specifier === OPTIONAL.name));
+    expect([...new Set(importers.map(({ path }) => folderOf(path)))]).toEqual([OPTIONAL.folder]);
+    const { peerDependencies, peerDependenciesMeta } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    expect([peerDependencies[OPTIONAL.name], peerDependenciesMeta[OPTIONAL.name]]).toEqual([
+      ">=1.9 <2",
+      { optional: true },
+    ]);
   });
 
   test("never go in a circle", () => {
@@ -123,7 +139,8 @@ describe("imports", () => {
         .filter(({ specifier }) => !specifier.startsWith(".") && !specifier.startsWith("node:"))
         .filter(({ specifier, typeOnly }) => {
           const name = packageOf(specifier);
-          return !(name in dependencies) && !(typeOnly && name in peerDependencies);
+          const isPeer = name in peerDependencies && (typeOnly || name === OPTIONAL.name);
+          return !(name in dependencies) && !isPeer;
         })
         .map(({ specifier }) => `${path} → ${specifier}`),
     );
@@ -195,7 +212,7 @@ describe("the shape of files", () => {
         .map(({ type }) => `${path}: ${type}`),
     );
     expect(doors.map(({ path }) => path).sort()).toEqual(
-      ["client", "index", "koa", "proto", "testing"].map((name) => `src/${name}.ts`),
+      ["client", "index", "koa", "otel", "proto", "testing"].map((name) => `src/${name}.ts`),
     );
     expect(own).toEqual([]);
   });

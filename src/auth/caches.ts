@@ -2,9 +2,10 @@ import { GuardedStore } from "../cache/guarded-store.js";
 import type { InvalidationLog, LogStatus } from "../cache/invalidation-log.js";
 import { createKeyring } from "../cache/keyring.js";
 import { ProcessCache } from "../cache/process-cache.js";
+import type { QuestionWatch } from "../cache/question-watch.js";
 import { connectRedis, type RedisStore } from "../cache/redis.js";
 import type { CacheSpec } from "../cache/spec.js";
-import { errorCode } from "../cache/store-error.js";
+import { errorCode, newStoreErrors, type StoreErrors } from "../cache/store-error.js";
 import { SubjectInvalidations } from "../cache/subject-invalidations.js";
 import { type CacheCounts, TieredCache } from "../cache/tiered-cache.js";
 import { Timeline } from "../cache/timeline.js";
@@ -45,18 +46,20 @@ export interface CachesOptions {
   readonly events: Events;
   readonly lists: StringLists;
   readonly refusals: MassRefusals;
+  readonly watch?: QuestionWatch | undefined;
   /** See tombstones.ts; fewer than usual in simulations, which cannot make ten thousand. */
   readonly maxTombstones?: number | undefined;
 }
 
 export function createCaches(
   service: RemoteAuthService,
-  { config, events, lists, refusals, maxTombstones }: CachesOptions,
+  { config, events, lists, refusals, watch, maxTombstones }: CachesOptions,
 ): Caches {
   const { clock, random } = config;
   const { staleIfErrorMs, maxTokensPerUser: maxPerSubject } = config.cache;
   const process = new ProcessCache({ ...config.cache, maxPerSubject, clock, random });
-  const { store, redis, log } = connectStore(config, events);
+  const sharedErrors = newStoreErrors();
+  const { store, redis, log } = connectStore(config, events, sharedErrors);
   const timeline = new Timeline(clock);
   const listeners: InvalidationListeners = new InvalidationListeners({
     clock,
@@ -76,6 +79,7 @@ export function createCaches(
     processTtlMs: config.cache.processTtlMs,
     staleIfErrorMs,
     couldNotAsk: (error: unknown) => error instanceof UnavailableError || error instanceof OverloadedError,
+    watch,
   };
   const [ofTokens, ofLookups] = [
     {
@@ -122,6 +126,17 @@ export function createCaches(
       refusals: total("refusals"),
       misses: total("misses"),
       stale: total("stale"),
+      renewals: total("renewals"),
+      evictions: process.evictions,
+      lookups: {
+        token: { ...caches.token.counts },
+        locals: { ...caches.locals.counts },
+        permissions: { ...caches.permissions.counts },
+        organization: { ...caches.organization.counts },
+      },
+      invalidations: events.counts.invalidations,
+      sharedErrors: { ...sharedErrors },
+      sharedTransitions: { ...events.counts.shared },
       ...(log?.status() ?? NO_LOG),
     }),
     async ready() {
@@ -146,7 +161,7 @@ interface SharedTier {
   readonly log?: InvalidationLog | undefined;
 }
 
-function connectStore(config: Config, events: Events): SharedTier {
+function connectStore(config: Config, events: Events, errors: StoreErrors): SharedTier {
   const { cache, clock, random, logger } = config;
   const url = shownUrl(cache.redisUrl);
   const name = url === undefined ? "the shared cache" : `the shared cache ${url}`;
@@ -168,6 +183,7 @@ function connectStore(config: Config, events: Events): SharedTier {
     store: given,
     clock,
     keyring,
+    errors,
     onTransition: (available, error) => {
       if (available) logger.info(`portero: ${name} is back`);
       else logger.warn(`portero: ${name} cannot be reached${reason(error)}: going on without it${hint(error)}`);

@@ -2,13 +2,17 @@ import type { BreakerState } from "../runtime/circuit-breaker.js";
 import type { ReplicasStatus } from "../transport/balance.js";
 import type { OutcomeCounts } from "../transport/failure-watch.js";
 import { shownUrls } from "./config/shown-url.js";
-import type { PipelineUpstream } from "./pipeline.js";
+import type { BreakerTransitions, EventCounts, InvalidationCounts, ReplicaTransitions } from "./event-counts.js";
+import type { LoadStatus, PipelineUpstream } from "./pipeline.js";
+import type { RequestsStatus } from "./request-counts.js";
 
 /** The state of one upstream. */
 export interface UpstreamStatus {
   /** Without user-info, several by commas; absent with a custom transport. */
   readonly url?: string;
   readonly breaker: BreakerState;
+  /** How often its breaker has moved to each state. */
+  readonly transitions: BreakerTransitions;
   /** Failures in a row that count at the moment. */
   readonly failures: number;
   /** Milliseconds until an open breaker admits a probe; else 0. */
@@ -27,7 +31,26 @@ export interface UpstreamStatus {
 }
 
 /** Of gRPC, unless it has a custom transport. */
-export interface GrpcStatus extends UpstreamStatus, Partial<ReplicasStatus> {}
+export interface GrpcStatus extends UpstreamStatus, Partial<ReplicasStatus> {
+  /** How often one of the replicas has moved to each state. */
+  readonly replicaTransitions?: ReplicaTransitions;
+}
+
+/** How look-ups of one kind ended. */
+export interface LookupCounts {
+  /** Answered by this process's cache. */
+  readonly hits: number;
+  /** Answered by the shared cache. */
+  readonly sharedHits: number;
+  /** Answered by a remembered refusal. */
+  readonly refusals: number;
+  /** Asked of the service: once for all that wait for the same answer, and by a refresh too. */
+  readonly misses: number;
+  /** Answered by an expired entry, with `cache.staleIfErrorMs`. */
+  readonly stale: number;
+  /** Refreshes in the background that were begun. */
+  readonly renewals: number;
+}
 
 /** Plain and serialisable. Counts are since the client was made. */
 export interface AuthClientStatus {
@@ -64,49 +87,39 @@ export interface AuthClientStatus {
     readonly gaps: number;
     /** What could not be told yet. */
     readonly outbox: number;
-    /** Answered by this process's cache. */
-    readonly hits: number;
-    /** Answered by the shared cache. */
-    readonly sharedHits: number;
-    /** Answered by a remembered refusal. */
-    readonly refusals: number;
-    /** Asked of the service. */
-    readonly misses: number;
-    /** Answered by an expired entry, with `cache.staleIfErrorMs`. */
-    readonly stale: number;
-  };
+    /** Entries of the process that had to make room. */
+    readonly evictions: number;
+    /** The same as the sums of these, for each kind of question. */
+    readonly lookups: Readonly<Record<"token" | "locals" | "permissions" | "organization", LookupCounts>>;
+    /** What was invalidated with this client, and what the log told of; `refusal`: another process was refused a token that it held. */
+    readonly invalidations: InvalidationCounts;
+    /** Operations of the shared cache that failed; `refused`: it said so itself. */
+    readonly sharedErrors: Readonly<Record<"timeout" | "not_connected" | "refused" | "other", number>>;
+    /** How often it came back, and went away. */
+    readonly sharedTransitions: Readonly<Record<"available" | "unavailable", number>>;
+  } & LookupCounts;
   /** Questions under way, in the shared cache or at the service: one for all calls that wait for the same answer. */
   readonly inFlight: number;
-  readonly upstream: {
-    /** Calls under way … */
-    readonly active: number;
-    /** … and those that wait for a place, */
-    readonly queued: number;
-    /** of users that are known, */
-    readonly queuedKnown: number;
-    /** and of strangers. */
-    readonly queuedStrangers: number;
-    /** How many calls may be under way at the moment: `limit.maxConcurrent`, or less while the service is slow or times out. */
-    readonly limit: number;
-    /** How many of these strangers may have. */
-    readonly strangersLimit: number;
-  };
+  readonly upstream: LoadStatus;
+  readonly requests: RequestsStatus;
 }
 
 export function upstreamStatus(
-  { urls, breaker, calls, lastFailure, replicas }: PipelineUpstream,
+  { upstream, urls, breaker, calls, lastFailure, replicas }: PipelineUpstream,
   refusals: number,
+  counts: EventCounts,
 ): GrpcStatus {
   const shown = shownUrls(urls);
   const last = lastFailure();
   return {
     ...(shown !== undefined && { url: shown }),
     breaker: breaker.state,
+    transitions: { ...counts.breaker[upstream] },
     failures: breaker.failures,
     retryAfterMs: Math.ceil(breaker.retryAfterMs),
     refusals,
     calls: calls(),
     ...(last && { lastFailure: last }),
-    ...replicas?.(),
+    ...(replicas && { ...replicas(), replicaTransitions: { ...counts.replica } }),
   };
 }

@@ -2,6 +2,8 @@ import { type Clock, systemClock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import type { AuthClient } from "./auth-client.js";
 import type { VerifiedToken } from "./model.js";
+import type { AnswerListener } from "./question-channel.js";
+import { RequestCounts } from "./request-counts.js";
 import { isToken, type TokenSyntax } from "./token.js";
 
 /** Properties of a client that a middleware needs beside its methods. */
@@ -13,6 +15,11 @@ export interface ClientTraits {
   readonly deadlineMs: number;
   /** Whether an answer of this client is not to be used again: something contradicts it, or may. */
   mayBeVoid(auth: VerifiedToken): boolean;
+  /** `client` of all messages about this client: see `channels.ts`. */
+  readonly channelKey: object;
+  readonly requests: RequestCounts;
+  /** Told of each user that a question has brought. */
+  readonly answerListeners: Set<AnswerListener>;
 }
 
 /** The traits of clients that were not made here: those for tests, and the application's own. */
@@ -22,6 +29,9 @@ export const DEFAULT_TRAITS: ClientTraits = {
   clock: systemClock,
   deadlineMs: 3000,
   mayBeVoid: () => false,
+  channelKey: Object.freeze({}),
+  requests: new RequestCounts(), // of no client in particular
+  answerListeners: new Set(),
 };
 
 /** The same in both module formats of this package. */

@@ -17,8 +17,10 @@ import { malformedToken } from "./malformed-token.js";
 import { MassRefusals } from "./mass-refusals.js";
 import { withAsker } from "./on-behalf.js";
 import { createPipeline, networkUpstreams, type UpstreamFactories } from "./pipeline.js";
+import { type AnswerListener, questionChannel } from "./question-channel.js";
 import { becomeReady } from "./readiness.js";
 import { RecentTokens } from "./recent-tokens.js";
+import { RequestCounts } from "./request-counts.js";
 import { createRemoteAuthService } from "./service-calls.js";
 import { StringLists } from "./string-lists.js";
 import { createTokenSyntax, Token } from "./token.js";
@@ -52,12 +54,21 @@ export function assembleAuthClient(
   const isToken = createTokenSyntax(config.tokenSyntax, config.maxTokenBytes);
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // every call under way listens
-  const events = new Events(config.logger);
+  const channelKey = Object.freeze({});
+  const events = new Events(config.logger, channelKey);
+  const requests = new RequestCounts();
+  const answerListeners = new Set<AnswerListener>();
   const lists = new StringLists();
-  const pipeline = createPipeline(config, events, upstreams);
+  const pipeline = createPipeline(config, events, channelKey, upstreams);
   const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, signal: closing.signal });
   const refusals = new MassRefusals({ clock, logger: config.logger, events });
-  const caches = createCaches(service, { config, events, lists, refusals, maxTombstones });
+  const watch = questionChannel({
+    client: channelKey,
+    clock,
+    listeners: answerListeners,
+    signal: closing.signal,
+  });
+  const caches = createCaches(service, { config, events, lists, refusals, watch, maxTombstones });
   const recent = new RecentTokens({ maxBytes: config.cache.recentBytes, clock });
 
   const gateOptions = { clock, deadlineMs, logger: config.logger, signal: closing.signal };
@@ -165,11 +176,15 @@ export function assembleAuthClient(
     status() {
       return {
         ...Object.fromEntries(
-          pipeline.upstreams.map((each) => [each.upstream, upstreamStatus(each, refusals.countOf(each.upstream))]),
+          pipeline.upstreams.map((each) => [
+            each.upstream,
+            upstreamStatus(each, refusals.countOf(each.upstream), events.counts),
+          ]),
         ),
         cache: caches.status(),
         inFlight: caches.inFlight(),
         upstream: pipeline.load(),
+        requests: requests.status,
       };
     },
     health: () => healthOf(pipeline.upstreams, caches.status(), { isReady, isClosed }),
@@ -180,7 +195,9 @@ export function assembleAuthClient(
     },
     [Symbol.asyncDispose]: () => client.close(),
   };
-  setTraits(client, { isToken, logger: config.logger, clock, deadlineMs, mayBeVoid: caches.mayBeVoid });
+  const { logger } = config;
+  const { mayBeVoid } = caches;
+  setTraits(client, { isToken, logger, clock, deadlineMs, mayBeVoid, channelKey, requests, answerListeners });
   return client;
 
   /** Invalidates; what this process remembered is forgotten even where it rejects. */

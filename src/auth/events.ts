@@ -1,10 +1,12 @@
 import { EventEmitter } from "node:events";
+import { channels } from "../runtime/channels.js";
 import type { BreakerState } from "../runtime/circuit-breaker.js";
 import { isPromise } from "../runtime/is-promise.js";
 import type { Logger } from "../runtime/logger.js";
 import type { Fallback } from "../transport/failover.js";
 import type { Upstream } from "../transport/outcome.js";
 import type { ReplicaState } from "../transport/replica.js";
+import { EventCounts } from "./event-counts.js";
 
 /** The events of a client, and their details. None holds a token. */
 export interface AuthClientEvents {
@@ -47,11 +49,15 @@ export interface AuthClientEvents {
 
 /** Calls the listeners. One that throws disturbs no other. */
 export class Events {
+  readonly counts = new EventCounts();
   readonly #emitter = new EventEmitter();
   readonly #logger: Logger;
+  readonly #client: object;
 
-  constructor(logger: Logger) {
+  /** @param client as messages on channels name it */
+  constructor(logger: Logger, client: object) {
     this.#logger = logger;
+    this.#client = client;
     this.#emitter.setMaxListeners(0);
   }
 
@@ -71,7 +77,22 @@ export class Events {
   }
 
   emit<E extends keyof AuthClientEvents>(event: E, details: AuthClientEvents[E]): void {
+    const told: Partial<AuthClientEvents> = { [event]: details };
+    this.counts.count(told);
+    if (channels.breaker.hasSubscribers || channels.cache.hasSubscribers) this.#publish(told);
     this.#emitter.emit(event, details);
+  }
+
+  /** A replica's address, which another event has, is not published. */
+  #publish({ breaker, cache, invalidation }: Partial<AuthClientEvents>): void {
+    const client = this.#client;
+    if (breaker) channels.breaker.publish({ client, ...breaker });
+    if (cache?.tier === "shared") {
+      const [from, to] = cache.available ? ["open", "closed"] : ["closed", "open"];
+      channels.breaker.publish({ client, upstream: "shared_cache", from, to });
+    }
+    if (cache) channels.cache.publish({ client, event: "availability", ...cache });
+    if (invalidation) channels.cache.publish({ client, event: "invalidation", ...invalidation });
   }
 
   clear(): void {

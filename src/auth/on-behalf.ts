@@ -1,4 +1,4 @@
-import type { Asker } from "../cache/loader.js";
+import type { Asker } from "../cache/landing.js";
 import { subjectKey } from "../cache/subject-invalidations.js";
 import type { CallOptions } from "./auth-client.js";
 import { subjectOf } from "./cache-specs.js";

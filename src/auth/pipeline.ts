@@ -4,6 +4,7 @@ import { Addresses, type Lookup } from "../transport/addresses.js";
 import { againIfUnprocessed } from "../transport/again.js";
 import { type ReplicasStatus, withReplicas } from "../transport/balance.js";
 import { withBreaker } from "../transport/breaker.js";
+import { withCallChannel } from "../transport/call-channel.js";
 import { watchingCredential } from "../transport/credential-watch.js";
 import { withCredentials } from "../transport/credentials.js";
 import { failover, type UpstreamRoute } from "../transport/failover.js";
@@ -21,6 +22,7 @@ import { withTimeout } from "../transport/timeout.js";
 import { type LimitStatus, UpstreamLimits } from "../transport/upstream-limits.js";
 import type { Config } from "./config/config.js";
 import type { GrpcConfig, RestConfig } from "./config/upstreams.js";
+import type { FallbackCounts } from "./event-counts.js";
 import type { Events } from "./events.js";
 import type { TriedUpstream } from "./readiness.js";
 import { createProbe } from "./service-calls.js";
@@ -45,12 +47,20 @@ export interface PipelineUpstream extends UpstreamRoute, TriedUpstream {
   close(): void;
 }
 
+/** How calls stand, and how often more than one was needed. */
+export interface LoadStatus extends LimitStatus {
+  /** Questions that were asked again, of all upstreams, after a wait. */
+  readonly retries: number;
+  /** Questions that went to REST, by what gRPC had done: see the event `fallback`. */
+  readonly fallbacks: FallbackCounts;
+}
+
 /** Everything between the cache and the network. */
 export interface Pipeline {
   readonly transport: Transport;
   /** In the order they are asked. */
   readonly upstreams: readonly PipelineUpstream[];
-  load(): LimitStatus;
+  load(): LoadStatus;
   close(): void;
 }
 
@@ -69,12 +79,17 @@ export const networkUpstreams: UpstreamFactories = { grpc: createGrpcLink, rest:
  * The whole order of the stages, each named like its file. `credentials` is there where the option `headers` is set.
  *
  * limit → credentials → retry → failover, and behind it, for each upstream,
- * breaker → limit-lessons → credential-watch → failure-watch → timeout → balance → again → grpc | rest
+ * breaker → limit-lessons → credential-watch → failure-watch → timeout → balance → again → call-channel → grpc | rest
  *
- * `balance` is gRPC's alone: it has `again` and a connection for each replica. Inside the breaker and the timeout, so that one bad replica
+ * `balance` is gRPC's alone: it has `again`, `call-channel` and a connection for each replica. Inside the breaker and the timeout, so that one bad replica
  * opens no breaker and no call outlives its time.
  */
-export function createPipeline(config: Config, events: Events, make: UpstreamFactories = networkUpstreams): Pipeline {
+export function createPipeline(
+  config: Config,
+  events: Events,
+  client: object,
+  make: UpstreamFactories = networkUpstreams,
+): Pipeline {
   const { clock, random, headers } = config;
   const limits = new UpstreamLimits({ ...config.limit, clock, askedFirst: () => askedFirst().upstream });
   const [first, second] = [config.grpc && grpcUpstream(config.grpc), config.rest && restUpstream(config.rest)].filter(
@@ -85,12 +100,18 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
 
   const over = failover(first, second, { clock, onFallback: (fallback) => events.emit("fallback", fallback) });
   const canTry = (known: boolean) => upstreams.some(({ breaker }) => !breaker.turnsAway(known));
-  const retried = withRetry(over, { ...config.retry, clock, random, canTry });
+  let retries = 0;
+  const retried = withRetry(over, { ...config.retry, clock, random, canTry, onRetry: () => void retries++ });
   const transport = withLimit(signed(retried), limits.places, clock);
   const close = () => {
     for (const upstream of upstreams) upstream.close();
   };
-  return { transport, upstreams, load: () => limits.status, close };
+  const load = () => ({ ...limits.status, retries, fallbacks: events.counts.fallbacks });
+  return { transport, upstreams, load, close };
+
+  function told(inner: Transport, upstream: Upstream): Transport {
+    return withCallChannel(inner, { client, upstream, clock });
+  }
 
   function signed(inner: Transport): Transport {
     const onFailure = (name: string) => config.logger.error(`portero: the function given as "headers" failed: ${name}`);
@@ -106,7 +127,8 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     const { urls, transport, interceptors, connections, timeoutMs, hedgeMs } = grpc;
     const reports = createUpstreamReports("grpc", grpc, config, events);
     if (transport) {
-      const given = { transport: againIfUnprocessed(classifyTransport(transport), clock), renew: () => undefined };
+      const tried = told(classifyTransport(transport), "grpc");
+      const given = { transport: againIfUnprocessed(tried, clock), renew: () => undefined };
       return { ...routeTo("grpc", grpc, given, reports), urls, connect: async () => undefined, close: () => undefined };
     }
     const tls = watchedTls(grpc.tls, "grpc.tls", config);
@@ -115,7 +137,7 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     const replicas = new ReplicaSet(addresses, {
       link: (address, onChange) =>
         make.grpc(address, onChange, { timeoutMs, tls, interceptors, maxAnswerBytes, clock, random }),
-      around: (replica) => againIfUnprocessed(replica, clock),
+      around: (replica) => againIfUnprocessed(told(replica, "grpc"), clock),
       connections,
       timeoutMs,
       clock,
@@ -145,7 +167,8 @@ export function createPipeline(config: Config, events: Events, make: UpstreamFac
     const network = make.rest({ url, tls, agent, paths, maxAnswerBytes, clock, random });
     const at = { ...rest, urls: [url] };
     const reports = createUpstreamReports("rest", at, config, events);
-    const tried = { transport: againIfUnprocessed(network.transport, clock, network.anew), renew: network.renew };
+    const [first, anew] = [told(network.transport, "rest"), told(network.anew, "rest")];
+    const tried = { transport: againIfUnprocessed(first, clock, anew), renew: network.renew };
     const warm = () => network.warm().catch(reports.cannotLoad);
     const warming = clock.setTimeout(() => void warm().catch(() => undefined), config.grpc ? WARM_AFTER_MS : 0, {
       background: true,

@@ -1,5 +1,6 @@
 import type { Clock } from "../runtime/clock.js";
 import { Standing } from "../runtime/standing.js";
+import type { AskedQuestion } from "./question-watch.js";
 
 /** Usual answer times that a caller waits for a turn, at most. */
 const PATIENCE = 2;
@@ -24,6 +25,7 @@ interface Turns<T> {
 interface NextTurn<T> {
   readonly standing: Standing;
   readonly landed: Promise<T>;
+  readonly asked: AskedQuestion | undefined;
 }
 
 /** Begins a load; `since` is when the first of its callers came, monotonic in milliseconds. */
@@ -53,20 +55,27 @@ export class FreshTurns<T> {
    * A load that has not begun yet, or begins now.
    *
    * @param user that the caller asks for, if it is known; a stranger's turn moves up
+   * @param asked the caller's question, where questions are watched
    */
-  take(id: string, begin: Begin<T>, user?: string): Promise<T> {
+  take(id: string, begin: Begin<T>, user?: string, asked?: AskedQuestion): Promise<T> {
     const since = this.#clock.monotonic();
     const turns = this.#turns.get(id);
     if (!turns) return this.#begin(id, () => begin(since, new Standing(user)));
     const turn = turns.latest;
-    turn.next ??= this.#next(turns, id, (standing) => begin(since, standing));
+    turn.next ??= this.#next(turns, id, (standing) => begin(since, standing), asked);
+    if (asked && turn.next.asked !== asked) asked.joined = turn.next.asked;
     if (user !== undefined) turn.next.standing.moveUp(user);
     return turn.next.landed;
   }
 
-  #next(turns: Turns<T>, id: string, begin: (standing: Standing) => Promise<T>): NextTurn<T> {
+  #next(
+    turns: Turns<T>,
+    id: string,
+    begin: (standing: Standing) => Promise<T>,
+    asked: AskedQuestion | undefined,
+  ): NextTurn<T> {
     const standing = new Standing();
-    return { standing, landed: this.#after(turns).then(() => this.#begin(id, () => begin(standing))) };
+    return { standing, asked, landed: this.#after(turns).then(() => this.#begin(id, () => begin(standing))) };
   }
 
   #begin(id: string, begin: () => Promise<T>): Promise<T> {

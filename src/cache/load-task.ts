@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers"; // in jsdom there is no global one
 import type { Standing } from "../runtime/standing.js";
+import type { AskedQuestion } from "./question-watch.js";
 import type { Entry, Reading } from "./spec.js";
 
 /** Passed before the service is asked about what is not known; rejects where it is not to be asked. */
@@ -31,14 +32,23 @@ export class LoadTask<Q> {
   readonly standing: Standing;
   /** Of the caller that it was begun for. */
   readonly gate: Gate | undefined;
+  /** The question that it was begun for, where questions are watched. */
+  asked: AskedQuestion | undefined;
   readonly #reader: Reader<Q>;
   #reading: Reading | undefined;
 
-  constructor(question: Q, mode: LoadMode, standing: Standing, reader: Reader<Q>, gate?: Gate) {
+  constructor(
+    question: Q,
+    mode: LoadMode,
+    standing: Standing,
+    reader: Reader<Q>,
+    { gate, asked }: { readonly gate?: Gate | undefined; readonly asked?: AskedQuestion | undefined } = {},
+  ) {
     this.question = question;
     this.mode = mode;
     this.standing = standing;
     this.gate = gate;
+    this.asked = asked;
     this.#reader = reader;
   }
 

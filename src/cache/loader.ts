@@ -1,44 +1,20 @@
 import { Standing } from "../runtime/standing.js";
 import { FreshTurns } from "./fresh-turns.js";
 import { isNewer } from "./invalidation.js";
+import type { Asker, Caller, Landing, LoadCounts } from "./landing.js";
 import { LoadResults, type ResultOptions } from "./load-results.js";
-import { type Gate, type LoadMode, LoadTask, MISS } from "./load-task.js";
+import { type LoadMode, LoadTask, MISS } from "./load-task.js";
 import type { ProcessEntry } from "./process-cache.js";
+import type { AskedQuestion, QuestionWatch } from "./question-watch.js";
 import { ServiceLoads, type ServiceOptions, type ServiceTiers } from "./service-loads.js";
 import { type Load, SingleFlight } from "./single-flight.js";
 import type { CacheSpec, Entry, Origin, Outcome, Verdict } from "./spec.js";
 import { type Looked, StaleIfError, type StaleIfErrorOptions } from "./stale-if-error.js";
 
-/** How a load lands: the service answered, or refused, or could not tell; then an expired entry may be served. */
-export type Landing<P, R> =
-  | Outcome<P, R>
-  | { readonly kind: "unavailable"; readonly error: unknown; readonly stale: P | undefined }
-  /** The service was not asked. That goes for the caller alone whose gate it was. */
-  | { readonly kind: "turned away"; readonly gate: Gate; readonly error: unknown };
-
-export interface LoadCounts {
-  /** Answered by the process cache. */
-  hits: number;
-  /** Answered by the shared cache. */
-  sharedHits: number;
-  /** Answered by a remembered refusal. */
-  refusals: number;
-  /** Asked of the service. */
-  misses: number;
-}
-
 export interface LoaderOptions extends ResultOptions, ServiceOptions, StaleIfErrorOptions {
   /** Whether a question failed because the service is unavailable, or because there was no place to ask it. */
   readonly couldNotAsk: (error: unknown) => boolean;
-}
-
-/** On behalf of which user a question is asked: the key of the subject, where the caller knows it. */
-export type Asker = () => string | undefined;
-
-/** Of the caller that a load is begun for. */
-export interface Caller {
-  readonly asker?: Asker;
-  readonly gate?: Gate;
+  readonly watch?: QuestionWatch | undefined;
 }
 
 type LoadOf<Q, P, R> = Load<LoadTask<Q>, Landing<P, R>>;
@@ -78,20 +54,21 @@ export class Loader<Q, V, P, R> {
   }
 
   /** A load that looks into the shared cache, and asks the service where that has no answer. */
-  miss(id: string, question: Q, { asker, gate }: Caller = {}): Promise<Landing<P, R>> {
+  miss(id: string, question: Q, caller: Caller = {}): Promise<Landing<P, R>> {
     // With a shared cache, a miss looks there first: it waits for a fresh load or a refresh only where it found nothing.
     const suits = ({ task }: LoadOf<Q, P, R>) => !this.#tiers.shared || task.mode.kind === "miss";
-    const user = this.#knownUser(id, asker);
-    const load = this.#join(this.#flights.joinable(id, suits), user);
-    return (load ?? this.#begin(id, question, MISS, new Standing(user), gate)).landed;
+    const user = this.#knownUser(id, caller.asker);
+    const load = this.#join(this.#flights.joinable(id, suits), user, caller.asked);
+    return (load ?? this.#begin(id, question, MISS, new Standing(user), caller)).landed;
   }
 
   /** A load that asks the service, whatever is held, and has not asked it yet. */
-  fresh(id: string, question: Q, { asker, gate }: Caller = {}): Promise<Landing<P, R>> {
+  fresh(id: string, question: Q, caller: Caller = {}): Promise<Landing<P, R>> {
     return this.#turns.take(
       id,
-      (since, standing) => this.#begin(id, question, { kind: "fresh", since }, standing, gate).landed,
-      this.#knownUser(id, asker),
+      (since, standing) => this.#begin(id, question, { kind: "fresh", since }, standing, caller).landed,
+      this.#knownUser(id, caller.asker),
+      caller.asked,
     );
   }
 
@@ -133,13 +110,33 @@ export class Loader<Q, V, P, R> {
     return asker?.() ?? (this.#spec.isKnownByEntry ? this.#tiers.process.peek(id)?.subject : undefined);
   }
 
-  #join(load: LoadOf<Q, P, R> | undefined, user: string | undefined): LoadOf<Q, P, R> | undefined {
+  #join(
+    load: LoadOf<Q, P, R> | undefined,
+    user: string | undefined,
+    asked?: AskedQuestion,
+  ): LoadOf<Q, P, R> | undefined {
     if (user !== undefined) load?.task.standing.moveUp(user);
+    if (load && asked) asked.joined = load.task.asked;
     return load;
   }
 
-  #begin(id: string, question: Q, mode: LoadMode, standing: Standing, gate?: Gate): LoadOf<Q, P, R> {
-    return this.#flights.begin(id, new LoadTask(question, mode, standing, this.#spec, gate), (load) => this.#run(load));
+  #begin(id: string, question: Q, mode: LoadMode, standing: Standing, caller?: Caller): LoadOf<Q, P, R> {
+    const run =
+      mode.kind === "refresh"
+        ? (load: LoadOf<Q, P, R>) => this.#runRefresh(load)
+        : (load: LoadOf<Q, P, R>) => this.#run(load);
+    return this.#flights.begin(id, new LoadTask(question, mode, standing, this.#spec, caller), run);
+  }
+
+  /** No caller waits for it: the load itself is the question. */
+  #runRefresh(load: LoadOf<Q, P, R>): Promise<Landing<P, R>> {
+    this.#counts.renewals++;
+    const { watch } = this.#options;
+    if (!watch) return this.#run(load);
+    return watch.asks({ kind: this.#spec.name, fresh: false, isRefresh: true }, (asked) => {
+      load.task.asked = asked;
+      return this.#run(load);
+    });
   }
 
   async #run(load: LoadOf<Q, P, R>): Promise<Landing<P, R>> {
@@ -153,7 +150,8 @@ export class Loader<Q, V, P, R> {
     if (lookup && mode.kind === "miss") {
       const answered = this.#answeredMeanwhile(load.id, shared);
       if (answered) return answered;
-      const beside = shared ? undefined : this.#join(this.#besideMiss(load.id), load.task.standing.user);
+      const { standing: own, asked } = load.task;
+      const beside = shared ? undefined : this.#join(this.#besideMiss(load.id), own.user, asked);
       const landing = await beside?.landed;
       if (landing && landing.kind !== "turned away") return this.#landBeside(load, landing, { lookup, entry });
     }
@@ -177,7 +175,7 @@ export class Loader<Q, V, P, R> {
     const held = this.#tiers.process.findFresh(id);
     if (held && (!shared || !isNewer(shared, held))) {
       this.#counts.hits++;
-      return { kind: "answer", answer: held.hit };
+      return { kind: "answer", answer: held.hit, source: "process" };
     }
     return shared ? undefined : this.refusal(id);
   }
@@ -199,6 +197,7 @@ export class Loader<Q, V, P, R> {
     return {
       kind: "answer",
       answer: this.#spec.present(shared.value, "shared", hardExpiry, originOf(load.id, shared)),
+      source: "shared",
     };
   }
 
@@ -230,7 +229,8 @@ export class Loader<Q, V, P, R> {
     this.#turns.answeredAfter(timeline.monotonic - askedAt); // a refusal tells nothing: garbage, which strangers send, takes no time
     const { id, order, meaning } = load;
     const origin = originOf(id, { order, meaning, isShared: false, askedAt: timeline.wallOf(askedAt) });
-    return { kind: "answer", answer: this.#spec.present(verdict.value, verdict.source, load.task.hardExpiry, origin) };
+    const { value, source } = verdict;
+    return { kind: "answer", answer: this.#spec.present(value, source, load.task.hardExpiry, origin), source };
   }
 
   #unavailable(load: LoadOf<Q, P, R>, error: unknown, looked: Looked<V>): Landing<P, R> {

@@ -1,3 +1,4 @@
+import { inBackground } from "../runtime/channels.js";
 import type { Clock, Timer } from "../runtime/clock.js";
 import { TimeLimit } from "../runtime/time-limit.js";
 import { encodeFact, type Fact, factKey } from "./log-facts.js";
@@ -195,7 +196,7 @@ export class LogTeller {
     this.#retry ??= this.#options.socketClock.setTimeout(
       () => {
         this.#retry = undefined;
-        void this.#flush();
+        void inBackground(() => this.#flush());
       },
       RETRY_MS,
       { background: true },

@@ -55,6 +55,8 @@ export class ProcessCache {
   readonly #map: BoundedMap<ProcessEntry<unknown, unknown>>;
   readonly #shares: SubjectShares;
   readonly #meanings = new Map<string, number>();
+  /** Entries that had to make room. */
+  evictions = 0;
 
   constructor(options: ProcessCacheOptions) {
     this.#options = options;
@@ -63,11 +65,15 @@ export class ProcessCache {
       maxPerSubject,
       maxBytes: maxBytes / SHARE_OF_SUBJECT,
       bytesOf: (key) => this.#map.peek(key)?.bytes ?? 0,
-      evict: (key) => void this.#map.delete(key),
+      evict: (key) => {
+        this.evictions++;
+        this.#map.delete(key);
+      },
     });
     this.#map = createBoundedMap({
       maxEntries,
       maxBytes,
+      onEvict: () => void this.evictions++,
       onRemove: ({ subject, meaning, bytes }, key) => {
         this.#shares.remove(subject, key, bytes);
         if (meaning !== undefined) count(this.#meanings, meaning, -1);

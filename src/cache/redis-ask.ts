@@ -1,3 +1,4 @@
+import { inBackground } from "../runtime/channels.js";
 import type { Clock } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
 import { openLink } from "./redis-link.js";
@@ -16,7 +17,11 @@ export interface AskingOptions {
 const ASKING_MS = 700;
 
 /** Asks a server one question, over a connection of its own. Rejects after 700 ms. */
-export async function askOnce(
+export function askOnce(endpoint: RedisEndpoint, words: readonly string[], options: AskingOptions): Promise<unknown> {
+  return inBackground(() => ask(endpoint, words, options));
+}
+
+async function ask(
   endpoint: RedisEndpoint,
   words: readonly string[],
   { clock, signal, bounds }: AskingOptions,

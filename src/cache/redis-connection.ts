@@ -1,3 +1,4 @@
+import { inBackground } from "../runtime/channels.js";
 import type { Clock, Timer } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
 import { type Waiting, WaitList } from "../runtime/wait-list.js";
@@ -216,7 +217,7 @@ export class RedisConnection {
     this.#ping = clock.setTimeout(
       () => {
         const left = this.#heardAt + pingIntervalMs - clock.monotonic();
-        if (left <= 0) this.#askForLife().catch(() => undefined); // whatever it says, the next operation meets it
+        if (left <= 0) inBackground(() => this.#askForLife()).catch(() => undefined); // whatever it says, the next operation meets it
         this.#rest(left > 0 ? left : pingIntervalMs);
       },
       waitMs,

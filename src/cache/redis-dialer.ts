@@ -1,3 +1,4 @@
+import { inBackground } from "../runtime/channels.js";
 import type { Timer } from "../runtime/clock.js";
 import { isElsewhere, RedisConnection, type RedisConnectionOptions, type RedisWire } from "./redis-connection.js";
 import { NotConnectedError } from "./store-error.js";
@@ -48,7 +49,7 @@ export class RedisDialer {
       this.#first = { resolve, reject };
     });
     this.ready.catch(() => undefined); // every operation meets the failure, and counts as a miss
-    this.#dialling = this.#dial();
+    this.#dialling = inBackground(() => this.#dial());
   }
 
   /** Tells of each connection that can be used. */
@@ -88,7 +89,7 @@ export class RedisDialer {
   readonly #redial = () => {
     this.#wait = undefined;
     this.#atOnce = false;
-    this.#dialling = this.#dial();
+    this.#dialling = inBackground(() => this.#dial());
   };
 
   async #dial(): Promise<void> {
@@ -104,7 +105,8 @@ export class RedisDialer {
       connection = new RedisConnection(wire, { ...this.#options, onPong, onEnd });
       this.#latest = connection;
       if (this.#closed) return connection.end(new Error("the client is closed"));
-      const refusal = await connection.open();
+      const opened = connection;
+      const refusal = await inBackground(() => opened.open()); // later than the first, which may have come too early for a subscriber
       this.#connection = connection;
       if (refusal) return this.#first.reject(refusal);
       this.#first.resolve();

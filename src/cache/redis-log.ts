@@ -1,3 +1,4 @@
+import { inBackground } from "../runtime/channels.js";
 import type { Clock } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
 import { type LogConnection, type LogRecord, type LogWire, NO_RECORD, UnreadableReplyError } from "./log-wire.js";
@@ -134,7 +135,7 @@ class RedisLogConnection implements LogConnection {
     return new Promise((resolve, reject) => {
       const timer = setPatientTimeout(this.#clock, () => this.#fail(new Error("Redis does not answer")), ms);
       this.#onEnd = (error) => reject(new NotConnectedError(error));
-      operation()
+      inBackground(operation)
         .then(resolve, reject)
         .finally(() => timer.clear());
     });

@@ -63,7 +63,7 @@ export class ServiceLoads<Q, V, P, R> {
   async ask(load: Load<LoadTask<Q>, unknown>, looked: Looked<V>, waitsSince?: number): Promise<Verdict<V, R>> {
     const { invalidation, timeline } = this.#tiers;
     const { id, task } = load;
-    const { mode, standing } = task;
+    const { mode, standing, asked: watched } = task;
     // When the question left last, should the answer be a refusal: that holds against all that was asked before.
     let tried = timeline.contradicts();
     const asked = timeline.asks();
@@ -74,7 +74,10 @@ export class ServiceLoads<Q, V, P, R> {
     };
     const fresh = mode.kind === "fresh";
     const since = fresh ? mode.since : (waitsSince ?? asked.monotonic);
-    const verdict = await this.#spec.ask(task.question, { onTry, fresh, since, standing });
+    const onQueued = (ms: number) => {
+      if (watched) watched.queuedMs = ms;
+    };
+    const verdict = await this.#spec.ask(task.question, { onTry, fresh, since, standing, onQueued });
     if (verdict.kind === "refusal") {
       this.#refused(load, verdict, tried, looked);
       return verdict;

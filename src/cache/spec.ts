@@ -16,7 +16,7 @@ export type Verdict<V, R> =
 
 /** What a caller gets: the presented answer, or the refusal. */
 export type Outcome<P, R> =
-  | { readonly kind: "answer"; readonly answer: P }
+  | { readonly kind: "answer"; readonly answer: P; readonly source: AnswerSource }
   | { readonly kind: "refusal"; readonly reason: R };
 
 /** What an answer is about: invalidating it makes the answer void. */
@@ -60,6 +60,8 @@ export interface AskOptions {
   readonly since: number;
   /** Whether a known user asks: it can move up while it is under way. */
   readonly standing: Standing;
+  /** Told when it has waited for a place, for so many milliseconds, whatever came of that. */
+  readonly onQueued?: ((ms: number) => void) | undefined;
 }
 
 /** What a question says of itself. */

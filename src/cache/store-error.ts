@@ -5,6 +5,23 @@ export function errorCode(error: unknown): string | undefined {
   return typeof message === "string" ? /^[A-Z]{3,20}(?= )/.exec(message)?.[0] : undefined;
 }
 
+/** Operations that failed, by why. */
+export type StoreErrors = Record<"timeout" | "not_connected" | "refused" | "other", number>;
+
+export function newStoreErrors(): StoreErrors {
+  return { timeout: 0, not_connected: 0, refused: 0, other: 0 };
+}
+
+/** An operation took longer than it may. */
+export class SlowError extends Error {}
+
+export function countError(errors: StoreErrors, error: unknown): void {
+  if (error instanceof SlowError) errors.timeout++;
+  else if (error instanceof NotConnectedError) errors.not_connected++;
+  else if (errorCode(error) === undefined) errors.other++;
+  else errors.refused++;
+}
+
 /** There is no connection to the store that could take an operation. Says nothing about reads or writes: neither was tried. */
 export class NotConnectedError extends Error {
   override readonly name = "NotConnectedError";

@@ -2,7 +2,7 @@ import { type BreakerState, CircuitBreaker } from "../runtime/circuit-breaker.js
 import type { Clock } from "../runtime/clock.js";
 import { TimeLimit } from "../runtime/time-limit.js";
 import type { StoreSigns } from "./shared-store.js";
-import { NotConnectedError } from "./store-error.js";
+import { countError, NotConnectedError, SlowError, type StoreErrors } from "./store-error.js";
 import { type Change, WriteHealth } from "./write-health.js";
 
 export interface StoreGateOptions {
@@ -12,6 +12,8 @@ export interface StoreGateOptions {
   onTransition?: (available: boolean, error?: unknown) => void;
   /** Whether a store that can be read takes what is written. With what the last write failed with. */
   onWriteTransition?: (works: boolean, error?: unknown) => void;
+  /** Counts what fails. */
+  errors?: StoreErrors | undefined;
 }
 
 /** An operation may take no longer, in milliseconds. */
@@ -125,6 +127,7 @@ export class StoreGate {
     if (isStrangersRead) this.#strangersReads++;
     const fail = (error: unknown): never => {
       if (isStrangersRead) this.#strangersReads--;
+      if (this.#options.errors) countError(this.#options.errors, error);
       if (isStrangers && error instanceof SlowError && this.#isWell()) {
         admission.inconclusive();
         throw error;
@@ -184,9 +187,6 @@ function changeOf(kind: StoreOperation): Change | undefined {
   if (kind === "stranger's delete") return "delete";
   return kind === "set" || kind === "delete" ? kind : undefined;
 }
-
-/** An operation took longer than it may. */
-class SlowError extends Error {}
 
 /** A store may answer, or fail, at once. */
 function begin<T>(operation: () => Promise<T>): Promise<T> {

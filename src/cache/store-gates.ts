@@ -1,5 +1,6 @@
 import type { Clock } from "../runtime/clock.js";
 import type { SharedStore, StorePart } from "./shared-store.js";
+import type { StoreErrors } from "./store-error.js";
 import { StoreGate } from "./store-gate.js";
 
 export interface StoreGatesOptions {
@@ -11,6 +12,8 @@ export interface StoreGatesOptions {
   onPartTransition?: (name: string, available: boolean, error?: unknown) => void;
   /** Whether all of the store that can be read takes what is written. With what the last write failed with. */
   onWriteTransition?: (works: boolean, error?: unknown) => void;
+  /** Counts what fails. */
+  errors?: StoreErrors | undefined;
 }
 
 /** A gate for each part of a store, so that one that is away does not keep operations from the others. */
@@ -26,10 +29,11 @@ export class StoreGates {
 
   constructor(options: StoreGatesOptions) {
     this.#options = options;
-    const { store, clock } = options;
+    const { store, clock, errors } = options;
     this.#whole = new StoreGate({
       store,
       clock,
+      errors,
       onTransition: (_available, error) => this.#tell(error),
       onWriteTransition: (_works, error) => this.#tellOfWrites(error),
     });
@@ -83,10 +87,11 @@ export class StoreGates {
   }
 
   #add(part: StorePart): void {
-    const { clock, onPartTransition } = this.#options;
+    const { clock, errors, onPartTransition } = this.#options;
     const gate = new StoreGate({
       store: part,
       clock,
+      errors,
       onTransition: (available, error) => {
         if (this.#parts.get(part) !== gate) return;
         onPartTransition?.(part.name, available, error);

@@ -2,8 +2,9 @@ import { raceAbort } from "../runtime/abort.js";
 import type { GuardedStore } from "./guarded-store.js";
 import { contradicts, Invalidation, MAX_SKEW_MS, type OnContradicted } from "./invalidation.js";
 import type { InvalidationLog } from "./invalidation-log.js";
+import type { Caller, LoadCounts } from "./landing.js";
 import { shortMeaning } from "./load-task.js";
-import { type Caller, type LoadCounts, Loader, type LoaderOptions } from "./loader.js";
+import { Loader, type LoaderOptions } from "./loader.js";
 import type { TokenFact } from "./log-facts.js";
 import { NegativeCache } from "./negative-cache.js";
 import type { ProcessCache, ProcessView } from "./process-cache.js";
@@ -31,7 +32,7 @@ export interface CacheCounts extends LoadCounts {
  * id, however many ask at once. `invalidation.ts` says which entries are void.
  */
 export class TieredCache<Q, V, P, R> {
-  readonly counts: CacheCounts = { hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 };
+  readonly counts: CacheCounts = { hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0, renewals: 0 };
   readonly #spec: CacheSpec<Q, V, P, R>;
   readonly #options: LoaderOptions;
   readonly #timeline: Timeline;
@@ -93,14 +94,28 @@ export class TieredCache<Q, V, P, R> {
     call: { fresh?: boolean; signal?: AbortSignal } & Caller = {},
     id = this.#spec.id(question),
   ): Promise<Outcome<P, R>> {
+    const { fresh = false, signal } = call;
+    signal?.throwIfAborted();
+    const known = fresh ? undefined : this.#known(question, id);
+    if (known) return known;
+    const { watch } = this.#options;
+    if (!watch) return this.#ask(question, call, id);
+    const traits = { kind: this.#spec.name, fresh, isRefresh: false, signal };
+    return watch.asks(traits, (asked) => this.#ask(question, asked ? { ...call, asked } : call, id));
+  }
+
+  /** What the process knows. */
+  #known(question: Q, id: string): Outcome<P, R> | undefined {
+    const answer = this.peek(question, id);
+    return answer === undefined ? this.#loader.refusal(id) : { kind: "answer", answer, source: "process" };
+  }
+
+  async #ask(
+    question: Q,
+    call: { fresh?: boolean; signal?: AbortSignal } & Caller,
+    id: string,
+  ): Promise<Outcome<P, R>> {
     const fresh = call.fresh ?? false;
-    call.signal?.throwIfAborted();
-    if (!fresh) {
-      const answer = this.peek(question, id);
-      if (answer !== undefined) return { kind: "answer", answer };
-      const refusal = this.#loader.refusal(id);
-      if (refusal) return refusal;
-    }
     const landed = fresh ? this.#loader.fresh(id, question, call) : this.#loader.miss(id, question, call);
     const landing = await raceAbort(landed, call.signal);
     if (landing.kind === "turned away") {
@@ -109,12 +124,13 @@ export class TieredCache<Q, V, P, R> {
       // It joined a load whose gate was another caller's. All that joined it pass their own gates now, at the same time: each joining the
       // load of the next would wait for as many gates as there are callers.
       if (gate && !this.holds(id)) await raceAbort(gate(), call.signal);
-      return this.get(question, others, id);
+      call.signal?.throwIfAborted();
+      return (fresh ? undefined : this.#known(question, id)) ?? this.#ask(question, others, id);
     }
     if (landing.kind !== "unavailable") return landing;
     if (fresh || landing.stale === undefined) throw landing.error;
     this.counts.stale++;
-    return { kind: "answer", answer: landing.stale };
+    return { kind: "answer", answer: landing.stale, source: "stale" };
   }
 
   /** Forgets one answer in both tiers, and keeps loads that are under way from bringing it back. Rejects when the others could not be told. */

@@ -4,6 +4,7 @@ import { isPromise } from "../runtime/is-promise.js";
 import { AttachedAuth, attachAuth, attachedAuthOf } from "./attached-auth.js";
 import type { AttachOptions, AuthenticateOptions } from "./auth-options.js";
 import { createAuthenticator } from "./authenticator.js";
+import { Door } from "./door.js";
 import { type MaybeHeaded, nodeOf } from "./request.js";
 
 /**
@@ -17,6 +18,7 @@ export async function authenticate<R extends MaybeHeaded>(
 ): Promise<VerifiedToken> {
   const { settings, tokenOf, verify } = createAuthenticator<R>("authenticate", options);
   const node = nodeOf(request);
+  const door = new Door("authenticate", settings.traits);
   const attach = (state: AttachedAuth) => {
     if (options.attach) attachAuth(node, placeOf(request, node), state, attachedAuthOf(node));
   };
@@ -25,8 +27,10 @@ export async function authenticate<R extends MaybeHeaded>(
     const verified = verify(token, request, attachedAuthOf(node));
     const auth = await verified;
     attach(new AttachedAuth(settings, auth, token, isPromise(verified)));
+    door.letIn(auth);
     return auth;
   } catch (error) {
+    door.turnedAway(error);
     attach(new AttachedAuth(settings, undefined, undefined)); // the guards behind must not see the user of an earlier middleware
     throw error instanceof AuthError ? error.inRealm(settings.realm, settings.resourceMetadata) : error;
   }

@@ -13,6 +13,7 @@ import {
 } from "./attached-auth.js";
 import type { GivenOptions } from "./auth-options.js";
 import { createAuthenticator } from "./authenticator.js";
+import { Door, GuardDoor } from "./door.js";
 import type { Guard } from "./guards.js";
 import { assertNoRequest } from "./misuse.js";
 
@@ -49,9 +50,15 @@ export function authStep<R>(maker: "requireAuth" | "optionalAuth", options: Give
   assertNoRequest(maker, options);
   const { settings, tokenOf, verify, isAnonymous } = createAuthenticator<R>(maker, options);
 
+  const door = new Door(maker, settings.traits);
+
   /** Anonymous, or refused. */
   function withoutUser(error: unknown, node: IncomingMessage, place: AuthPlace): undefined {
-    if (!isAnonymous(error, node)) throw error;
+    if (!isAnonymous(error, node)) {
+      door.turnedAway(error);
+      throw error;
+    }
+    door.letIn(undefined);
     return attachAuth(node, place, new AttachedAuth(settings, undefined, undefined), attachedAuthOf(node));
   }
   return {
@@ -66,9 +73,15 @@ export function authStep<R>(maker: "requireAuth" | "optionalAuth", options: Give
       } catch (error) {
         return withoutUser(error, node, place);
       }
-      if (!isPromise(auth)) return attachAuth(node, place, new AttachedAuth(settings, auth, token), earlier);
+      if (!isPromise(auth)) {
+        door.letIn(auth);
+        return attachAuth(node, place, new AttachedAuth(settings, auth, token), earlier);
+      }
       return auth.then(
-        (verified) => attachAuth(node, place, new AttachedAuth(settings, verified, token, true), attachedAuthOf(node)),
+        (verified) => {
+          door.letIn(verified);
+          return attachAuth(node, place, new AttachedAuth(settings, verified, token, true), attachedAuthOf(node));
+        },
         (error) => withoutUser(error, node, place),
       );
     },
@@ -79,11 +92,23 @@ export function authStep<R>(maker: "requireAuth" | "optionalAuth", options: Give
 /** Holds a guard against the auth that is attached to each request. */
 export function guardStep<R>(name: string, guard: Guard<R>): Step<R> {
   const caller = `${name}()`;
+  const door = new GuardDoor(name);
   return {
     name,
     run(request, node) {
-      const auth = authOf(node, caller);
-      return guard({ auth, client: attachedAuthOf(node)!.client, request });
+      const attached = attachedAuthOf(node);
+      let passed: undefined | Promise<undefined>;
+      try {
+        const auth = authOf(node, caller);
+        passed = guard({ auth, client: attached!.client, request });
+      } catch (error) {
+        return door.turnAway(attached, error);
+      }
+      if (!passed) return door.letThrough(attached!);
+      return passed.then(
+        () => door.letThrough(attached!),
+        (error) => door.turnAway(attached, error),
+      );
     },
     failureOf: (thrown, node) => toFailure(thrown, attachedAuthOf(node), caller),
   };

@@ -28,9 +28,13 @@ export interface PlacesOptions {
 
 /** How many questions are under way and how many wait. */
 export interface Load {
+  /** Calls under way … */
   readonly active: number;
+  /** … and those that wait for a place, */
   readonly queued: number;
+  /** of users that are known, */
   readonly queuedKnown: number;
+  /** and of strangers. */
   readonly queuedStrangers: number;
 }
 

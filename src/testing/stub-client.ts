@@ -2,16 +2,16 @@ import type { AuthClient, CallOptions } from "../auth/auth-client.js";
 import { DEFAULT_TRAITS, setTraits } from "../auth/client-traits.js";
 import { AuthError, type AuthErrorCode, assertCode } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
+import { RequestCounts } from "../auth/request-counts.js";
 import { unknownTokenGate } from "../auth/unknown-token.js";
 import { systemClock } from "../runtime/clock.js";
 import { Directory } from "./directory.js";
 import type { DirectoryOptions, TestOrganization, TestUser } from "./directory-options.js";
 import { StubListeners } from "./stub-listeners.js";
+import { stubStatus } from "./stub-status.js";
 
 /** As a client has it by default. */
 const GATE = { clock: systemClock, deadlineMs: 3000, logger: console, signal: new AbortController().signal };
-
-const NO_CALLS = { answered: 0, refused: 0, unreachable: 0, busy: 0, broken: 0 } as const;
 
 /** An `AuthClient` without a network, told what to answer. */
 export interface StubAuthClient extends AuthClient {
@@ -71,7 +71,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     listeners.made(auth, token);
     return auth;
   };
-  const idle = { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0, calls: NO_CALLS } as const;
+  const requests = new RequestCounts();
 
   const client: StubAuthClient = {
     allow: (token, user) => directory.setUser(token, user),
@@ -124,15 +124,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
       const health = failure === undefined ? "ok" : "down";
       return { status: health, ready: isReady, grpc: health };
     },
-    status: () => ({
-      grpc: idle,
-      cache: {
-        ...{ entries: 0, bytes: 0, shared: "none", hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0 },
-        ...{ log: "none", told: 0, heard: 0, gaps: 0, outbox: 0 },
-      },
-      inFlight: 0,
-      upstream: { active: 0, queued: 0, queuedKnown: 0, queuedStrangers: 0, limit: 256, strangersLimit: 192 },
-    }),
+    status: () => stubStatus(requests),
     on: () => () => undefined,
     async close() {
       failure = "auth_unavailable";
@@ -140,7 +132,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     },
     [Symbol.asyncDispose]: () => client.close(),
   };
-  setTraits(client, { ...DEFAULT_TRAITS, mayBeVoid: (auth) => listeners.mayBeVoid(auth) });
+  setTraits(client, { ...DEFAULT_TRAITS, requests, mayBeVoid: (auth) => listeners.mayBeVoid(auth) });
   return client;
 }
 

@@ -18,6 +18,7 @@ const deadlineKey = createContextKey(Number.POSITIVE_INFINITY, { description: "d
 const triesKey = createContextKey<Tries | undefined>(undefined, { description: "the tries under way" });
 const freshKey = createContextKey(false, { description: "wants no cached answer" });
 const standingKey = createContextKey<Standing | undefined>(undefined, { description: "known, or a stranger's" });
+const queuedKey = createContextKey<((ms: number) => void) | undefined>(undefined, { description: "told of its wait" });
 const answeredByKey = createContextKey<Upstream | undefined>(undefined, { description: "the upstream that answered" });
 
 /** @param isBeside another try of the same call is under way: which of them will bring the answer is not known yet */
@@ -30,6 +31,8 @@ export interface CallContextOptions {
   fresh?: boolean;
   /** Default: a stranger's. */
   standing?: Standing | undefined;
+  /** Told when the call has waited for a place, for so many milliseconds, whatever came of that. */
+  onQueued?: ((ms: number) => void) | undefined;
 }
 
 /**
@@ -39,11 +42,12 @@ export interface CallContextOptions {
  */
 export function createCallContext(
   deadline: number,
-  { onTry, fresh = false, standing }: CallContextOptions = {},
+  { onTry, fresh = false, standing, onQueued }: CallContextOptions = {},
 ): ContextValues {
   const context = createContextValues().set(deadlineKey, deadline);
   if (onTry) context.set(triesKey, { onTry, pending: 0 });
   if (standing) context.set(standingKey, standing);
+  if (onQueued) context.set(queuedKey, onQueued);
   return fresh ? context.set(freshKey, true) : context;
 }
 
@@ -59,6 +63,11 @@ export function isKnown(context: ContextValues | undefined): boolean {
 
 export function isFresh(context: ContextValues | undefined): boolean {
   return context?.get(freshKey) ?? false;
+}
+
+/** The call has waited for a place, for so many milliseconds. */
+export function tellQueued(context: ContextValues | undefined, ms: number): void {
+  context?.get(queuedKey)?.(ms);
 }
 
 /** The tries of one call. */

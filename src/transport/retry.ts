@@ -17,6 +17,8 @@ export interface RetryOptions {
   random: () => number;
   /** Whether any upstream would let a call through now, a known one or a stranger's. */
   canTry: (known: boolean) => boolean;
+  /** Told of each retry. */
+  onRetry?: () => void;
 }
 
 /**
@@ -60,6 +62,7 @@ export function withRetry(inner: Transport, options: RetryOptions): Transport {
         if (attempt >= attempts || throttle?.allows === false) throw error;
         await sleep(clock, delayMs, call.signal);
         if (!canTry(isKnown(call.context))) throw error;
+        options.onRetry?.();
       }
     }
   });

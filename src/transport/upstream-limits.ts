@@ -16,6 +16,7 @@ export interface LimitOptions {
 
 /** How many calls are under way, how many wait, and how many may be under way at the moment. */
 export interface LimitStatus extends Load {
+  /** How many calls may be under way at the moment: `limit.maxConcurrent`, or less while the service is slow or times out. */
   readonly limit: number;
   /** How many of these strangers may have. */
   readonly strangersLimit: number;

@@ -6,7 +6,11 @@ import { until } from "../support/until.js";
 
 const directory = { users: { "token-ana": { id: "ana" } } };
 const noCalls = { answered: 0, refused: 0, unreachable: 0, busy: 0, broken: 0 };
-const idle = { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0, calls: noCalls };
+const noMoves = { closed: 0, open: 0, "half-open": 0 };
+const idle = { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0, calls: noCalls, transitions: noMoves };
+const noLookups = { hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0, renewals: 0 };
+const noFallbacks = { open: 0, unreachable: 0, busy: 0, broken: 0 };
+const noVerdicts = { allowed: 0, denied: 0, error: 0 };
 
 describe("status()", () => {
   test("of a client that was never used", async () => {
@@ -18,21 +22,50 @@ describe("status()", () => {
         replicas: [{ address: new URL(service.grpc.url).host, state: "connecting", inFlight: 0, outMs: 0 }],
         hedged: 0,
         secondTries: 0,
+        replicaTransitions: { ready: 0, connecting: 0, out: 0 },
       },
       rest: { url: `${service.rest.url}/`, ...idle },
       cache: {
         entries: 0,
         bytes: 0,
         shared: "none",
-        hits: 0,
-        sharedHits: 0,
-        refusals: 0,
-        misses: 0,
-        stale: 0,
+        ...noLookups,
+        lookups: { token: noLookups, locals: noLookups, permissions: noLookups, organization: noLookups },
+        evictions: 0,
+        invalidations: {
+          here: { token: 0, user: 0, organization: 0 },
+          log: { token: 0, user: 0, organization: 0, refusal: 0 },
+        },
+        sharedErrors: { timeout: 0, not_connected: 0, refused: 0, other: 0 },
+        sharedTransitions: { available: 0, unavailable: 0 },
         ...{ log: "none", told: 0, heard: 0, gaps: 0, outbox: 0 },
       },
       inFlight: 0,
-      upstream: { active: 0, queued: 0, queuedKnown: 0, queuedStrangers: 0, limit: 256, strangersLimit: 192 },
+      upstream: {
+        ...{ active: 0, queued: 0, queuedKnown: 0, queuedStrangers: 0, limit: 256, strangersLimit: 192 },
+        retries: 0,
+        fallbacks: {
+          VerifyToken: noFallbacks,
+          GetUserPermissions: noFallbacks,
+          GetUserLocals: noFallbacks,
+          GetOrganization: noFallbacks,
+        },
+      },
+      requests: {
+        authenticated: { process: 0, shared: 0, stale: 0, grpc: 0, rest: 0, anonymous: 0 },
+        refused: {
+          ...{ missing_token: 0, invalid_request: 0, invalid_token: 0, inactive_user: 0, cross_site: 0 },
+          ...{ auth_unavailable: 0, overloaded: 0, other: 0 },
+        },
+        guards: {
+          requirePermission: noVerdicts,
+          requireAnyPermission: noVerdicts,
+          requireUser: noVerdicts,
+          requireLocal: noVerdicts,
+          requireOrganization: noVerdicts,
+          requireModule: noVerdicts,
+        },
+      },
     });
   });
 
@@ -74,7 +107,11 @@ describe("status()", () => {
     expect(client.status().grpc).toMatchObject({ breaker: "open", retryAfterMs: 20_000 });
     expect(client.status().rest).toMatchObject({ ...idle, calls: { ...noCalls, answered: 2 } });
     await clock.advance(20_000);
-    expect(client.status().grpc).toMatchObject({ breaker: "half-open", retryAfterMs: 0 });
+    expect(client.status().grpc).toMatchObject({
+      ...{ breaker: "half-open", retryAfterMs: 0 },
+      transitions: { ...noMoves, open: 1 },
+    });
+    expect(client.status().upstream.fallbacks.VerifyToken).toEqual({ ...noFallbacks, unreachable: 2 });
   });
 
   test("tells how calls ended, and why the last one of them failed", async () => {

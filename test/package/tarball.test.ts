@@ -15,7 +15,7 @@ const installed = join(bare, "node_modules", "portero");
 beforeAll(async () => {
   const tarball = await pack(folder.path);
   await createProject(bare, [tarball]);
-  await createProject(app, [tarball, ...packages("express", "koa", "supertest")]);
+  await createProject(app, [tarball, ...packages("express", "koa", "supertest", "@opentelemetry/api")]);
   cpSync(join(root, "test", "package", "fixtures"), app, { recursive: true });
 });
 afterAll(() => folder.remove());
@@ -74,7 +74,9 @@ describe("the tarball", () => {
         .sort();
     const bundled = modules("esm", ".js");
     expect(bundled.length).toBeLessThan(15); // each one more makes the start of a process slower
-    expect(bundled).toEqual(expect.arrayContaining(["src/client", "src/index", "src/koa", "src/proto", "src/testing"]));
+    expect(bundled).toEqual(
+      expect.arrayContaining(["client", "index", "koa", "otel", "proto", "testing"].map((door) => `src/${door}`)),
+    );
     expect(modules("cjs", ".js")).toEqual(bundled);
     expect(modules("esm", ".d.ts").length).toBeGreaterThan(50);
     expect(modules("cjs", ".d.ts")).toEqual(modules("esm", ".d.ts"));
@@ -122,7 +124,7 @@ describe("installed in an empty project", () => {
 
   test("every entry point exports the same names by import and by require()", async () => {
     const entries = JSON.parse(await node("entry-points.mjs"));
-    expect(Object.keys(entries)).toHaveLength(5);
+    expect(Object.keys(entries)).toHaveLength(6);
     for (const { esm, cjs, files, misnamed } of Object.values<Record<string, Record<string, string>>>(entries)) {
       expect(cjs).toEqual(esm);
       expect(misnamed).toEqual([]);
@@ -133,6 +135,7 @@ describe("installed in an empty project", () => {
     expect(entries["portero/koa"].esm).toEqual(entries.portero.esm);
     expect(entries["portero/client"].esm).toEqual(expect.arrayContaining(["authenticate", "AuthError", "ConfigError"]));
     expect(entries["portero/client"].esm).not.toContain("requireAuth");
+    expect(entries["portero/otel"].esm).toEqual(["instrument"]);
     expect(entries["portero/testing"].esm).toEqual(["startAuthService", "stubAuthClient"]);
     expect(entries["portero/proto"].esm).toEqual(expect.arrayContaining(["AuthService", "VerifyTokenResponseSchema"]));
   });
@@ -156,10 +159,12 @@ describe("installed in an empty project", () => {
     });
   });
 
-  test("it works without Express and Koa", async () => {
+  test("it works without Express, Koa and OpenTelemetry, and says what portero/otel needs", async () => {
     cpSync(join(root, "test", "package", "fixtures", "without-frameworks.mjs"), join(bare, "worker.mjs"));
     const worker = await output(process.execPath, ["worker.mjs"], { cwd: bare, timeoutMs: 30_000 });
-    expect(JSON.parse(worker)).toEqual({ express: false, koa: false, id: "ana", source: "grpc" });
+    const needsApi = expect.stringMatching(/Cannot find (package|module) '@opentelemetry\/api'/);
+    const [esm, cjs] = [needsApi, needsApi];
+    expect(JSON.parse(worker)).toEqual({ express: false, koa: false, otel: { esm, cjs }, id: "ana", source: "grpc" });
   });
 
   test("it works in a user's CommonJS Jest suite", async () => {

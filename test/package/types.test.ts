@@ -33,7 +33,7 @@ describe("the types of what is installed", () => {
 
   beforeAll(async () => {
     const compilers = Object.values(COMPILERS).map(({ installed }) => installed);
-    const types = packages("@types/express", "@types/koa", "@types/node", "@types/passport");
+    const types = packages("@opentelemetry/api", "@types/express", "@types/koa", "@types/node", "@types/passport");
     await createProject(app, [await pack(folder.path), ...packages("express", "koa"), ...types, ...compilers]);
   });
   afterAll(() => folder.remove());
@@ -72,7 +72,7 @@ describe("the types of what is installed", () => {
     expect({ code, errors: lines.filter((line) => line.includes("error TS")) }).toEqual({ code: 0, errors: [] });
     const formats = module === "node16" ? ["cjs", "esm"] : [moduleResolution === "bundler" ? "esm" : "cjs"];
     for (const format of formats) {
-      for (const door of ["index", "koa", "client", "testing"]) {
+      for (const door of ["index", "koa", "client", "testing", "otel"]) {
         expect(lines).toContain(join(app, "node_modules", "portero", "dist", format, "src", `${door}.d.ts`));
       }
     }
@@ -80,7 +80,14 @@ describe("the types of what is installed", () => {
 
   test("samples say something about each entry point", () => {
     const text = samples.map((sample) => readFileSync(join(root, "test", "types", sample), "utf8")).join("");
-    for (const name of ["portero", "portero/koa", "portero/client", "portero/testing", "portero/proto"]) {
+    for (const name of [
+      "portero",
+      "portero/koa",
+      "portero/client",
+      "portero/testing",
+      "portero/proto",
+      "portero/otel",
+    ]) {
       expect(text).toContain(`from "${name}"`);
     }
   });

@@ -1,0 +1,3 @@
+/** `portero/otel`: metrics and traces, for OpenTelemetry. */
+
+export { type InstrumentOptions, instrument } from "./otel/instrument.js";

@@ -1,0 +1,188 @@
+import { describe, expect, test } from "@jest/globals";
+import express from "express";
+import supertest from "supertest";
+import { requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
+import { instrument } from "../../src/otel.js";
+import { stubAuthClient } from "../../src/testing.js";
+import { TestMeters } from "../support/collected.js";
+import { ManualClock } from "../support/manual-clock.js";
+import { MemoryStore } from "../support/memory-store.js";
+import { ONE_CONNECTION } from "../support/one-connection.js";
+import { afterwards, openBareClient, openClient, startService } from "../support/open-client.js";
+
+const users = { "token-ana": { id: "ana", organizationId: "org-1", locals: ["madrid"], permissions: ["read"] } };
+const organizations = { "org-1": { modules: ["inventory"] } };
+
+/** How many series each counter and gauge has from the beginning, with gRPC, REST and a shared cache. */
+const SERIES = {
+  "portero.authentications": ["{request}", 14],
+  "portero.authorizations": ["{decision}", 18],
+  "portero.cache.lookups": ["{lookup}", 20],
+  "portero.cache.evictions": ["{entry}", 1],
+  "portero.cache.renewals": ["{renewal}", 1],
+  "portero.cache.invalidations": ["{invalidation}", 7],
+  "portero.cache.shared.errors": ["{error}", 4],
+  "portero.cache.entry.count": ["{entry}", 1],
+  "portero.cache.size": ["By", 1],
+  "portero.upstream.fallbacks": ["{call}", 16],
+  "portero.upstream.retries": ["{retry}", 1],
+  "portero.upstream.active_calls": ["{call}", 1],
+  "portero.upstream.queued_calls": ["{call}", 1],
+  "portero.upstream.call.limit": ["{call}", 1],
+  "portero.breaker.state": ["1", 9],
+  "portero.breaker.transitions": ["{transition}", 9],
+  "portero.replica.count": ["{replica}", 3],
+  "portero.replica.transitions": ["{transition}", 3],
+  "portero.replica.hedges": ["{call}", 1],
+  "portero.replica.second_tries": ["{call}", 1],
+  "portero.log.state": ["1", 3],
+  "portero.log.told": ["{invalidation}", 1],
+  "portero.log.heard": ["{invalidation}", 1],
+  "portero.log.gaps": ["{gap}", 1],
+  "portero.log.outbox": ["{invalidation}", 1],
+} as const;
+
+function startMeters(): TestMeters {
+  const meters = new TestMeters();
+  afterwards(() => meters.shutdown());
+  return meters;
+}
+
+describe("the metrics of a client", () => {
+  test("have every series of a counter from the beginning, as 0", async () => {
+    const service = await startService({ users });
+    const clock = new ManualClock();
+    const meters = startMeters();
+    instrument(openClient(service, { clock, cache: { store: new MemoryStore(clock) } }), {
+      meterProvider: meters.provider,
+    });
+    const collected = await meters.collect();
+    const series = collected.map(({ name, unit, points }) => [name, [unit, points.length]]);
+    expect(Object.fromEntries(series)).toEqual(SERIES);
+    const ones = collected.flatMap(({ name, points }) =>
+      points
+        .filter(({ value }) => value !== 0)
+        .map(({ attributes }) => `${name} ${Object.values(attributes).join(" ")}`),
+    );
+    expect(ones.sort()).toEqual([
+      "portero.breaker.state grpc closed",
+      "portero.breaker.state rest closed",
+      "portero.breaker.state shared_cache closed",
+      "portero.log.state none",
+      "portero.replica.count connecting",
+      "portero.upstream.call.limit ",
+    ]);
+  });
+
+  test("tell what became of requests, questions and calls", async () => {
+    const service = await startService({ users, organizations });
+    const clock = new ManualClock();
+    const meters = startMeters();
+    const client = openClient(service, {
+      ...{ clock, breaker: { failureThreshold: 2 }, cache: { maxEntries: 2 } },
+      grpc: { ...service.upstreams.grpc, ...ONE_CONNECTION },
+    });
+    const undo = instrument(client, { meterProvider: meters.provider });
+    const app = express()
+      .use(requireAuth({ client }))
+      .get("/", requirePermission("read"), requireModule("inventory"), (_req, res) => void res.end())
+      .get("/locals/:local", requireLocal("local"), (_req, res) => void res.end())
+      .get("/fresh/:local", requireLocal("local", { fresh: true }), (_req, res) => void res.end());
+    const get = async (path: string, token: string) =>
+      (await supertest(app).get(path).set("Authorization", `Bearer ${token}`)).status;
+
+    expect([await get("/", "token-ana"), await get("/", "token-ana"), await get("/", "token-bad")]).toEqual([
+      200, 200, 401,
+    ]);
+    expect(await get("/locals/lugo", "token-ana")).toBe(403);
+    service.grpc.fail();
+    expect([await get("/fresh/madrid", "token-ana"), await get("/fresh/madrid", "token-ana")]).toEqual([200, 200]);
+    service.rest.fail();
+    expect(await get("/fresh/madrid", "token-ana")).toBe(503);
+    await client.invalidateUser({ userId: "ana", organizationId: "org-1" });
+    expect(await get("/", "token-ana")).toBe(503);
+    expect((await supertest(app).get("/")).status).toBe(401);
+
+    const values = (name: string) => meters.valuesOf(`portero.${name}`);
+    expect(await values("authentications")).toEqual({
+      grpc: 1,
+      process: 5,
+      invalid_token: 1,
+      missing_token: 1,
+      auth_unavailable: 1,
+    });
+    expect(await values("authorizations")).toEqual({
+      "requirePermission allowed": 2,
+      "requireModule allowed": 2,
+      "requireLocal allowed": 2,
+      "requireLocal denied": 1,
+      "requireLocal error": 1,
+    });
+    expect(await values("cache.lookups")).toEqual({
+      "token process_hit": 5,
+      "token miss": 3,
+      "organization process_hit": 1,
+      "organization miss": 1,
+      "locals miss": 3,
+    });
+    expect(await values("cache.invalidations")).toEqual({ "user here": 1 });
+    expect(await values("cache.evictions")).toEqual({ "": 1 });
+    expect(await values("upstream.fallbacks")).toEqual({
+      "GetUserLocals unreachable": 2,
+      "GetUserLocals open": 1,
+      "VerifyToken open": 1,
+    });
+    expect(await values("breaker.transitions")).toMatchObject({ "grpc open": 1 });
+    expect(await values("breaker.state")).toMatchObject({ "grpc open": 1 });
+
+    // Histograms: of what a request waits for, and of nothing else.
+    expect(await values("authentication.duration")).toEqual({ grpc: 1, invalid_token: 1, auth_unavailable: 1 });
+    expect(await values("upstream.queue.duration")).toEqual({});
+    expect(await values("upstream.call.duration")).toMatchObject({
+      "grpc VerifyToken answered": 1,
+      "grpc VerifyToken refused Unauthenticated": 1,
+      "grpc GetUserLocals unreachable Unavailable": 2,
+      "rest GetUserLocals answered": 2,
+    });
+    expect(await meters.valuesOf("rpc.client.call.duration")).toEqual({
+      "grpc auth.AuthService/VerifyToken OK": 1,
+      "grpc auth.AuthService/VerifyToken UNAUTHENTICATED UNAUTHENTICATED": 1,
+      "grpc auth.AuthService/GetOrganization OK": 1,
+      "grpc auth.AuthService/GetUserLocals UNAVAILABLE UNAVAILABLE": 2,
+    });
+
+    undo();
+    const before = client.status().requests;
+    await get("/", "token-eve");
+    expect(client.status().requests.refused.auth_unavailable).toBe(before.refused.auth_unavailable + 1);
+    expect((await meters.valuesOf("portero.authentication.duration")).auth_unavailable).toBe(1);
+  });
+
+  test("are of those that waited for a place", async () => {
+    const service = await startService({ users });
+    const clock = new ManualClock();
+    const meters = startMeters();
+    const client = openBareClient({ ...service.upstreams, clock, limit: { maxConcurrent: 1 }, random: () => 0 });
+    instrument(client, { meterProvider: meters.provider });
+    service.grpc.hang();
+    const asked = [client.verifyToken("token-ana"), client.verifyToken("token-bob")];
+    const settled = Promise.allSettled(asked);
+    for (let step = 0; step < 100; step++) await clock.advance(100);
+    await settled;
+    expect(await meters.valuesOf("portero.upstream.queue.duration")).toEqual({ "": 1 });
+  });
+
+  test("of a client without REST, gRPC or a network have what there is", async () => {
+    const { upstreams } = await startService();
+    const named = async (client: Parameters<typeof instrument>[0]) => {
+      const meters = startMeters();
+      instrument(client, { meterProvider: meters.provider });
+      const states = (await meters.collect()).find(({ name }) => name === "portero.breaker.state");
+      return [...new Set(states?.points.map(({ attributes }) => attributes["portero.upstream"]))];
+    };
+    expect(await named(openBareClient({ rest: upstreams.rest }))).toEqual(["rest"]);
+    expect(await named(openBareClient({ grpc: upstreams.grpc }))).toEqual(["grpc"]);
+    expect(await named(stubAuthClient())).toEqual(["grpc"]);
+    expect(() => instrument({} as never)).toThrow(TypeError);
+  });
+});
