@@ -26,4 +26,6 @@ npm run check:types
 floods=(test/attack/flood test/attack/recent-headers test/attack/known-users test/attack/shared-flood)
 texts=(test/words test/structure test/readme test/settings test/properties/configuration)
 not_here=(test/faults/ test/package/ "${floods[@]}" "${texts[@]}")
-npm test -- --ci --maxWorkers=2 --testPathIgnorePatterns "${not_here[@]}" --json --outputFile="$report"
+least='{"global":{"lines":95,"branches":90}}'
+npm test -- --ci --maxWorkers=2 --coverage --coverageThreshold="$least" --testPathIgnorePatterns "${not_here[@]}" \
+  --json --outputFile="$report"
