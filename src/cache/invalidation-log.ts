@@ -131,12 +131,13 @@ export class InvalidationLog {
     await this.#reader.close();
   }
 
-  #take({ text }: LogRecord): void {
+  #take({ id, text }: LogRecord): void {
     if (text === undefined || text.length > MAX_RECORD_LENGTH) return;
     const opened = this.#options.slot.open(text);
     const told = opened === undefined ? undefined : decodeFact(opened);
     if (told === "unknown") return this.#listener?.doubt(); // a newer version of this package invalidates something else
-    if (!told || told.by === this.#by) return;
+    if (!told) return;
+    if (told.by === this.#by) return this.#teller.hasRead(id);
     this.#heard++;
     this.#listener?.hear(told.fact);
   }

@@ -1,6 +1,7 @@
 import { inBackground } from "../runtime/channels.js";
 import type { Clock, Timer } from "../runtime/clock.js";
 import { TimeLimit } from "../runtime/time-limit.js";
+import { LogEchoes } from "./log-echoes.js";
 import { encodeFact, type Fact, factKey } from "./log-facts.js";
 import { LogOutbox, type Telling } from "./log-outbox.js";
 import { isBroken, isRefused, type LogConnection, type LogWire, RIGHTS_PAUSE_MS } from "./log-wire.js";
@@ -48,8 +49,7 @@ export class LogTeller {
   readonly #outbox = new LogOutbox();
   /** What was told lately, the latest last. No refusals: the service says them again. */
   readonly #told = new Map<string, Told>();
-  /** The latest entry of this process in the stream. */
-  #newest: string | undefined;
+  readonly #echoes = new LogEchoes();
   #retry: Timer | undefined;
   #flushing = false;
   #closed = false;
@@ -87,17 +87,22 @@ export class LogTeller {
     done.catch(() => undefined);
   }
 
-  /** Asks a new connection of the reader whether the latest entry of this process is there. A failover loses the latest first. */
+  /** An entry of this process was read. */
+  hasRead(id: string): void {
+    this.#echoes.read(id);
+  }
+
+  /** Asks a new connection of the reader whether all is there that this process has told and not read. */
   async check(connection: LogConnection, isOtherMaster: boolean): Promise<void> {
-    if (this.#newest === undefined) return;
-    if (isOtherMaster || !(await connection.has(this.#newest))) this.tellAgain();
+    if (isOtherMaster) return this.tellAgain();
+    for (const id of this.#echoes.unread) if (!(await connection.has(id))) return this.tellAgain();
   }
 
   /** What was told lately may be lost, with what the store was told. */
   tellAgain(): void {
     const since = this.#toldAgainSince();
     for (const { telling, at } of this.#told.values()) if (at >= since) this.#outbox.add(telling);
-    this.#newest = undefined;
+    this.#echoes.clear();
     void this.#flush();
   }
 
@@ -105,7 +110,7 @@ export class LogTeller {
   forget(): void {
     this.#outbox.clear();
     this.#told.clear();
-    this.#newest = undefined;
+    this.#echoes.clear();
     this.#retry?.clear();
     this.#retry = undefined;
   }
@@ -124,7 +129,7 @@ export class LogTeller {
     this.#outbox.told(telling);
     if (id === undefined) return;
     this.told++;
-    this.#newest = id;
+    this.#echoes.added(id);
     this.#remember(telling);
   }
 

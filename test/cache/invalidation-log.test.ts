@@ -65,3 +65,41 @@ test("A minute from when the log was read last is told again, however long it to
     { log: "live", told: 0 },
   ]);
 });
+
+test("What a failover lost is told again, though the same process has told the new master something else before it looked.", async () => {
+  const { clock, wire, processes } = await start();
+  const [one, other] = processes;
+  await other.log.tell(told(userFact("zoe")));
+  await clock.advance(10_000); // it is there still, and nothing is missing before it
+  wire.cut();
+  await one.log.tell(told(userFact("ana"))); // and nobody has read it
+  wire.records = wire.records.filter(({ text }) => !text?.includes("ana"));
+  await one.log.tell(told(userFact("ben")));
+  await clock.advance(5000);
+  expect(other.heard.map((fact) => "subject" in fact && fact.subject)).toEqual(["ben", "ana", "ben"]);
+  expect([one, other].map(({ log }) => log.status())).toMatchObject([
+    { log: "live", told: 4, gaps: 0 },
+    { log: "live", heard: 3, gaps: 0 },
+  ]);
+});
+
+test("What a process has read of what it told is not asked for again, whether that was added before it was read or not.", async () => {
+  const { clock, wire, processes } = await start();
+  const [one] = processes;
+  const add = wire.append.bind(wire);
+  wire.append = async (text) => {
+    const id = await add(text);
+    await settle(); // it is read meanwhile
+    return id;
+  };
+  await one.log.tell(told(userFact("ana")));
+  wire.append = add;
+  await one.log.tell(told(userFact("ben")));
+  await clock.advance(10_000);
+  const [first, second] = wire.records.map(({ id }) => id);
+  wire.commands.length = 0;
+  wire.cut();
+  await clock.advance(1000);
+  expect(wire.commands.filter((command) => command.includes(`has ${first}`))).toEqual([]);
+  expect(wire.commands.filter((command) => command.includes(`has ${second}`))).not.toEqual([]); // the place of the readers
+});
