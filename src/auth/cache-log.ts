@@ -1,9 +1,8 @@
 import { InvalidationLog } from "../cache/invalidation-log.js";
 import type { Keyring } from "../cache/keyring.js";
 import type { RedisStore } from "../cache/redis.js";
-import { redisLog } from "../cache/redis-log.js";
+import { type LogSurroundings, redisLog } from "../cache/redis-log.js";
 import { errorCode } from "../cache/store-error.js";
-import { systemClock } from "../runtime/clock.js";
 import type { Config } from "./config/config.js";
 import type { Events } from "./events.js";
 
@@ -11,15 +10,20 @@ import type { Events } from "./events.js";
 const RIGHTS = "+xadd +xread +xrange +xrevrange +pexpire";
 
 /** The log of invalidations of a client on Redis; one for all that share an auth service's answers, and the first secret. */
-export function openLog(config: Config, events: Events, redis: RedisStore, keyring: Keyring): InvalidationLog {
+export function openLog(
+  config: Config,
+  events: Events,
+  redis: RedisStore,
+  { keyring, ...surroundings }: LogSurroundings & { readonly keyring: Keyring },
+): InvalidationLog {
   const { clock, random, logger } = config;
   const [slot] = keyring.slots({ kind: "log", id: "" });
   if (!slot) throw new Error("a keyring has one slot at least");
   return new InvalidationLog({
-    wire: redisLog(slot.key, redis, systemClock),
+    wire: redisLog(slot.key, redis, surroundings),
     slot,
     clock,
-    socketClock: systemClock,
+    socketClock: surroundings.clock,
     random,
     onTransition: (available) => events.emit("cache", { tier: "log", available }),
     onUsable: (error) => {

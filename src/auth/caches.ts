@@ -4,6 +4,8 @@ import { createKeyring } from "../cache/keyring.js";
 import { ProcessCache } from "../cache/process-cache.js";
 import type { QuestionWatch } from "../cache/question-watch.js";
 import { connectRedis, type RedisStore } from "../cache/redis.js";
+import { openLink } from "../cache/redis-link.js";
+import type { LogSurroundings } from "../cache/redis-log.js";
 import type { CacheSpec } from "../cache/spec.js";
 import { errorCode, newStoreErrors, type StoreErrors } from "../cache/store-error.js";
 import { SubjectInvalidations } from "../cache/subject-invalidations.js";
@@ -41,25 +43,32 @@ export type Caches = { readonly [S in keyof CacheSpecs]: CacheOf<CacheSpecs[S]> 
   close(): Promise<void>;
 };
 
+/** What simulations put in the place of the usual. */
+export interface CacheSurroundings {
+  /** See tombstones.ts; fewer than usual, since a simulation cannot make ten thousand. */
+  readonly maxTombstones?: number | undefined;
+  /** Default: the one that the options name. */
+  readonly redis?: (RedisStore & LogSurroundings) | undefined;
+}
+
 export interface CachesOptions {
   readonly config: Config;
   readonly events: Events;
   readonly lists: StringLists;
   readonly refusals: MassRefusals;
   readonly watch?: QuestionWatch | undefined;
-  /** See tombstones.ts; fewer than usual in simulations, which cannot make ten thousand. */
-  readonly maxTombstones?: number | undefined;
+  readonly surroundings?: CacheSurroundings | undefined;
 }
 
 export function createCaches(
   service: RemoteAuthService,
-  { config, events, lists, refusals, watch, maxTombstones }: CachesOptions,
+  { config, events, lists, refusals, watch, surroundings = {} }: CachesOptions,
 ): Caches {
   const { clock, random } = config;
   const { staleIfErrorMs, maxTokensPerUser: maxPerSubject } = config.cache;
   const process = new ProcessCache({ ...config.cache, maxPerSubject, clock, random });
   const sharedErrors = newStoreErrors();
-  const { store, redis, log } = connectStore(config, events, sharedErrors);
+  const { store, redis, log } = connectStore(config, events, sharedErrors, surroundings.redis);
   const timeline = new Timeline(clock);
   const listeners: InvalidationListeners = new InvalidationListeners({
     clock,
@@ -69,7 +78,7 @@ export function createCaches(
     isUnproven: (origin) => caches.token.isUnproven(origin),
   });
   const subjects = new SubjectInvalidations({
-    ...{ store, timeline, log, maxTombstones },
+    ...{ store, timeline, log, maxTombstones: surroundings.maxTombstones },
     onInvalidated: (key, until) => listeners.subjectInvalidated(key, until),
   });
   const tiers = { process, store, subjects, timeline, log };
@@ -155,13 +164,20 @@ export function createCaches(
 
 const NO_LOG: LogStatus = { log: "none", told: 0, heard: 0, gaps: 0, outbox: 0 };
 
+const systemSurroundings: LogSurroundings = { clock: systemClock, openLink };
+
 interface SharedTier {
   readonly store?: GuardedStore;
   readonly redis?: RedisStore | undefined;
   readonly log?: InvalidationLog | undefined;
 }
 
-function connectStore(config: Config, events: Events, errors: StoreErrors): SharedTier {
+function connectStore(
+  config: Config,
+  events: Events,
+  errors: StoreErrors,
+  simulated: CacheSurroundings["redis"],
+): SharedTier {
   const { cache, clock, random, logger } = config;
   const url = shownUrl(cache.redisUrl);
   const name = url === undefined ? "the shared cache" : `the shared cache ${url}`;
@@ -171,7 +187,9 @@ function connectStore(config: Config, events: Events, errors: StoreErrors): Shar
   const onNoCluster = once(() =>
     logger.error(`portero: ${name} has no cluster support: this is one Redis: write redis:// for redis+cluster://`),
   );
-  const redis = cache.redis && connectRedis(cache.redis, { clock: systemClock, random, onCluster, onNoCluster });
+  const { clock: socketClock } = simulated ?? systemSurroundings;
+  const real = cache.redis && connectRedis(cache.redis, { clock: socketClock, random, onCluster, onNoCluster });
+  const redis = simulated ?? real;
   const given = redis?.store ?? cache.store;
   if (!given) return {};
   given.ready?.catch((error: unknown) => {
@@ -201,7 +219,11 @@ function connectStore(config: Config, events: Events, errors: StoreErrors): Shar
         );
     },
   });
-  return { store, redis, log: redis && openLog(config, events, redis, keyring) };
+  return {
+    store,
+    redis,
+    log: redis && openLog(config, events, redis, { ...(simulated ?? systemSurroundings), keyring }),
+  };
 }
 
 function reason(error: unknown): string {

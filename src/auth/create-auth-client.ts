@@ -4,7 +4,7 @@ import { errorName } from "../runtime/error-name.js";
 import { tolerant } from "../runtime/logger.js";
 import { OverloadedError, UnavailableError } from "../transport/outcome.js";
 import type { AuthClient, CallOptions, VerifyOptions } from "./auth-client.js";
-import { createCaches } from "./caches.js";
+import { type CacheSurroundings, createCaches } from "./caches.js";
 import { healthOf } from "./client-health.js";
 import { upstreamStatus } from "./client-status.js";
 import { setTraits } from "./client-traits.js";
@@ -38,13 +38,11 @@ export function createAuthClient(options: AuthClientOptions): AuthClient {
 
 /**
  * {@link createAuthClient} with other upstreams than the network's, as simulations and tests have them.
- *
- * @param maxTombstones see tombstones.ts; fewer than usual where a simulation is to run out of them
  */
 export function assembleAuthClient(
   options: AuthClientOptions,
   upstreams: UpstreamFactories,
-  maxTombstones?: number,
+  surroundings?: CacheSurroundings,
 ): AuthClient {
   const read = readConfig(options);
   const config = { ...read, logger: tolerant(read.logger) };
@@ -68,7 +66,7 @@ export function assembleAuthClient(
     listeners: answerListeners,
     signal: closing.signal,
   });
-  const caches = createCaches(service, { config, events, lists, refusals, watch, maxTombstones });
+  const caches = createCaches(service, { config, events, lists, refusals, watch, surroundings });
   const recent = new RecentTokens({ maxBytes: config.cache.recentBytes, clock });
 
   const gateOptions = { clock, deadlineMs, logger: config.logger, signal: closing.signal };

@@ -3,7 +3,7 @@ import type { Clock } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
 import { type LogConnection, type LogRecord, type LogWire, NO_RECORD, UnreadableReplyError } from "./log-wire.js";
 import type { RedisStore } from "./redis.js";
-import { openLink, type RedisLink } from "./redis-link.js";
+import type { openLink, RedisLink } from "./redis-link.js";
 import { ReplyGuard } from "./reply-guard.js";
 import { errorCode, NotConnectedError } from "./store-error.js";
 
@@ -17,16 +17,25 @@ const FIELD = "e";
 const SILENCE_MS = 600;
 /** To reach it, and to log in, in milliseconds. */
 const OPENING_MS = 1000;
+/** How Redis is reached. */
+export interface LogSurroundings {
+  /** Of the sockets. */
+  readonly clock: Clock;
+  readonly openLink: typeof openLink;
+}
+
 /** Of one read: the stream, its entries, each with an id and a list of a field and a value. */
 const REPLY = { maxDepth: 5, maxItems: 16_384 };
 
 /**
  * The log on Redis: a stream that lies with one master, appended to over the store's connection, and read on a connection of its own: a
  * command that came behind one which waits would wait as well.
- *
- * @param clock of the sockets
  */
-export function redisLog(key: string, { store, topology, send }: RedisStore, clock: Clock): LogWire {
+export function redisLog(
+  key: string,
+  { store, topology, send }: RedisStore,
+  { clock, openLink }: LogSurroundings,
+): LogWire {
   let hasConnected = false;
   return {
     key,

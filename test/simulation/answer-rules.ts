@@ -2,6 +2,7 @@ import { markOf } from "./archive.js";
 import { ttlOf } from "./flight-rules.js";
 import { mayHaveForgotten } from "./floor-rules.js";
 import { INVALIDATION_MS, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
+import { whyNotTold } from "./log-rules.js";
 import { couldNotTell } from "./outage-rules.js";
 import { type Answer, hasMeaningOf, isSameUser, subjectOf } from "./records.js";
 import type { Use, Witness } from "./use.js";
@@ -15,7 +16,8 @@ export function whyNot(answer: Answer, use: Use): string | undefined {
   return (
     (cameBack(answer, by) ? undefined : forgotten(answer, use)) ??
     (isDirect(answer, use) ? whyNotDirect(answer, use) : whyNotKept(answer, use)) ??
-    elsewhere(answer, by, use, source)
+    elsewhere(answer, by, use, source) ??
+    whyNotTold(answer, use)
   );
 }
 
@@ -44,7 +46,7 @@ function whyNotKept(answer: Answer, use: Use): string | undefined {
   if (request.fresh) return "a fresh request must not be answered from what is kept";
   if (source === "shared" && store === "none") return "there is no shared cache";
   // What somebody else brought while the caller looked into the shared cache is met after that.
-  const lookupMs = store === "none" ? 0 : SHARED_LOOKUP_MS;
+  const lookupMs = store === "none" ? 0 : by.journal.lookupMs(request.began.at);
   const mayBeNew = when.at <= request.began.at + lookupMs;
   if (source === "process" && !mayBeNew) return "the process knew it, and made the caller wait";
   const mayBeStale = cache.staleIfErrorMs > 0 && (isStale || source === undefined);
@@ -62,6 +64,9 @@ function whyNotKept(answer: Answer, use: Use): string | undefined {
     if (arrived !== undefined && when.at >= arrived + SHARED_LOOKUP_MS + cache.processTtlMs + ROUNDING_MS) {
       return `the process has kept it since ${arrived}`;
     }
+    const { beganAs } = by.log ?? {};
+    if (arrived !== undefined && beganAs && arrived < beganAs.at && beganAs.order < request.began.order)
+      return `it was kept since ${arrived}, and not looked up when the log began at ${beganAs.at}`;
   }
   return (cameBack(answer, by) ? undefined : refusedSince(answer, use)) ?? refusedElsewhere(answer, use);
 }
@@ -153,7 +158,7 @@ function elsewhere(answer: Answer, by: Witness, { when }: Use, source: Use["sour
   const graceMs = keptMs + SHARED_LOOKUP_MS + ROUNDING_MS;
   for (const { journal, name } of by.peers) {
     for (const { called, resolved, question, user } of journal.invalidations) {
-      if (!resolved || answer.attempt.ask.began.order > called.order) continue;
+      if (!resolved || answer.attempt.ask.began.order > called.order || by.hasLost(called.at, resolved.at)) continue;
       const landed = answer.attempt.ended!.at;
       if (user && subject && isSameUser(user, subject)) {
         if (when.at > Math.max(resolved.at, landed) + graceMs) return `${name} invalidated its user at ${called.at}`;
@@ -167,7 +172,7 @@ function elsewhere(answer: Answer, by: Witness, { when }: Use, source: Use["sour
 }
 
 /** A flight of another process may bring back what was deleted while it was under way. */
-function wasRewritten(answer: Answer, by: Witness, since: number): boolean {
+export function wasRewritten(answer: Answer, by: Witness, since: number): boolean {
   if (by.settings.secrets.length > 0) return true; // nobody can see what is written
   const mark = markOf(answer);
   return mark === undefined || (by.writtenAt(mark) ?? Number.POSITIVE_INFINITY) >= since;

@@ -1,63 +1,17 @@
 import { knownAlone } from "../../src/runtime/adaptive-limit.js";
+import { type Action, UNUSUAL, USUAL } from "./actions.js";
 import { Casting } from "./casting.js";
 import { flood } from "./flood.js";
+import { actOnLog } from "./log-plots.js";
 import { drawPlot } from "./plots.js";
 import { SimulatedProcess } from "./process.js";
 import { Random } from "./random.js";
-import { budgets, type Theme } from "./settings.js";
+import { budgets, LOG_STREAM } from "./settings.js";
 import type { Scene } from "./stage.js";
 import type { StoreWeather } from "./store.js";
 import { Visits } from "./visits.js";
 import { drawWeather } from "./weather.js";
 import { isJwt, type World } from "./world.js";
-
-type Action =
-  | "visit"
-  | "burst"
-  | "flood"
-  | "call"
-  | "abort"
-  | "peek"
-  | "truth"
-  | "issue"
-  | "invalidateToken"
-  | "invalidateUser"
-  | "weather"
-  | "storeWeather"
-  | "restart"
-  | "clock"
-  | "nonsense"
-  | "plot"
-  | "wait";
-
-const USUAL: Readonly<Record<Action, number>> = {
-  visit: 30,
-  burst: 8,
-  flood: 0.03,
-  call: 12,
-  abort: 3,
-  peek: 2,
-  truth: 8,
-  issue: 3,
-  invalidateToken: 3,
-  invalidateUser: 2,
-  weather: 8,
-  storeWeather: 4,
-  restart: 0.5,
-  clock: 2,
-  nonsense: 1,
-  plot: 6,
-  wait: 10,
-};
-
-const UNUSUAL: Readonly<Record<Theme, Partial<Record<Action, number>>>> = {
-  mixed: {},
-  breaker: { weather: 20, truth: 2, call: 20 },
-  invalidation: { invalidateToken: 12, invalidateUser: 10, truth: 15, weather: 12 },
-  expiry: { issue: 8, wait: 20 },
-  load: { burst: 30, flood: 0.3, weather: 12 },
-  cache: { weather: 3, wait: 20, truth: 15 },
-};
 
 const MALFORMED = [
   "Bearer",
@@ -80,6 +34,7 @@ export class Driver {
   readonly #seed: number;
   #issued: number;
   readonly #casting: Casting;
+  readonly #logRandom: Random;
   /** What happens next, if anything is under way. */
   #plot: Scene[] = [];
 
@@ -89,6 +44,7 @@ export class Driver {
     this.#random = world.random;
     this.visits = new Visits(world);
     this.#casting = new Casting(world);
+    this.#logRandom = new Random(seed, LOG_STREAM + 2);
     this.#issued = world.settings.tokens;
     for (let index = 0; index < world.settings.processes; index++) this.#start(index % world.settings.services);
   }
@@ -123,6 +79,18 @@ export class Driver {
   act(): void {
     const scene = this.#plot.shift();
     if (scene) return scene.act();
+    const plot = actOnLog({
+      ...{ world: this.world, visits: this.visits, random: this.#logRandom },
+      tokenOf: (process) => this.#casting.token(process),
+      restart: (process) => {
+        this.stop(process);
+        return this.#start(process.service);
+      },
+    });
+    if (plot) {
+      this.#plot = plot;
+      return;
+    }
     const random = this.#random;
     const { world, visits } = this;
     const { theme } = world.settings;
@@ -205,7 +173,7 @@ export class Driver {
     for (let index = 0; index < size; index++) this.probe(process);
   }
 
-  #start(service: number): void {
+  #start(service: number): SimulatedProcess {
     const { world, visits } = this;
     const index = world.everyProcess.length;
     const { secrets } = world.settings;
@@ -218,6 +186,7 @@ export class Driver {
       onAuthenticated: (incoming) => visits.authenticated(incoming),
     });
     world.everyProcess.push(process);
+    return process;
   }
 
   /** A JWT as some decoders take it, and as its issuer did not write it. */

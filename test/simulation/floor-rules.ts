@@ -12,17 +12,17 @@ export interface Neighbourhood {
  * Whether a process may hold void what nothing contradicts: it had more to remember than it remembers one by one. What strangers have
  * made is no reason, however much it is.
  */
-export function mayHaveFloor({ settings: { maxTombstones }, journal, everyJournal }: Neighbourhood): boolean {
+export function mayHaveFloor({ settings: { maxTombstones, log }, journal, everyJournal }: Neighbourhood): boolean {
   const users = everyJournal.flatMap(({ invalidations }) => invalidations.flatMap(({ user }) => user ?? []));
   if (new Set(users.map(({ organizationId, userId }) => JSON.stringify([organizationId, userId]))).size > maxTombstones)
     return true;
-  return journal.contradicted.filter((question) => journal.knows(question)).length > maxTombstones;
+  const known = (each: Journal) => each.contradicted.filter((question) => journal.knows(question));
+  const all = log === "stream" ? everyJournal.flatMap(known) : known(journal);
+  return new Set(all).size > maxTombstones;
 }
 
 /** Whether a process may have forgotten that a token of no entry of its own was invalidated, or refused: it had more than it remembers. */
-export function mayHaveForgotten({
-  settings: { maxTombstones },
-  journal,
-}: Omit<Neighbourhood, "everyJournal">): boolean {
-  return journal.contradicted.length > maxTombstones;
+export function mayHaveForgotten({ settings: { maxTombstones, log }, journal, everyJournal }: Neighbourhood): boolean {
+  const all = log === "stream" ? everyJournal.flatMap(({ contradicted }) => contradicted) : journal.contradicted;
+  return new Set(all).size > maxTombstones;
 }

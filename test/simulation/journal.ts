@@ -16,6 +16,8 @@ import {
 export const SHARED_LOOKUP_MS = 100;
 /** No invalidation takes longer: two operations on the store, 50 ms each. */
 export const INVALIDATION_MS = 100;
+/** Nor does telling others of it: what spoils the log may have to be deleted, and each of three commands takes 100 ms at most. */
+export const TELLING_MS = 300;
 /** Deadlines are rounded up to whole milliseconds, wall time down. */
 export const ROUNDING_MS = 1.5;
 
@@ -36,6 +38,9 @@ export class Journal {
   /** How far its wall clock is ahead, in milliseconds, and when it was set last. */
   aheadMs = 0;
   clockSetAt = Number.NEGATIVE_INFINITY;
+  /** When the log last brought anything, and when something that it had told may have been missed last. */
+  newsAt = Number.NEGATIVE_INFINITY;
+  doubtedAt = Number.NEGATIVE_INFINITY;
   #requests = 0;
   #begun = { turn: -1, count: 0 };
   /** When those came who may still be looking into the shared cache. */
@@ -59,6 +64,11 @@ export class Journal {
 
   addAsk(ask: Ask): void {
     push(this.asks, ask.question, ask);
+  }
+
+  /** How long a look that began then may take: where the log may have lost something meanwhile, it is made once more. */
+  lookupMs(since: number): number {
+    return this.doubtedAt >= since ? 2 * SHARED_LOOKUP_MS : SHARED_LOOKUP_MS;
   }
 
   /** How many have come. */
@@ -88,6 +98,7 @@ export class Journal {
 
   /** Whether anything since then allows a second flight beside, or soon after, another: a fresh request, or an invalidation. */
   hasExcuse(question: Question, since: number): boolean {
+    if (this.newsAt >= since) return true;
     const fresh = this.freshRequests.get(question);
     if (fresh && fresh[fresh.length - 1]!.at >= since) return true;
     return this.invalidations.some(

@@ -2,20 +2,22 @@ import type { IncomingMessage } from "node:http";
 import type { AuthClient } from "../../src/auth/auth-client.js";
 import type { AuthClientOptions } from "../../src/auth/config/options.js";
 import { assembleAuthClient } from "../../src/auth/create-auth-client.js";
-import type { SharedStore } from "../../src/cache/shared-store.js";
 import type { Handler } from "../../src/index.js";
 import { optionalAuth, requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
 import { strangersAlone } from "../../src/runtime/adaptive-limit.js";
 import type { Authority } from "./authority.js";
 import { BreakerWatch } from "./breaker-watch.js";
 import { CallWatch, OWN_CREDENTIAL } from "./call-watch.js";
+import { optionsOf } from "./client-options.js";
 import { Journal } from "./journal.js";
+import { MADE_GOOD_MS } from "./log-rules.js";
+import { LogWatch } from "./log-watch.js";
 import type { Random } from "./random.js";
 import type { Ask } from "./records.js";
 import { drawAhead, ownSettings, type Settings } from "./settings.js";
 import { whyStoreWasEnough } from "./store-rules.js";
 import { simulatedUpstream } from "./upstream.js";
-import type { Witness } from "./use.js";
+import type { LogView, Witness } from "./use.js";
 import { OwnedClock } from "./virtual-clock.js";
 import type { World } from "./world.js";
 
@@ -40,11 +42,16 @@ export class SimulatedProcess implements Witness {
   readonly name: string;
   readonly service: number;
   readonly settings: Settings;
+  /** The one with which it seals. */
+  readonly secret: string | undefined;
   readonly client: AuthClient;
   readonly journal = new Journal();
   readonly breakers: BreakerWatch;
   readonly calls: CallWatch;
   readonly clock: OwnedClock;
+  /** Of the connection on which it reads the log, which never rests. */
+  readonly socketClock: OwnedClock;
+  readonly #logWatch: LogWatch;
   readonly routes: Readonly<Record<Route, readonly Handler[]>>;
   readonly #world: World;
 
@@ -53,9 +60,12 @@ export class SimulatedProcess implements Witness {
     const settings = ownSettings(world.settings, world.random);
     this.name = name;
     this.service = service;
+    this.secret = secrets[0];
     this.settings = settings;
     this.#world = world;
     this.clock = new OwnedClock(clock);
+    this.socketClock = new OwnedClock(clock);
+    this.#logWatch = new LogWatch(name, this.journal, world);
     this.clock.aheadMs = drawAhead(world.random, settings);
     this.journal.aheadMs = this.clock.aheadMs;
     this.breakers = new BreakerWatch(name, settings, chronicle, clock);
@@ -68,6 +78,7 @@ export class SimulatedProcess implements Witness {
       const answer = world.archive.find(mark);
       if (answer) this.journal.bring(answer, clock.time);
     });
+    const redis = store && world.redis?.connect(name, this.socketClock, store, this.#logWatch);
     const upstream = (which: "grpc" | "rest") =>
       simulatedUpstream({
         upstream: which,
@@ -91,7 +102,7 @@ export class SimulatedProcess implements Witness {
         }),
         rest: () => ({ transport: upstream("rest"), anew: upstream("rest"), renew() {}, async warm() {}, close() {} }),
       },
-      settings.maxTombstones,
+      { maxTombstones: settings.maxTombstones, redis },
     );
     this.breakers.listen(this.client);
     const seen: Handler = (request, _response, next) => {
@@ -138,6 +149,37 @@ export class SimulatedProcess implements Witness {
     return this.#world.everyProcess.filter((other) => other !== this && other.service === this.service);
   }
 
+  get everyJournal(): readonly Journal[] {
+    return this.#world.everyProcess.map(({ journal }) => journal);
+  }
+
+  get log(): LogView | undefined {
+    const { redis, store, clock } = this.#world;
+    if (!redis || !store || this.settings.log !== "stream") return undefined;
+    this.checkLog();
+    return {
+      beganAs: this.#logWatch.beganAs,
+      caughtUpAs: this.#logWatch.caughtUpAs,
+      disturbedAt: redis.disturbedAt,
+      isLive: this.client.status().cache.log === "live",
+      isOf: (by) => this.#world.everyProcess.find((other) => other === by)?.secret === this.secret,
+      isMadeGood({ called, resolved }, by) {
+        if (!redis.hasLost(called.at, resolved!.at)) return true;
+        const calmSince = Math.max(redis.calmSince, store.calmSince, redis.failovers.at(-1)!.at);
+        return !by.journal.closed && clock.time > calmSince + MADE_GOOD_MS;
+      },
+    };
+  }
+
+  /** What it says itself of the log. */
+  checkLog(): void {
+    if (!this.journal.closed) this.#logWatch.check(this.client);
+  }
+
+  hasLost(from: number, to: number): boolean {
+    return this.#world.redis?.hasLost(from, to) ?? false;
+  }
+
   get isSaturated(): boolean {
     // Those who came in this turn may have taken a place and left it again, where the breakers are open.
     const { active, limit, strangersLimit } = this.client.status().upstream;
@@ -164,7 +206,7 @@ export class SimulatedProcess implements Witness {
     return this.#world.store?.written.get(mark);
   }
 
-  log(level: string, message: string): void {
+  write(level: string, message: string): void {
     this.#world.chronicle.record(this.name, "log", level, message);
     if (/unexpected|threw/.test(message)) this.#world.chronicle.violate(this.name, `a fault of its own: ${message}`);
     this.#world.checkSecrecy(this.name, message);
@@ -192,31 +234,4 @@ export class SimulatedProcess implements Witness {
       });
     };
   }
-}
-
-function optionsOf(process: SimulatedProcess, store: SharedStore | undefined, secrets: readonly string[]) {
-  const { settings, service } = process;
-  const { grpcMs, restMs, deadlineMs, breaker, retry, limit, cache } = settings;
-  const logger = {
-    info: (message: string) => process.log("info", message),
-    warn: (message: string) => process.log("warn", message),
-    error: (message: string) => process.log("error", message),
-  };
-  return {
-    ...(grpcMs !== undefined && {
-      grpc: { url: `http://10.0.0.${service}:50051`, connections: { min: 1 }, timeoutMs: grpcMs },
-    }),
-    ...(restMs !== undefined && { rest: { url: `http://rest-${service}.example`, timeoutMs: restMs } }),
-    ...(deadlineMs !== undefined && { deadlineMs }),
-    breaker,
-    retry,
-    limit,
-    cache: {
-      ...cache,
-      ...(store && { store }),
-      ...(settings.headers !== "none" && { namespace: `service ${service}` }),
-      ...(secrets.length > 0 && { secret: secrets }),
-    },
-    logger,
-  };
 }

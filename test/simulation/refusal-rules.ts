@@ -1,5 +1,5 @@
 import { hidesNothing } from "./answer-rules.js";
-import { ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
+import { ROUNDING_MS } from "./journal.js";
 import type { Ask, RefusalReason } from "./records.js";
 import type { Use } from "./use.js";
 
@@ -16,7 +16,7 @@ export function whyNotRefused(reason: RefusalReason, use: Use): string | undefin
   if (said.length === 0) return "the service never said so";
   if (request.fresh) return "it was asked for afresh, and the service has not said so since";
   // A no that was said to somebody else is met at once, or after a look into the shared cache.
-  const lookupMs = settings.store === "none" ? 0 : SHARED_LOOKUP_MS;
+  const lookupMs = settings.store === "none" ? 0 : journal.lookupMs(request.began.at);
   if (when.at > request.began.at + lookupMs) return "nobody said so at this moment";
   const keptMs = reason === "lookup_refused" ? 0 : settings.cache.refusalTtlMs;
   const kept = said.filter(({ verdict }) => when.at < verdict!.ended.at + keptMs + ROUNDING_MS);

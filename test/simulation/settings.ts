@@ -8,6 +8,9 @@ export type StoreMode = "none" | "honest" | "lying";
 /** How the wall clocks of the processes are: all the same, or each ahead or behind, or set now and then. */
 export type Clocks = "one" | "differ" | "set";
 
+/** Whether the processes tell each other of invalidations. `refused`: Redis does not let them. */
+export type LogMode = "none" | "stream" | "refused";
+
 /** What a seed is mostly about. */
 export type Theme = "mixed" | "breaker" | "invalidation" | "expiry" | "load" | "cache";
 
@@ -47,6 +50,7 @@ export interface Settings {
   readonly tokens: number;
   readonly steps: number;
   readonly clocks: Clocks;
+  readonly log: LogMode;
 }
 
 const ALL_DEFAULTS = 0.08;
@@ -78,7 +82,23 @@ export function drawSettings(random: Random): Settings {
     tokens: 1 + random.int(theme === "load" ? 20 : 7),
     steps: 10 + random.int(35),
     clocks: random.weighted<Clocks>({ one: 5, differ: store === "none" ? 0 : 2, set: 3 }),
+    log: "none",
   };
+}
+
+/** The store of some worlds is a Redis, with a log: several processes, which keep what they know for a while. */
+function withLog(settings: Settings, random: Random): Settings {
+  const log = settings.store === "honest" ? random.weighted<LogMode>({ none: 3, stream: 6, refused: 0.5 }) : "none";
+  if (log === "none") return settings;
+  const cache = {
+    ...settings.cache,
+    ttlMs: random.pick([10_000, 60_000, 60_000, 300_000]),
+    permissionsTtlMs: random.pick([0, 10_000, 60_000]),
+    processTtlMs: random.pick([1000, 30_000, 30_000, 30_000, 60_000]),
+    refusalTtlMs: random.pick([0, 50, 1000]),
+  };
+  const processes = Math.max(settings.processes, settings.services, random.pick([2, 2, 3]));
+  return { ...settings, log, processes, cache };
 }
 
 type Tuning = Pick<Settings, "breaker" | "retry" | "limit" | "cache">;
@@ -168,8 +188,11 @@ export function ownSettings(settings: Settings, random: Random): Settings {
   return { ...settings, cache: { ...cache, ...ttls } };
 }
 
+/** Streams of randomness beside those of the world and the processes, so that a world without a log goes as it always did. */
+export const LOG_STREAM = 1000;
+
 /** The settings of a seed, and the source of all that happens in it. */
 export function settingsOf(seed: number): { settings: Settings; random: Random } {
   const random = new Random(seed);
-  return { settings: drawSettings(random), random };
+  return { settings: withLog(drawSettings(random), new Random(seed, LOG_STREAM)), random };
 }

@@ -1,6 +1,7 @@
 import { Driver } from "./driver.js";
-import { INVALIDATION_MS, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
-import { budgets, type Settings, settingsOf } from "./settings.js";
+import { INVALIDATION_MS, ROUNDING_MS, SHARED_LOOKUP_MS, TELLING_MS } from "./journal.js";
+import { Random } from "./random.js";
+import { budgets, LOG_STREAM, type Settings, settingsOf } from "./settings.js";
 import { type OwnedClock, settle } from "./virtual-clock.js";
 import { World } from "./world.js";
 
@@ -28,7 +29,8 @@ const VISITS_IN_RECOVERY = 4;
 /** Runs the world of a seed, from the first request to the last timer. The same seed does the same, always. */
 export async function simulate(seed: number): Promise<Report> {
   const { settings, random } = settingsOf(seed);
-  const world = new World(settings, random);
+  const logRandom = new Random(seed, LOG_STREAM + 1);
+  const world = new World(settings, random, logRandom);
   const driver = new Driver(seed, world);
   const run = new Run(world, driver);
   const onUnhandled = (error: unknown) => world.chronicle.violate("", `nobody handled the rejection: ${error}`);
@@ -108,6 +110,7 @@ class Run {
     this.#checkNothingIsLeft(({ pendingInForeground }) => pendingInForeground); // at once, and not only when the time for it is over
     await this.#pass(Math.max(budgets(settings).deadlineMs + 2000, REMEMBERED_MS));
     this.#checkNothingIsLeft(({ pending }) => pending);
+    this.#checkLogs();
     for (const process of processes) {
       this.#driver.probe(process);
       this.#driver.stop(process);
@@ -116,10 +119,10 @@ class Run {
       await this.#afterAction();
     }
     await this.#pass(1000);
-    for (const { name, clock, client } of world.everyProcess) {
+    for (const { name, clock, socketClock, client } of world.everyProcess) {
       const { inFlight } = client.status();
-      if (clock.pending + inFlight > 0)
-        chronicle.violate(name, `after close(): ${clock.pending} timers, ${inFlight} flights`);
+      const timers = clock.pending + socketClock.pending;
+      if (timers + inFlight > 0) chronicle.violate(name, `after close(): ${timers} timers, ${inFlight} flights`);
     }
     if (this.#driver.visits.waiting > 0) chronicle.violate("", "somebody waits after close()");
     this.#throwIfViolated();
@@ -133,6 +136,16 @@ class Run {
       const { inFlight, upstream } = client.status();
       const left = `${inFlight} flights, ${upstream.active} active, ${upstream.queued} queued, ${timersOf(clock)} timers`;
       if (left !== "0 flights, 0 active, 0 queued, 0 timers") chronicle.violate(name, `there are left: ${left}`);
+    }
+  }
+
+  /** All has been told, and everybody hears. */
+  #checkLogs(): void {
+    const { chronicle, processes, settings } = this.#world;
+    const wanted = { none: "none", refused: "none", stream: "live" }[settings.log];
+    for (const { name, client } of processes) {
+      const { log, outbox } = client.status().cache;
+      if (log !== wanted || outbox > 0) chronicle.violate(name, `the log is ${log}, and ${outbox} wait to be told`);
     }
   }
 
@@ -151,10 +164,12 @@ class Run {
   /** What is closed lets go of everything, soon. */
   #checkClosed(): void {
     const { chronicle, clock, everyProcess } = this.#world;
-    for (const { name, journal, clock: own } of everyProcess) {
+    for (const { name, journal, clock: own, socketClock } of everyProcess) {
       const { closed } = journal;
-      if (closed && own.pending > 0 && clock.time > closed.at + CLOSING_MS) {
-        chronicle.violate(name, `${own.pending} timers are left after close()`);
+      const socketMs = socketClock.pending > 0 ? TELLING_MS : 0;
+      const pending = own.pending + socketClock.pending;
+      if (closed && pending > 0 && clock.time > closed.at + CLOSING_MS + socketMs) {
+        chronicle.violate(name, `${pending} timers are left after close()`);
       }
     }
   }

@@ -9,6 +9,8 @@ import type { Use, Witness } from "./use.js";
 /** What lies close to its end, or has just been written, may be there or not. */
 const MARGIN_MS = SHARED_LOOKUP_MS + INVALIDATION_MS + ROUNDING_MS;
 
+/** What went on before the store was well may take so long to come to an end. */
+const SETTLED_MS = 300;
 /** Of more strangers than these at a time some go on without a look: 128 reads are under way at once, two for each. */
 const MOST_LOOKING = 64;
 
@@ -16,7 +18,7 @@ const MOST_LOOKING = 64;
 export function whyStoreSufficed(answers: readonly Answer[], use: Use): string | undefined {
   const { by, request } = use;
   if (by.settings.store !== "honest" || by.wasStoreTroubled || request.fresh || by.journal.closed) return undefined;
-  if (by.journal.mostLooking > MOST_LOOKING) return undefined;
+  if (by.journal.mostLooking > MOST_LOOKING || by.journal.newsAt >= request.began.at - SETTLED_MS) return undefined;
   const suits = answers.find((answer) => isStored(answer, use) && !isContradicted(answer, request.question, by));
   return suits && `though the store has held ${markOf(suits)} since ${by.storedAs(markOf(suits) ?? "")?.writtenAt}`;
 }
@@ -43,11 +45,10 @@ function isContradicted(answer: Answer, asked: Question, by: Witness): boolean {
     ),
   );
   const others = by.journal.asksOf(asked).filter((ask) => ask !== answer.attempt.ask);
-  return isInvalidated || others.length > 0 || mayHaveFloor({ ...by, everyJournal });
+  const isTold = by.log && everyJournal.some((journal) => journal.contradicted.includes(asked));
+  return isInvalidated || isTold || others.length > 0 || mayHaveFloor({ ...by, journal: by.journal, everyJournal });
 }
 
-/** What went on before the store was well may take so long to come to an end. */
-const SETTLED_MS = 300;
 /** No longer than this does a question take from the store to the service, where nothing holds it up. */
 const AT_ONCE_MS = 10;
 /** With more places than these nobody waits for one. */
@@ -61,7 +62,8 @@ export function whyStoreWasEnough({ question, began }: Ask, by: Witness, now: nu
   const [first, another] = journal.brought.get(question) ?? [];
   if (!first || another) return undefined; // of several, who would say which counts?
   const [answer, at] = first;
-  if (at < now - AT_ONCE_MS || by.storeCalmSince > at - SETTLED_MS) return undefined;
+  if (at < now - AT_ONCE_MS || by.storeCalmSince > at - SETTLED_MS || journal.newsAt > at - SETTLED_MS)
+    return undefined;
   const { ask } = answer.attempt;
   if (journal.clockSetAt >= ask.began.at) return undefined; // set forward, it ends what is kept
   if (journal.hasExcuse(question, began.at - SETTLED_MS - budgets(settings).deadlineMs)) return undefined;

@@ -1,20 +1,22 @@
 import type { SharedStore } from "../../src/cache/shared-store.js";
 import { markIn } from "./authority.js";
 import type { Random } from "./random.js";
+import { changed, GARBAGE, prolonged } from "./store-lies.js";
 import type { VirtualClock } from "./virtual-clock.js";
 
-/** How the store is at the moment. `lying` is for stores that need not be believed. */
-export type StoreWeather = "calm" | "slow" | "flaky" | "down" | "silent" | "lying";
+/** How the store is at the moment. `late`: far away. `lying` is for stores that need not be believed. */
+export type StoreWeather = "calm" | "late" | "slow" | "flaky" | "down" | "silent" | "lying";
 
 interface Entry {
   readonly text: unknown;
   readonly until: number;
 }
 
-type Fate = "well" | "slow" | "error" | "throw" | "silence" | "lie";
+type Fate = "well" | "late" | "slow" | "error" | "throw" | "silence" | "lie";
 
 const FATES: Readonly<Record<StoreWeather, Readonly<Partial<Record<Fate, number>>>>> = {
   calm: { well: 1 },
+  late: { late: 1 },
   slow: { well: 1, slow: 2 },
   flaky: { well: 4, slow: 1, error: 2, throw: 1, silence: 1 },
   down: { error: 3, throw: 1 },
@@ -22,27 +24,11 @@ const FATES: Readonly<Record<StoreWeather, Readonly<Partial<Record<Fate, number>
   lying: { well: 2, lie: 3, error: 0.3 },
 };
 
-/** What stands in the place of an entry in a store that somebody else has written to. */
-const GARBAGE: readonly unknown[] = [
-  "",
-  "{",
-  "null",
-  "[]",
-  "{}",
-  "7",
-  '"text"',
-  null,
-  7,
-  true,
-  [],
-  { user: { id: "x" } },
-  '{"askedAt":1e400,"expiresAt":1e400,"value":{}}',
-  '{"askedAt":"now","expiresAt":9e15,"value":{"user":{"id":"x"}}}',
-  '{"askedAt":9e15,"expiresAt":9e15,"value":{"user":{"id":"x","organizationId":"o","email":"e","permissions":[]},"locals":[]}}',
-  '{"askedAt":1767225600000,"expiresAt":9e15,"value":{"user":{"id":""},"locals":[]}}',
-  '{"askedAt":1767225600000,"expiresAt":9e15,"value":null}',
-  '{"askedAt":1767225600000,"expiresAt":9e15,"value":{"__proto__":{"user":{}}}}',
-];
+/** Nothing reaches it. */
+const AWAY: readonly StoreWeather[] = ["down", "silent"];
+/** A client of Redis gives up a connection on which nothing is answered for so long. */
+const SILENCE_MS = 600;
+const MOST_CHANGES = 1000;
 
 export interface SimulatedStoreOptions {
   clock: VirtualClock;
@@ -63,6 +49,13 @@ export class SimulatedStore {
   readonly written = new Map<string, number>();
   readonly #entries = new Map<string, Entry>();
   readonly #past = new Map<string, unknown[]>();
+  /** What a failover may undo: the latest changes, where anybody wants to undo them. */
+  readonly #changes: { readonly at: number; readonly undo: () => void }[] = [];
+  /** Grows with each failover: what was under way then is lost. */
+  #epoch = 0;
+  /** Told when it can be reached again, and when it cannot be any more. */
+  onBack: (() => void) | undefined;
+  onAway: (() => void) | undefined;
   readonly #options: SimulatedStoreOptions;
 
   constructor(options: SimulatedStoreOptions) {
@@ -75,8 +68,30 @@ export class SimulatedStore {
 
   set weather(weather: StoreWeather) {
     if (weather === "calm" && this.#weather !== "calm") this.#calmSince = this.#options.clock.time;
+    const [wasAway, isAway] = [AWAY.includes(this.#weather), AWAY.includes(weather)];
     this.#weather = weather;
     this.#wasTroubled ||= weather !== "calm";
+    if (wasAway && !isAway) this.onBack?.();
+    if (isAway && !wasAway) this.onAway?.();
+  }
+
+  get isSealed(): boolean {
+    return this.#options.sealed;
+  }
+
+  /** Something was changed that a failover may undo. */
+  changed(undo: () => void): void {
+    if (!this.onBack) return;
+    this.#changes.push({ at: this.#options.clock.time, undo });
+    if (this.#changes.length > MOST_CHANGES) this.#changes.splice(0, MOST_CHANGES / 2);
+  }
+
+  /** Another server has what this one had until then. */
+  failOver(since: number): void {
+    for (const { at, undo } of this.#changes.splice(0).reverse()) if (at > since) undo();
+    this.#epoch++;
+    this.#wasTroubled = true;
+    if (this.#weather === "calm") this.#calmSince = this.#options.clock.time;
   }
 
   /** Since when it has been well; infinite where it is not. */
@@ -100,26 +115,35 @@ export class SimulatedStore {
   }
 
   /** @param onRead told of every answer, by its mark, that a read brings to the process */
-  connect(onRead: (mark: string) => void): SharedStore {
+  connect(onRead: (mark: string) => void): SharedStore & { execute<T>(apply: () => T): Promise<T> } {
     let lastApplied = 0;
     const operate = <T>(apply: () => T, lie: () => T): Promise<T> => {
       const { clock, random } = this.#options;
+      const epoch = this.#epoch;
       const fate = random.weighted<Fate>(FATES[this.weather]);
       if (fate === "throw") throw new Error("the store throws");
       if (fate === "error")
         return new Promise((_, reject) => clock.after(random.ms(0, 3), () => reject(new Error("store"))));
-      const sendMs = fate === "slow" || fate === "silence" ? random.ms(0, 70) : random.ms(0.125, 2);
+      const isSlow = fate === "slow" || fate === "silence";
+      const sendMs = isSlow ? random.ms(0, 70) : fate === "late" ? random.ms(10, 18) : random.ms(0.125, 2);
       const appliedAt = Math.max(lastApplied, clock.time + sendMs);
       const isCarriedOut = fate !== "silence" || random.chance(0.5);
       if (isCarriedOut) lastApplied = appliedAt;
-      const backMs = fate === "slow" ? random.ms(0, 70) : 0;
-      return new Promise((resolve) => {
+      const backMs = fate === "slow" ? random.ms(0, 70) : fate === "late" ? random.ms(10, 18) : 0;
+      return new Promise((resolve, reject) => {
+        if (fate === "silence" && this.onBack)
+          clock.after(SILENCE_MS, () => reject(new Error("the connection was lost")));
         if (!isCarriedOut) return;
         clock.after(appliedAt - clock.time, () => {
-          const result = fate === "lie" ? lie() : apply();
-          if (fate === "silence") return;
-          if (backMs === 0) resolve(result);
-          else clock.after(backMs, () => resolve(result));
+          if (epoch !== this.#epoch) return reject(new Error("the connection was lost"));
+          try {
+            const result = fate === "lie" ? lie() : apply();
+            if (fate === "silence") return;
+            if (backMs === 0) resolve(result);
+            else clock.after(backMs, () => resolve(result));
+          } catch (error) {
+            reject(error);
+          }
         });
       });
     };
@@ -149,9 +173,10 @@ export class SimulatedStore {
         ),
       delete: (key) =>
         operate<unknown>(
-          () => this.#entries.delete(key),
+          () => this.#delete(key),
           () => true,
         ),
+      execute: (apply) => operate(apply, apply),
     };
   }
 
@@ -162,6 +187,7 @@ export class SimulatedStore {
 
   #write(key: string, text: string, ttlMs: number): boolean {
     const { clock } = this.#options;
+    this.#undoable(key);
     this.#entries.set(key, { text, until: clock.time + ttlMs });
     const past = this.#past.get(key);
     if (past) past.push(text);
@@ -169,6 +195,16 @@ export class SimulatedStore {
     const mark = markIn(text);
     if (mark) this.written.set(mark, clock.time);
     return true;
+  }
+
+  #delete(key: string): boolean {
+    this.#undoable(key);
+    return this.#entries.delete(key);
+  }
+
+  #undoable(key: string): void {
+    const before = this.#entries.get(key);
+    this.changed(() => void (before ? this.#entries.set(key, before) : this.#entries.delete(key)));
   }
 
   #lie(key: string): unknown {
@@ -204,15 +240,4 @@ export class SimulatedStore {
         return prolonged(random.pick(this.#past.get(key) ?? [undefined]));
     }
   }
-}
-
-/** As another process may write it, whose TTLs are longer: true, but not for so long. */
-function prolonged(text: unknown): unknown {
-  return typeof text === "string" ? text.replace(/"expiresAt":[\d.]+/, '"expiresAt":9e15') : undefined;
-}
-
-/** Every character of base64url but the last one carries six bits: to change it changes the content. */
-function changed(text: string, random: Random): string {
-  const at = random.int(text.length - 1);
-  return text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1);
 }

@@ -1,8 +1,24 @@
 import type { AnswerSource } from "../../src/cache/spec.js";
 import type { BreakerWatch } from "./breaker-watch.js";
 import type { Journal } from "./journal.js";
-import type { Moment, Request } from "./records.js";
+import type { Invalidation, Moment, Request } from "./records.js";
 import type { Settings } from "./settings.js";
+
+/** What is known of the log of invalidations, as a process reads it. */
+export interface LogView {
+  /** When the process had been handed all that there was. */
+  readonly caughtUpAs: Moment | undefined;
+  /** When it last began to read from a place that it had found: what was told before is not known. */
+  readonly beganAs: Moment | undefined;
+  /** When entries were last lost, whatever by. */
+  readonly disturbedAt: number;
+  /** The process says that it hears. */
+  readonly isLive: boolean;
+  /** Whether it reads what that one tells: each secret has a log of its own. */
+  isOf(by: Witness): boolean;
+  /** Whether nothing was lost of what another one told, or it must have been told again by now. */
+  isMadeGood(invalidation: Invalidation, by: Witness): boolean;
+}
 
 /** A process as the rules see it. */
 export interface Witness {
@@ -18,6 +34,12 @@ export interface Witness {
   readonly clockSlackMs: number;
   /** The other processes that ask the same service. */
   readonly peers: readonly Witness[];
+  /** Where there is one. */
+  readonly log: LogView | undefined;
+  /** Of all processes. */
+  readonly everyJournal: readonly Journal[];
+  /** Whether a failover of the store lost what was done between the two times. */
+  hasLost(from: number, to: number): boolean;
   /** Whether the shared store has ever been anything but well. */
   readonly wasStoreTroubled: boolean;
   /** Since when it has been well; infinite where it is not. */

@@ -6,6 +6,7 @@ import { Chronicle } from "./chronicle.js";
 import type { SimulatedProcess } from "./process.js";
 import type { Random } from "./random.js";
 import type { Question } from "./records.js";
+import { SimulatedRedis } from "./redis.js";
 import type { Settings } from "./settings.js";
 import { SimulatedStore } from "./store.js";
 import { VirtualClock } from "./virtual-clock.js";
@@ -24,6 +25,8 @@ export class World {
   readonly random: Random;
   readonly authorities: readonly Authority[];
   readonly store: SimulatedStore | undefined;
+  /** The store is one, and has a log. */
+  readonly redis: SimulatedRedis | undefined;
   /** Those that are closed among them. */
   readonly everyProcess: SimulatedProcess[] = [];
   /** Whether anything may fail now. */
@@ -33,7 +36,7 @@ export class World {
   readonly #weather = new Map<string, Weather>();
   readonly #questions = new Map<string, Question>();
 
-  constructor(settings: Settings, random: Random) {
+  constructor(settings: Settings, random: Random, logRandom: Random) {
     this.settings = settings;
     this.random = random;
     const { clock } = this;
@@ -45,6 +48,13 @@ export class World {
       settings.store === "none"
         ? undefined
         : new SimulatedStore({ clock, random, sealed: settings.secrets.length > 0 });
+    this.redis =
+      this.store && settings.log !== "none"
+        ? new SimulatedRedis({
+            ...{ clock, random: logRandom, chronicle: this.chronicle, store: this.store },
+            refusesStreams: settings.log === "refused",
+          })
+        : undefined;
     for (let index = 0; index < settings.tokens; index++) this.issueToken(index);
   }
 
@@ -83,6 +93,7 @@ export class World {
     this.isTroubled = false;
     this.#weather.clear();
     if (this.store) this.store.weather = "calm";
+    if (this.redis) this.redis.logWeather = "calm";
   }
 
   question(service: number, about: Omit<Question, "authority">): Question {
