@@ -8,7 +8,7 @@ import { build } from "esbuild";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const [compiled, esm, cjs] = ["build", "dist/esm", "dist/cjs"].map((folder) => join(root, folder));
-const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const { exports, bin } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const entries = Object.values(exports).flatMap((entry) => (entry.import ? [entry.import.default] : []));
 const options = {
   absWorkingDir: root,
@@ -23,6 +23,7 @@ for (const folder of [join(root, "dist"), compiled]) rmSync(folder, { recursive:
 const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
 const project = ["-p", "tsconfig.build.json", "--outDir", compiled, "--declarationDir", esm];
 execFileSync(process.execPath, [tsc, ...project], { cwd: root, stdio: "inherit" });
+rmSync(join(esm, "src", "cli"), { recursive: true }); // a command is run, and imported by nothing
 cpSync(esm, cjs, { recursive: true }); // so far the types alone
 
 const bundled = await build({
@@ -36,6 +37,18 @@ const bundled = await build({
   packages: "external",
   format: "esm",
   metafile: true,
+});
+// Each command is one file, with all that it needs: what is shared with the entries would be cut into more files, which cost each start.
+await build({
+  ...options,
+  entryPoints: Object.values(bin).map((command) => command.replace("dist/esm", compiled)),
+  outbase: compiled,
+  outdir: esm,
+  bundle: true,
+  packages: "external",
+  format: "esm",
+  minify: true,
+  sourcemap: false,
 });
 rmSync(compiled, { recursive: true });
 

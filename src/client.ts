@@ -16,6 +16,7 @@ export type {
   RetryOptions,
 } from "./auth/config/options.js";
 export { createAuthClient } from "./auth/create-auth-client.js";
+export type { AuthClientDiagnosis, DiagnoseOptions, DiagnosisCheck } from "./auth/diagnosis/diagnosis.js";
 export { type AnyAuthError, AuthError, type AuthErrorCode, type AuthErrorOptions } from "./auth/errors.js";
 export type { AuthClientEvents } from "./auth/events.js";
 export type { InvalidationReason } from "./auth/invalidation-listeners.js";

@@ -1,5 +1,6 @@
 import type { AuthClientHealth } from "./client-health.js";
 import type { AuthClientStatus } from "./client-status.js";
+import type { AuthClientDiagnosis, DiagnoseOptions } from "./diagnosis/diagnosis.js";
 import type { AuthClientEvents } from "./events.js";
 import type { InvalidationReason } from "./invalidation-listeners.js";
 import type { Organization, UserRef, VerifiedToken } from "./model.js";
@@ -92,6 +93,15 @@ export interface AuthClient {
    * @throws TypeError for anything else
    */
   onInvalidated(auth: VerifiedToken, listener: (reason: InvalidationReason) => void): () => void;
+  /**
+   * Looks at everything that the client is made of, and says what is wrong and what to write instead: settings, names, connections, TLS,
+   * the operations of each upstream, the rights and the state of Redis; with a token, whether gRPC and REST say the same of its user.
+   * What is wrong is a check that failed, and no rejection: it rejects with the signal's reason, and after `close()`.
+   *
+   * It asks past breakers and caches, and changes neither; in Redis it writes keys of its own, and deletes them. Within 1 s for a name, 1 s
+   * for a connection and twice `timeoutMs` of the slower upstream it has an end, whatever is silent.
+   */
+  diagnose(options?: DiagnoseOptions): Promise<AuthClientDiagnosis>;
   /** The state of upstreams, caches and calls, as plain data. */
   status(): AuthClientStatus;
   /** Calls the listener on every such event, until the returned function is called. */

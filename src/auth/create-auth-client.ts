@@ -10,6 +10,7 @@ import { upstreamStatus } from "./client-status.js";
 import { setTraits } from "./client-traits.js";
 import { readConfig } from "./config/config.js";
 import type { AuthClientOptions } from "./config/options.js";
+import { diagnose } from "./diagnosis/diagnose.js";
 import { AuthError, type AuthErrorCode } from "./errors.js";
 import { Events } from "./events.js";
 import { organizationToAsk, organizationToForget, userToAsk, userToForget } from "./lookup-id.js";
@@ -48,7 +49,7 @@ export function assembleAuthClient(
   const config = { ...read, logger: tolerant(read.logger) };
   const { clock, deadlineMs } = config;
   const restOnly = config.grpc === undefined;
-  if (config.warning !== undefined) config.logger.warn(config.warning);
+  if (config.risks.length > 0) config.logger.warn(`portero: ${config.risks.join("; also, ")}`);
   const isToken = createTokenSyntax(config.tokenSyntax, config.maxTokenBytes);
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // every call under way listens
@@ -144,6 +145,14 @@ export function assembleAuthClient(
         isReady = true;
       } catch (error) {
         throw closing.signal.aborted ? toAuthError(closing.signal.reason) : error;
+      }
+    },
+    async diagnose(given = {}) {
+      try {
+        const { upstreams } = pipeline;
+        return await diagnose({ config, upstreams, isToken, closing: closing.signal }, given);
+      } catch (error) {
+        throw closing.signal.aborted && !given.signal?.aborted ? toAuthError(closing.signal.reason) : error;
       }
     },
     getUserPermissions(user, call) {

@@ -49,7 +49,7 @@ const OF_UPSTREAMS: readonly Hint[] = [
     },
   },
   {
-    when: /^(timeout|ETIMEDOUT)$/,
+    when: /^(timeout|ETIMEDOUT|ECONNABORTED)$/,
     says: {
       grpc: "it says nothing: does a firewall swallow it, or is grpc.timeoutMs (AUTH_GRPC_TIMEOUT, in seconds) too short?",
       rest: "it says nothing: does a firewall swallow it, or is rest.timeoutMs (AUTH_REST_TIMEOUT, in seconds) too short?",

@@ -36,6 +36,8 @@ const WARM_AFTER_MS = 1000;
 export interface PipelineUpstream extends UpstreamRoute, TriedUpstream {
   /** Several where gRPC has; none with a custom transport. */
   readonly urls: readonly string[];
+  /** Past its breaker, and unknown to what counts its calls: for a diagnosis. */
+  readonly direct: Transport;
   /** How its calls have ended so far. */
   calls(): OutcomeCounts;
   /** Why it could not tell last, in words, and when: wall time, in milliseconds. */
@@ -210,6 +212,7 @@ export function createPipeline(
       breaker,
       timeoutMs,
       transport: withBreaker(learning, breaker, { upstream, timeoutMs }),
+      direct: signed(tried),
       ask: (signal) => probe(signal).catch(reports.notReady),
       calls: () => failures.counts,
       health: () => (breaker.state === "open" ? "down" : failures.health),
@@ -222,7 +225,7 @@ interface RouteConfig extends AskedAt {
   readonly timeoutMs: number;
 }
 
-type WatchedRoute = UpstreamRoute & Pick<PipelineUpstream, "ask" | "calls" | "health" | "lastFailure">;
+type WatchedRoute = UpstreamRoute & Pick<PipelineUpstream, "ask" | "direct" | "calls" | "health" | "lastFailure">;
 
 /** Where a route ends: all that is behind its timeout. */
 interface Network {

@@ -16,8 +16,8 @@ export interface TokenAnswer {
 export type TokenRefusal = "invalid_token" | "inactive_user";
 export type LookupRefusal = "lookup_refused";
 
-/** No token of any service: what `ready({ ask: true })` asks about. */
-const NO_TOKEN = "portero-ready";
+/** No token of any service: what `ready({ ask: true })` asks about, and `diagnose()`. */
+export const NO_TOKEN = "portero-ready";
 
 type Ask<Q, V, R> = (question: Q, options: AskOptions) => Promise<Verdict<V, R>>;
 

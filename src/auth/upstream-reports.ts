@@ -98,7 +98,7 @@ export function reasonOf(upstream: Upstream, failure: UpstreamFailure, at: Asked
 }
 
 /** What is asked, as a server's own log names it. */
-function askedOf(upstream: Upstream, operation: Operation, { paths }: AskedAt): string {
+export function askedOf(upstream: Upstream, operation: Operation, { paths }: AskedAt): string {
   if (upstream === "grpc" || !paths) return `auth.AuthService/${operation}`;
   return `${operation === "VerifyToken" ? "POST" : "GET"} ${shownPath(templateOf(operation, paths))}`;
 }

@@ -11,21 +11,34 @@ export interface AskingOptions {
   readonly signal: AbortSignal;
   /** Of the answer. */
   readonly bounds?: ReplyBounds;
+  /** To connect, to log in, and for all answers, in milliseconds. Default 700. */
+  readonly withinMs?: number;
 }
 
-/** To connect, to log in, and to be answered, in milliseconds. */
+/** Sends a command in words; resolves with what Redis answers. */
+export type Send = (words: readonly string[]) => Promise<unknown>;
+
 const ASKING_MS = 700;
 
 /** Asks a server one question, over a connection of its own. Rejects after 700 ms. */
 export function askOnce(endpoint: RedisEndpoint, words: readonly string[], options: AskingOptions): Promise<unknown> {
-  return inBackground(() => ask(endpoint, words, options));
+  return converse(endpoint, options, (send) => send(words));
 }
 
-async function ask(
+/** Opens a connection, on which `ask` asks what it likes, and ends it. Rejects when the time is over. */
+export function converse<T>(
   endpoint: RedisEndpoint,
-  words: readonly string[],
-  { clock, signal, bounds }: AskingOptions,
-): Promise<unknown> {
+  options: AskingOptions,
+  ask: (send: Send) => Promise<T>,
+): Promise<T> {
+  return inBackground(() => conversation(endpoint, options, ask));
+}
+
+async function conversation<T>(
+  endpoint: RedisEndpoint,
+  { clock, signal, bounds, withinMs = ASKING_MS }: AskingOptions,
+  ask: (send: Send) => Promise<T>,
+): Promise<T> {
   const link = await openLink(endpoint);
   const guard = new ReplyGuard(bounds);
   const end = new AbortController();
@@ -33,7 +46,7 @@ async function ask(
     return await new Promise((resolve, reject) => {
       signal.throwIfAborted();
       signal.addEventListener("abort", () => reject(new Error("the client is closed")), { signal: end.signal });
-      const timer = setPatientTimeout(clock, () => reject(new Error("Redis does not answer")), ASKING_MS);
+      const timer = setPatientTimeout(clock, () => reject(new Error("Redis does not answer")), withinMs);
       end.signal.addEventListener("abort", () => timer.clear());
       link.onError(reject);
       link.guard((chunk) => {
@@ -43,7 +56,7 @@ async function ask(
       });
       link
         .connect()
-        .then(() => link.send(words))
+        .then(() => ask((words) => link.send(words)))
         .then(resolve, reject);
     });
   } finally {

@@ -38,10 +38,15 @@ export interface DirectoryOptions {
 export function readDirectory(given: DirectoryOptions): DirectoryOptions {
   const read = new SettingReader({}, []);
   const { users, organizations } = read.section("", given, ["users", "organizations"]);
-  readEach(read, "users", users, readUser);
-  readEach(read, "organizations", organizations, readOrganization);
+  readPeople(read, { users, organizations });
   read.throwIfAny();
   return given;
+}
+
+/** The same, as a part of other options. */
+export function readPeople(read: SettingReader, { users, organizations }: DirectoryOptions): void {
+  readEach(read, "users", users, readUser);
+  readEach(read, "organizations", organizations, readOrganization);
 }
 
 /** @throws ConfigError that names what cannot be a user's */

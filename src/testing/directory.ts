@@ -13,7 +13,14 @@ export class Directory {
   readonly #organizations = new Map<string, Required<TestOrganization> & { id: string }>();
 
   constructor(options: DirectoryOptions) {
+    this.replace(options);
+  }
+
+  /** Forgets all that it holds, for these. @throws ConfigError, and then it holds what it held */
+  replace(options: DirectoryOptions): void {
     const { users = {}, organizations = {} } = readDirectory(options);
+    this.#users.clear();
+    this.#organizations.clear();
     for (const [token, user] of Object.entries(users)) this.setUser(token, user);
     for (const [id, organization] of Object.entries(organizations)) this.setOrganization(id, organization);
   }

@@ -1,10 +1,11 @@
 import { Directory } from "./directory.js";
-import type { DirectoryOptions, TestOrganization, TestUser } from "./directory-options.js";
+import type { TestOrganization, TestUser } from "./directory-options.js";
 import { GrpcSide } from "./grpc-side.js";
-import { RestSide } from "./rest-side.js";
+import { type OtherRoutes, RestSide } from "./rest-side.js";
+import { type FakeAuthServiceOptions, readServiceOptions } from "./service-options.js";
 import type { CallCounts, Side } from "./side.js";
 
-/** A fake auth service over real gRPC (HTTP/2) and real REST, on free ports of this machine. */
+/** A fake auth service over real gRPC (HTTP/2) and real REST, on ports of this machine. */
 export interface FakeAuthService {
   readonly grpc: Side;
   readonly rest: Side;
@@ -28,7 +29,7 @@ export interface FakeAuthService {
 }
 
 /**
- * Starts a fake auth service for tests.
+ * Starts a fake auth service for tests, on free ports unless others are named. Rejects with Node's `EADDRINUSE` where a port is taken.
  *
  * @example
  * const service = await startAuthService({ users: { "token-ana": { id: "ana", locals: ["madrid"] } } });
@@ -36,11 +37,26 @@ export interface FakeAuthService {
  * await service.grpc.stop(); // and now REST answers
  * @throws ConfigError, as a rejection, for a user or an organization that cannot be one
  */
-export async function startAuthService(options: DirectoryOptions = {}): Promise<FakeAuthService> {
-  const directory = new Directory(options);
-  const grpc = new GrpcSide(directory);
-  const rest = new RestSide(directory);
-  await Promise.all([grpc.start(), rest.start()]);
+export async function startAuthService(options: FakeAuthServiceOptions = {}): Promise<FakeAuthService> {
+  const places = readServiceOptions(options);
+  const { users, organizations } = options;
+  return startWith(new Directory({ ...(users && { users }), ...(organizations && { organizations }) }), places);
+}
+
+/** The same, with a directory that its owner changes, and with requests to REST that the contract does not know. */
+export async function startWith(
+  directory: Directory,
+  places: ReturnType<typeof readServiceOptions>,
+  otherRoutes?: OtherRoutes,
+): Promise<FakeAuthService> {
+  const grpc = new GrpcSide(directory, places.grpc);
+  const rest = new RestSide(directory, places.rest, otherRoutes);
+  const started = await Promise.allSettled([grpc.start(), rest.start()]);
+  const failed = started.find((each) => each.status === "rejected");
+  if (failed) {
+    await Promise.all([grpc.stop(), rest.stop()]);
+    throw failed.reason;
+  }
   const service: FakeAuthService = {
     grpc,
     rest,

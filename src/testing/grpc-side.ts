@@ -4,14 +4,14 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { AuthService } from "../../gen/auth/auth_service_pb.js";
 import type { Operation } from "../transport/operation.js";
 import type { Directory } from "./directory.js";
-import { Side, type SideServer } from "./side.js";
+import { type Place, Side, type SideServer } from "./side.js";
 
 /** The gRPC side: a real HTTP/2 server that speaks gRPC. */
 export class GrpcSide extends Side {
   readonly #directory: Directory;
 
-  constructor(directory: Directory) {
-    super();
+  constructor(directory: Directory, place: Place) {
+    super(place);
     this.#directory = directory;
   }
 

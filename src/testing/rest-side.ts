@@ -1,12 +1,17 @@
 import * as http from "node:http";
 import type { Operation } from "../transport/operation.js";
 import type { Directory } from "./directory.js";
-import { Side, type SideServer } from "./side.js";
+import { type Place, Side, type SideServer } from "./side.js";
 
-interface Answer {
+/** JSON, unless there is a `text`. */
+export interface Answer {
   readonly status: number;
   readonly body?: unknown;
+  readonly text?: string;
 }
+
+/** Answers a request that is none of the contract's; `undefined` where it is none of its own either. */
+export type OtherRoutes = (request: Pick<http.IncomingMessage, "method" | "headers">, url: URL) => Answer | undefined;
 
 interface Route {
   readonly operation: Operation;
@@ -66,17 +71,20 @@ const ROUTES: readonly Route[] = [
 /** The REST side: a real HTTP server. */
 export class RestSide extends Side {
   readonly #directory: Directory;
+  readonly #otherRoutes: OtherRoutes | undefined;
 
-  constructor(directory: Directory) {
-    super();
+  constructor(directory: Directory, place: Place, otherRoutes?: OtherRoutes) {
+    super(place);
     this.#directory = directory;
+    this.#otherRoutes = otherRoutes;
   }
 
   protected createServer(): SideServer {
     const server = http.createServer((request, response) => {
       this.#serve(request).then(
-        ({ status, body }) => {
-          response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body ?? {}));
+        ({ status, body, text }) => {
+          const type = text === undefined ? "application/json" : "text/plain; charset=utf-8";
+          response.writeHead(status, { "Content-Type": type }).end(text ?? JSON.stringify(body ?? {}));
         },
         () => response.destroy(),
       );
@@ -86,9 +94,10 @@ export class RestSide extends Side {
 
   async #serve(request: http.IncomingMessage): Promise<Answer> {
     const text = await readBody(request);
-    const { pathname } = new URL(request.url ?? "/", this.url);
+    const url = new URL(request.url ?? "/", this.url);
+    const { pathname } = url;
     const route = ROUTES.find(({ method, path }) => method === request.method && path.test(pathname));
-    if (!route) return NOT_FOUND;
+    if (!route) return this.#otherRoutes?.(request, url) ?? NOT_FOUND;
     const behaviour = await this.take(route.operation, request.headers);
     if (behaviour.kind === "refuse") return { status: behaviour.code ?? 401 };
     if (behaviour.kind === "fail") return { status: behaviour.code ?? 503 };

@@ -24,18 +24,36 @@ export interface SideServer {
   endConnections(): void;
 }
 
+/** Where a side listens. */
+export interface Place {
+  /** An address of this machine. */
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+}
+
+/** What a server on all addresses is reached at. */
+const ANY: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "[::1]" };
+
 /** One side of the fake auth service: its server, and what it is told to do. */
 export abstract class Side {
+  readonly #host: string;
   #running: SideServer | undefined;
-  #port = 0;
+  #port: number;
   #behaviour: Behaviour = { kind: "allow" };
   #release: (() => void)[] = [];
   #counts = emptyCounts();
   #last: LastRequest | undefined;
 
-  /** `http://127.0.0.1:port`; the port stays the same over `stop` and `start`. */
+  constructor({ host, port }: Place) {
+    this.#host = host;
+    this.#port = port;
+  }
+
+  /** `http://127.0.0.1:port`, or with the host that was given; the port stays the same over `stop` and `start`. */
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    const host = ANY[this.#host] ?? (this.#host.includes(":") ? `[${this.#host}]` : this.#host);
+    return `http://${host}:${this.#port}`;
   }
 
   /** Ends the server and every connection at once. */
@@ -55,7 +73,7 @@ export abstract class Side {
     const { server } = created;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(this.#port, "127.0.0.1", resolve);
+      server.listen(this.#port, this.#host, resolve);
     });
     this.#running = created;
     this.#port = (server.address() as AddressInfo).port;

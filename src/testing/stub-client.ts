@@ -120,6 +120,12 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     },
     onInvalidated: (auth, listener) => listeners.add(auth, listener),
     invalidateOrganization: () => answer(() => undefined),
+    async diagnose(given = {}) {
+      given.signal?.throwIfAborted();
+      const [status, message] =
+        failure === undefined ? (["ok", "a stub"] as const) : (["failed", `a stub that fails: ${failure}`] as const);
+      return { status, checks: [{ id: "grpc.verify_token", status, message }], durationMs: 0 };
+    },
     health() {
       const health = failure === undefined ? "ok" : "down";
       return { status: health, ready: isReady, grpc: health };

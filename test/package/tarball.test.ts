@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readFileSync, statSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { redisAvailable, startRedisServer } from "../support/redis-server.js";
@@ -23,16 +23,19 @@ afterAll(() => folder.remove());
 describe("the tarball", () => {
   test("holds what is needed, and nothing else", () => {
     const files = filesIn(installed);
-    const others = files.filter((file) => !/^(dist|docs|proto)\//.test(file)).sort();
+    const others = files.filter((file) => !/^(dist|docs|proto|schemas)\//.test(file)).sort();
     const documents = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"];
     expect(others).toEqual([...documents, "package.json"]);
     expect(files).toContain("proto/auth/auth_service.proto");
+    expect(files.filter((file) => file.startsWith("schemas/")).sort()).toEqual(
+      ["doctor", "users"].map((name) => `schemas/${name}.schema.json`),
+    );
     const strays = files.filter((file) => file.startsWith("dist/") && !/\.(js|d\.ts|js\.map)$/.test(file));
     expect(strays).toEqual(["dist/cjs/package.json"]);
     expect(files.filter((file) => /^dist\/(esm|cjs)\/(?!src\/|gen\/|package\.json)/.test(file))).toEqual([]);
     const bytes = files.reduce((sum, file) => sum + statSync(join(installed, file)).size, 0);
     process.stdout.write(`the package: ${files.length} files, ${Math.round(bytes / 1024)} KiB\n`);
-    expect(bytes).toBeLessThan(4.5 * 1024 * 1024);
+    expect(bytes).toBeLessThan(5.25 * 1024 * 1024); // half of it are source maps, with the sources
   });
 
   test("has what its documents link to and show", () => {
@@ -77,7 +80,9 @@ describe("the tarball", () => {
     expect(bundled).toEqual(
       expect.arrayContaining(["client", "index", "koa", "otel", "proto", "testing"].map((door) => `src/${door}`)),
     );
-    expect(modules("cjs", ".js")).toEqual(bundled);
+    const command = "src/cli/bin"; // run by Node itself, and never required
+    expect(bundled).toContain(command);
+    expect(modules("cjs", ".js")).toEqual(bundled.filter((name) => name !== command));
     expect(modules("esm", ".d.ts").length).toBeGreaterThan(50);
     expect(modules("cjs", ".d.ts")).toEqual(modules("esm", ".d.ts"));
   });
@@ -157,6 +162,21 @@ describe("installed in an empty project", () => {
       "CommonJS middleware, ESM guard": [200, "ana", 403],
       "questions about the one token": 1,
     });
+  });
+
+  test("its command works by npx, in a project of CommonJS, and in one of ES modules", async () => {
+    const command = (...args: string[]) =>
+      run("npx", ["--no-install", "portero", ...args], { cwd: app, timeoutMs: 30_000 });
+    const { version } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
+    const manifest = join(app, "package.json");
+    const before = readFileSync(manifest, "utf8");
+    for (const type of ["commonjs", "module"]) {
+      writeFileSync(manifest, JSON.stringify({ ...JSON.parse(before), type }));
+      expect(await command("--version")).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+      const { code, stdout } = await command("doctor");
+      expect([code, stdout]).toEqual([2, expect.stringContaining("AUTH_GRPC_URL or AUTH_REST_URL is nothing")]);
+    }
+    writeFileSync(manifest, before);
   });
 
   test("it works without Express, Koa and OpenTelemetry, and says what portero/otel needs", async () => {

@@ -27,8 +27,8 @@ export interface Config {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
-  /** The one line that is logged at the start, where something lets in more than its author may think. */
-  readonly warning: string | undefined;
+  /** What lets in more than its author may think, or is probably in another unit: one line in the log at the start. */
+  readonly risks: readonly string[];
 }
 
 /**
@@ -73,7 +73,7 @@ export function readConfig(given: AuthClientOptions): Config {
     logger: readLogger(read, options.logger),
     clock: readClock(read, options.clock),
     random: read.optional("random", options.random, isFunction, "a function") ?? Math.random,
-    warning: readRisks(read, { grpc, rest, cache, redisSetting, hasNamespace }, strict),
+    risks: readRisks(read, { grpc, rest, cache, redisSetting, hasNamespace }, strict),
   };
   read.throwIfAny();
   return Object.freeze(config);

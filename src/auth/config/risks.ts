@@ -22,7 +22,7 @@ export interface RiskySettings {
 type Setting = readonly [path: string, url: string];
 
 /**
- * Settings that work, and let in more than their author may think, or are in another unit than was meant: one line for all of them, or a problem for each where `strict` says so.
+ * Settings that work, and let in more than their author may think, or are in another unit than was meant: in words, or a problem for each where `strict` says so.
  *
  * @param strict `true`: the cache must be sealed, and nothing may leave the network in clear text; `"cache"`: the first alone
  */
@@ -30,7 +30,7 @@ export function readRisks(
   read: SettingReader,
   settings: RiskySettings,
   strict: AuthClientOptions["strict"],
-): string | undefined {
+): readonly string[] {
   const { cache } = settings;
   const risks: string[] = [];
   const isShared = cache.store !== undefined || cache.redisUrl !== undefined;
@@ -66,7 +66,7 @@ export function readRisks(
     );
   }
   risks.push(...read.slips);
-  return risks.length > 0 ? `portero: ${risks.join("; also, ")}` : undefined;
+  return risks;
 }
 
 function upstreamsOf({ grpc, rest }: RiskySettings): Setting[] {

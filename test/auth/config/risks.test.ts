@@ -166,8 +166,8 @@ describe("At the start, in one line:", () => {
 
   test("two environments, both http://auth:50051 on one Redis, are told the cure", () => {
     const env = { AUTH_GRPC_URL: "http://auth:50051", REDIS_URL: "redis://cache:6379", AUTH_CACHE_SECRET: SECRET };
-    expect(readConfig(optionsFromEnv(env)).warning).toMatch(/AUTH_CACHE_NAMESPACE/);
-    expect(readConfig(optionsFromEnv({ ...env, AUTH_CACHE_NAMESPACE: "staging" })).warning).toBeUndefined();
+    expect(readConfig(optionsFromEnv(env)).risks.join("; also, ")).toMatch(/AUTH_CACHE_NAMESPACE/);
+    expect(readConfig(optionsFromEnv({ ...env, AUTH_CACHE_NAMESPACE: "staging" })).risks).toEqual([]);
   });
 });
 
@@ -186,7 +186,7 @@ describe("strict", () => {
     ["cache.redis.url", { redis: { url: "redis://:hunter2@cache.example.com" } }],
   ])("names the option that leads to Redis in clear text: %s", (name, redis) => {
     const given = { ...local, cache: { ...redis, secret: SECRET } };
-    expect(readConfig(given).warning).toContain(`clear text to ${name} redis://cache.example.com: `);
+    expect(readConfig(given).risks.join("; also, ")).toContain(`clear text to ${name} redis://cache.example.com: `);
     expect(problemsOf({ ...given, strict: true })).toEqual([
       { name, value: '"redis://…@cache.example.com"', expected: expect.stringMatching(/rediss:\/\//) },
     ]);
@@ -212,13 +212,13 @@ describe("strict", () => {
     "rediss+sentinel://s.example.com/mymaster",
   ])("lets %s pass", (redisUrl) => {
     const given = { ...local, cache: { redisUrl, secret: SECRET }, strict: true } as const;
-    expect(readConfig(given).warning).toBeUndefined();
+    expect(readConfig(given).risks).toEqual([]);
   });
 
   test('"cache" makes an unsealed cache one alone, and goes on warning of clear text', () => {
     expect(problemsOf({ ...open, strict: "cache" }).map(({ name }) => name)).toEqual(["cache.secret"]);
     const sealed = { ...open, cache: { store, secret: SECRET }, strict: "cache" } as const;
-    expect(readConfig(sealed).warning).toMatch(/clear text/);
+    expect(readConfig(sealed).risks.join("; also, ")).toMatch(/clear text/);
   });
 
   test("changes nothing where nothing is wrong, nor in the other warnings", () => {
@@ -230,7 +230,7 @@ describe("strict", () => {
       cache: { store, secret: SECRET, ttlMs: 7_200_000 },
       strict: true,
     };
-    expect(readConfig(mesh).warning).toMatch(/AUTH_CACHE_NAMESPACE.*cache\.ttlMs/);
+    expect(readConfig(mesh).risks.join("; also, ")).toMatch(/AUTH_CACHE_NAMESPACE.*cache\.ttlMs/);
   });
 
   test.each(["yes", 1, null, {}, "", "1", "Cache"])("may not be %j", (strict) => {

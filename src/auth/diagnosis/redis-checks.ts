@@ -1,0 +1,172 @@
+import type { RedisAddress } from "../../cache/redis.js";
+import type { AskingOptions } from "../../cache/redis-ask.js";
+import { ALL_SLOTS, askSentinel, inspectMaster, inspectSlots } from "../../cache/redis-inspection.js";
+import type { RedisHost } from "../../cache/redis-target.js";
+import { idOf, masterAt, type RedisMaster } from "../../cache/redis-topology.js";
+import { errorCode } from "../../cache/store-error.js";
+import type { Clock } from "../../runtime/clock.js";
+import { errorName } from "../../runtime/error-name.js";
+import { storeHintOf } from "../failure-hints.js";
+import { Findings, type Waits } from "./diagnosis.js";
+import { MasterReport } from "./master-report.js";
+import { checkPeers } from "./peer-checks.js";
+
+/** For a look-up of a name, and for a connection, in milliseconds. */
+const CONNECT_MS = 1000;
+/** For all that is asked of one server, in milliseconds. */
+const INSPECTION_MS = 2000;
+
+/** What a Redis says that is given a password and has none. */
+const NO_PASSWORD = /^ERR .*AUTH.*without any password/i;
+
+export interface RedisCheckOptions {
+  readonly redis: RedisAddress;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly waits: Waits;
+}
+
+/** Looks at a Redis: from the names of its hosts to the rights of its user. */
+export async function checkRedis(options: RedisCheckOptions): Promise<Findings> {
+  const findings = new Findings("redis");
+  const { target } = options.redis;
+  if ((await connect(target.hosts, findings, options)) === 0) return findings;
+  if (target.kind === "cluster") await checkCluster(findings, options);
+  else if (target.kind === "sentinel") await checkSentinels(findings, options);
+  else await inspect([masterAt(target.hosts[0] as RedisHost, target, options.redis.tls)], findings, options);
+  return findings;
+}
+
+function connect(hosts: readonly RedisHost[], findings: Findings, options: RedisCheckOptions): Promise<number> {
+  const { redis, clock, signal, waits } = options;
+  return checkPeers(hosts, {
+    ...{ findings, waits, clock, signal, timeoutMs: CONNECT_MS },
+    secure: redis.target.secure,
+    tls: redis.tls,
+    codeOf,
+    fixFor: (code) => storeHintOf({ code }),
+  });
+}
+
+async function checkCluster(findings: Findings, options: RedisCheckOptions): Promise<void> {
+  const { target, tls } = options.redis;
+  const nodes = target.hosts.map((host) => masterAt(host, target, tls));
+  let found: Awaited<ReturnType<typeof inspectSlots>>;
+  try {
+    found = await options.waits.for("CLUSTER SLOTS", inspectSlots(nodes, asking(options)));
+  } catch (error) {
+    options.signal.throwIfAborted();
+    const [says, fix] = ofSlots(error);
+    return findings.failed("topology", says, { code: errorCode(error), fix });
+  }
+  const masters = new Map(found.ranges.map(({ master }) => [idOf(master), master]));
+  const names = [...masters.keys()].join(", ");
+  const count = `a cluster of ${masters.size} ${masters.size === 1 ? "master" : "masters"}: ${names}`;
+  if (found.held === ALL_SLOTS) findings.ok("topology", count);
+  else
+    findings.failed("topology", `${count}; ${ALL_SLOTS - found.held} of ${ALL_SLOTS} slots are with no master`, {
+      fix: "a master is lost, or the slots were never given out: look at CLUSTER INFO",
+    });
+  const ofSlot = (id: string) => (slot: number) =>
+    found.ranges.some(({ first, last, master }) => first <= slot && slot <= last && idOf(master) === id);
+  await inspect(
+    [...masters.values()].map((host) => masterAt(host, target, tls)),
+    findings,
+    options,
+    ofSlot,
+  );
+}
+
+async function checkSentinels(findings: Findings, options: RedisCheckOptions): Promise<void> {
+  const { target, tls } = options.redis;
+  const { sentinelCredentials, secure, masterName = "" } = target;
+  const votes = new Map<string, { host: RedisHost; by: string[] }>();
+  const ask = async (sentinel: RedisHost) => {
+    const endpoint = { ...sentinel, ...sentinelCredentials, database: 0, secure, tls };
+    const id = idOf(sentinel);
+    try {
+      const host = await askSentinel(endpoint, masterName, asking(options));
+      if (!host) {
+        const fix = "the name stands behind the last / of the URL, as the sentinels have it";
+        return findings.failed("topology", `the sentinel ${id} watches no master of that name`, { fix });
+      }
+      const vote = votes.get(idOf(host)) ?? { host, by: [] };
+      vote.by.push(id);
+      votes.set(idOf(host), vote);
+    } catch (error) {
+      options.signal.throwIfAborted();
+      const [says, fix] = ofSentinel(error);
+      findings.failed("topology", `the sentinel ${id} ${says}`, { code: errorCode(error), fix });
+    }
+  };
+  await options.waits.for("the sentinels", Promise.all(target.hosts.map(ask)));
+  const [first, ...others] = [...votes.values()].sort((one, other) => other.by.length - one.by.length);
+  if (!first) return;
+  const says = `${first.by.length} of ${target.hosts.length} sentinels name ${idOf(first.host)}`;
+  if (others.length === 0) findings.ok("topology", `the master ${masterName}: ${says}`);
+  else
+    findings.warning("topology", `${says}, others ${others.map(({ host }) => idOf(host)).join(", ")}`, {
+      fix: "a failover is under way, or a sentinel was cut off: if it stays so, SENTINEL RESET on the wrong ones",
+    });
+  if ((await connect([first.host], findings, options)) === 0) return;
+  await inspect([masterAt(first.host, target, tls)], findings, options);
+}
+
+/** @param ofSlot whether a master has a slot, by its id; none where there is one master alone */
+async function inspect(
+  masters: readonly RedisMaster[],
+  findings: Findings,
+  options: RedisCheckOptions,
+  ofSlot?: (id: string) => (slot: number) => boolean,
+): Promise<void> {
+  const report = new MasterReport(findings, options.redis.target);
+  const each = async (master: RedisMaster) => {
+    try {
+      const holds = ofSlot?.(master.id);
+      report.add(master.id, await inspectMaster(master, { ...asking(options), ...(holds && { holds }) }));
+    } catch (error) {
+      options.signal.throwIfAborted();
+      const code = codeOf(error);
+      const fix = NO_PASSWORD.test(textOf(error)) ? "it has no password: take it out of the URL" : storeHintOf(error);
+      findings.failed("connection", `${master.id} takes no commands (${code})`, { code, fix });
+    }
+  };
+  const bound = `${INSPECTION_MS / 1000} s at most`;
+  await options.waits.for(`${masters.map(({ id }) => id).join(", ")} (${bound})`, Promise.all(masters.map(each)));
+  report.tell();
+}
+
+function asking({ clock, signal }: RedisCheckOptions): AskingOptions {
+  return { clock, signal, withinMs: INSPECTION_MS };
+}
+
+function codeOf(error: unknown): string {
+  if (/does not answer/.test(textOf(error))) return "ETIMEDOUT";
+  return errorCode(error) ?? errorName(error);
+}
+
+function ofSlots(error: unknown): [says: string, fix: string | undefined] {
+  const text = textOf(error);
+  if (/cluster support disabled/i.test(text)) return ["it is no cluster", "write redis:// for redis+cluster://"];
+  if (/^NOPERM/.test(text)) return ["its user may not ask for the slots (NOPERM)", "ACL SETUSER … +cluster|slots"];
+  if (/^ERR unknown command/i.test(text)) return ["it knows no cluster", "write redis:// for redis+cluster://"];
+  return [`no node tells of its slots (${codeOf(error)})`, storeHintOf(error)];
+}
+
+function ofSentinel(error: unknown): [says: string, fix: string | undefined] {
+  const text = textOf(error);
+  if (/^ERR unknown command/i.test(text)) {
+    return ["is no sentinel", "name the sentinels, often at port 26379; for a Redis alone write redis://"];
+  }
+  if (/^(NOAUTH|WRONGPASS)/.test(text)) {
+    const fix = "sentinels have users of their own: write ?sentinel_username=…&sentinel_password=… at the end";
+    return [`lets nobody in without a password (${errorCode(error)})`, fix];
+  }
+  if (/^NOPERM/.test(text)) return ["refuses its user (NOPERM)", "ACL SETUSER … +sentinel|get-master-addr-by-name"];
+  return [`does not answer (${codeOf(error)})`, storeHintOf(error)];
+}
+
+/** To be looked at, never shown. */
+function textOf(error: unknown): string {
+  return String((error as Error | undefined)?.message);
+}

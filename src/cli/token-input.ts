@@ -1,0 +1,40 @@
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { Writable } from "node:stream";
+import { raceAbort } from "../runtime/abort.js";
+import { type Io, UsageError } from "./io.js";
+
+/** More than any token has, in characters. */
+const MAX_LENGTH = 1_048_576;
+
+/** The token that comes by standard input. On a terminal it is asked for, and not shown. @throws UsageError where nothing comes */
+export async function readToken(io: Io): Promise<string> {
+  const { stdin, stderr, signal } = io;
+  const token = stdin.isTTY ? await raceAbort(typed(io), signal) : await raceAbort(piped(stdin), signal);
+  if (stdin.isTTY) stderr.write("\n");
+  if (token !== "") return token;
+  throw new UsageError("no token came by standard input", 'printf %s "$TOKEN" | npx portero doctor --token-stdin');
+}
+
+async function piped(stdin: Io["stdin"]): Promise<string> {
+  let text = "";
+  for await (const chunk of stdin) {
+    text += String(chunk);
+    if (text.length > MAX_LENGTH) throw new UsageError("what comes by standard input is longer than any token");
+  }
+  return text.trim();
+}
+
+async function typed({ stdin, stderr }: Io): Promise<string> {
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: stdin, output: silent, terminal: true }); // from now on the terminal shows nothing that is typed
+  stderr.write("the token (it is not shown): ");
+  try {
+    // Ctrl-C comes as a key, and Ctrl-D as an end.
+    lines.once("SIGINT", () => process.kill(process.pid, "SIGINT"));
+    const [line = ""] = (await Promise.race([once(lines, "line"), once(lines, "close")])) as [string?];
+    return line.trim();
+  } finally {
+    lines.close();
+  }
+}
