@@ -32,6 +32,7 @@ export { type CookieTokenOptions, cookieToken } from "./http/cookie.js";
 export type { GuardSource } from "./http/guard-source.js";
 export type { LocalGuardOptions, ModuleGuardOptions } from "./http/guards.js";
 export type { HealthOptions } from "./http/health.js";
+export { type Problem, toProblem } from "./http/problem.js";
 export type { RequestLike } from "./http/request.js";
 export type { BreakerState } from "./runtime/circuit-breaker.js";
 export type { Clock, Timer } from "./runtime/clock.js";

@@ -1,6 +1,8 @@
 import type * as http from "node:http";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { AuthError, type AuthErrorCode, authenticate } from "../../src/client.js";
+import request from "supertest";
+import { AuthError, type AuthErrorCode, authenticate, requireAuth, toProblem } from "../../src/index.js";
+import { express5Face } from "../support/faces.js";
 import { closeAll, startAuth } from "../support/http-fixture.js";
 import { listenRaw } from "../support/raw-request.js";
 
@@ -95,4 +97,23 @@ test("headers reach the client where the framework looks at them", async () => {
   );
 
   expect((await send({})).headers["www-authenticate"]).toBe('Bearer realm="api"');
+});
+
+test("toProblem makes of what authenticate throws the answer that requireAuth gives", async () => {
+  const { service, client } = await startAuth();
+  await Promise.all([service.grpc.stop(), service.rest.stop()]);
+  const app = express5Face.serve("/", requireAuth({ client, realm: "shop" }) as never);
+  for (const [headers, code] of [
+    [{}, "missing_token"],
+    [{ authorization: "Bearer two words" }, "invalid_request"],
+    [{ authorization: "Bearer token-ana" }, "auth_unavailable"],
+  ] as const) {
+    const answered = await request(app).get("/").set(headers);
+    const thrown = await authenticate({ headers }, { client, realm: "shop" }).catch((error) => error);
+
+    const { status, headers: expected, body } = toProblem(thrown);
+    expect([answered.status, JSON.parse(answered.text)]).toEqual([status, JSON.parse(body)]);
+    expect(JSON.parse(body)).toMatchObject({ status, code });
+    for (const [name, value] of Object.entries(expected)) expect(answered.get(name)).toBe(value);
+  }
 });

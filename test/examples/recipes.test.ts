@@ -1,0 +1,193 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { io, type Socket } from "socket.io-client";
+import { type FakeAuthService, startAuthService } from "../../src/testing.js";
+import { snippetsOf } from "../support/markdown.js";
+import { root } from "../support/workspace.js";
+import { Program } from "./program.js";
+
+jest.setTimeout(60_000);
+
+const overHttp = ["nest", "fastify", "hono"] as const;
+const recipes = [...overHttp, "socket-io"] as const;
+type Recipe = (typeof recipes)[number];
+
+const ana = { permissions: ["products:read", "products:write"], locals: ["madrid"] };
+const users = {
+  "token-ana": { id: "ana", ...ana },
+  "token-bea": { id: "bea" },
+  "token-carla": { id: "carla", ...ana }, // logs out
+};
+
+let service: FakeAuthService;
+const programs = new Map<Recipe, { program: Program; url: string }>();
+
+beforeAll(async () => {
+  service = await startAuthService({ users });
+  const { grpc, rest } = service.upstreams;
+  const env = { AUTH_GRPC_URL: grpc.url, AUTH_REST_URL: rest.url, PORT: "0", NO_COLOR: "1" };
+  const started = recipes.map((recipe) => ({ recipe, program: new Program(`examples/recipes/${recipe}.ts`, env) }));
+  for (const { recipe, program } of started) programs.set(recipe, { program, url: "" });
+  for (const { recipe, program } of started) {
+    await program.wrote("http://");
+    programs.set(recipe, { program, url: /http:\/\/\S+/.exec(program.output)![0] });
+  }
+});
+afterAll(async () => {
+  for (const { program } of programs.values()) await program.end();
+  await service.close();
+});
+
+test("docs/recipes.md shows these files, word for word", () => {
+  const code = snippetsOf(readFileSync(join(root, "docs", "recipes.md"), "utf8")).filter(
+    ({ language }) => language === "ts",
+  );
+  expect(code.map((snippet) => snippet.code)).toEqual(
+    recipes.map((recipe) => readFileSync(join(root, "examples", "recipes", `${recipe}.ts`), "utf8")),
+  );
+});
+
+/** All of an answer that a client of the API could look at. */
+async function ask(recipe: Recipe, path: string, token?: string, method = "GET") {
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const response = await fetch(programs.get(recipe)!.url + path, { method, headers: authorization });
+  const text = await response.text();
+  const { headers } = response;
+  return {
+    status: response.status,
+    type: headers.get("content-type")?.split(";")[0],
+    challenge: headers.get("www-authenticate"),
+    retryAfter: headers.get("retry-after"),
+    caching: headers.get("cache-control"),
+    body: JSON.parse(text) as unknown,
+  };
+}
+
+const problem = (status: number, code: string, challenge: string | null) => ({
+  ...{ status, type: "application/problem+json", challenge, caching: "no-store", retryAfter: null },
+  body: { type: "about:blank", title: expect.any(String), status, code, detail: expect.any(String) },
+});
+const noToken = problem(401, "missing_token", 'Bearer realm="api"');
+const badToken = problem(401, "invalid_token", 'Bearer realm="api", error="invalid_token"');
+const notWritable = 'Bearer realm="api", error="insufficient_scope", scope="products:write"';
+
+describe.each(overHttp)("%s", (recipe) => {
+  test("answers 401 without a token, and with a bad one", async () => {
+    expect(await ask(recipe, "/locals/madrid/products")).toEqual(noToken);
+    expect(await ask(recipe, "/locals/madrid/products", "no-such")).toEqual(badToken);
+    expect(await ask(recipe, "/products", undefined, "POST")).toEqual(noToken);
+  });
+
+  test("gives handlers the user and the locals", async () => {
+    expect(await ask(recipe, "/locals/madrid/products", "token-ana")).toMatchObject({
+      status: 200,
+      body: { user: "ana", locals: ["madrid"], local: "madrid" },
+    });
+    expect(await ask(recipe, "/products", "token-ana", "POST")).toMatchObject({ status: 201, body: { by: "ana" } });
+  });
+
+  test("answers 403 to users who may not, with the permission that they lack", async () => {
+    expect(await ask(recipe, "/products", "token-bea", "POST")).toEqual(
+      problem(403, "insufficient_scope", notWritable),
+    );
+    const notTheirs = problem(403, "insufficient_scope", 'Bearer realm="api", error="insufficient_scope"');
+    expect(await ask(recipe, "/locals/lugo/products", "token-ana")).toEqual(notTheirs);
+  });
+});
+
+describe("nest", () => {
+  test("with a guard that authenticates in the place of the middleware answers alike, and asks each time", async () => {
+    expect(await ask("nest", "/refunds", undefined, "POST")).toEqual(noToken);
+    expect(await ask("nest", "/refunds", "no-such", "POST")).toEqual(badToken);
+    const before = service.calls.VerifyToken;
+    for (let times = 0; times < 2; times++) {
+      const { status, challenge } = await ask("nest", "/refunds", "token-ana", "POST");
+      expect([status, challenge]).toEqual([403, notWritable.replace("products", "refunds")]);
+    }
+    expect(service.calls.VerifyToken - before).toBe(2);
+  });
+});
+
+describe("fastify", () => {
+  test("leaves open what is registered beside the hook, and answers its own errors itself", async () => {
+    expect(await ask("fastify", "/open")).toMatchObject({ status: 200, body: { open: true } });
+    expect(await ask("fastify", "/no-such")).toMatchObject({ status: 404, type: "application/json" });
+  });
+});
+
+describe("socket-io", () => {
+  const open: Socket[] = [];
+  afterEach(() => {
+    for (const socket of open.splice(0)) socket.close();
+  });
+
+  test("refuses a handshake without a token, and with a bad one", async () => {
+    expect(await connect(undefined)).toEqual({ refused: { status: 401, code: "missing_token" } });
+    expect(await connect("no-such")).toEqual({ refused: { status: 401, code: "invalid_token" } });
+    expect(await connect(["token-ana"])).toEqual({ refused: { status: 400, code: "invalid_request" } });
+  });
+
+  test("lets a good token in, and looks at permissions with each event", async () => {
+    const [anas, beas] = [await connected("token-ana"), await connected("token-bea")];
+    expect(await anas.emitWithAck("whoami")).toEqual({ user: "ana", locals: ["madrid"] });
+    expect(await anas.emitWithAck("products:add", "bread")).toEqual({ status: 201 });
+    expect(await beas.emitWithAck("products:add", "bread")).toEqual({ status: 403, code: "insufficient_scope" });
+  });
+
+  test("ends every connection of a token that is invalidated, and no other", async () => {
+    const sockets = [await connected("token-carla"), await connected("token-carla")];
+    const other = await connected("token-ana");
+    const ended = sockets.map((socket) => new Promise((resolve) => socket.once("disconnect", resolve)));
+    service.refuse("token-carla");
+    sockets[0]!.emit("logout");
+
+    expect(await Promise.all(ended)).toEqual(["io server disconnect", "io server disconnect"]);
+    expect(await other.emitWithAck("whoami")).toMatchObject({ user: "ana" });
+  });
+
+  /** How a handshake ends. */
+  async function connect(token: unknown): Promise<{ socket?: Socket; refused?: unknown }> {
+    const socket = io(programs.get("socket-io")!.url, { auth: { token }, forceNew: true, transports: ["websocket"] });
+    open.push(socket);
+    const refused = await new Promise<undefined | (Error & { data?: unknown })>((resolve) => {
+      socket.once("connect", () => resolve(undefined));
+      socket.once("connect_error", resolve);
+    });
+    return refused ? { refused: refused.data } : { socket };
+  }
+
+  async function connected(token: string): Promise<Socket> {
+    const { socket, refused } = await connect(token);
+    expect(refused).toBeUndefined();
+    return socket!;
+  }
+
+  test("says in an outage that it is one, and when to come back", async () => {
+    await outage(async () => {
+      expect(await connect("token-eva")).toEqual({
+        refused: { status: 503, code: "auth_unavailable", retryAfter: expect.stringMatching(/^\d+$/) },
+      });
+    });
+  });
+});
+
+test.each(overHttp)("%s answers 503 with Retry-After in an outage, and known users go on", async (recipe) => {
+  await outage(async () => {
+    const unavailable = problem(503, "auth_unavailable", null);
+    expect(await ask(recipe, "/locals/madrid/products", "token-eva")).toEqual({
+      ...unavailable,
+      retryAfter: expect.stringMatching(/^[1-9]\d*$/),
+    });
+    expect(await ask(recipe, "/locals/madrid/products", "token-ana")).toMatchObject({ status: 200 });
+  });
+});
+
+async function outage(during: () => Promise<void>): Promise<void> {
+  await Promise.all([service.grpc.stop(), service.rest.stop()]);
+  try {
+    await during();
+  } finally {
+    await Promise.all([service.grpc.start(), service.rest.start()]);
+  }
+}
