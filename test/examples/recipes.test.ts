@@ -50,8 +50,8 @@ test("docs/recipes.md shows these files, word for word", () => {
 
 /** All of an answer that a client of the API could look at. */
 async function ask(recipe: Recipe, path: string, token?: string, method = "GET") {
-  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const response = await fetch(programs.get(recipe)!.url + path, { method, headers: authorization });
+  const sent = new Headers(token === undefined ? {} : { authorization: `Bearer ${token}` });
+  const response = await fetch(programs.get(recipe)!.url + path, { method, headers: sent });
   const text = await response.text();
   const { headers } = response;
   return {
