@@ -73,7 +73,8 @@ function introduction(passed, failed) {
 
 function chapterOf(chapter, rows) {
   const lines = rows.map(
-    ({ fault, got, slowestMs, back }) => `| ${[fault, got, `${slowestMs} ms`, back || "–"].join(" | ")} |`,
+    ({ fault, got, slowestMs, back }) =>
+      `| ${[fault, got || "–", got ? `${slowestMs} ms` : "–", back || "–"].join(" | ")} |`,
   );
   return [
     `## ${chapter}`,

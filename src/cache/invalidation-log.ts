@@ -70,7 +70,7 @@ export class InvalidationLog {
       by: this.#by,
       seal: (text) => slot.seal(text),
       socketClock,
-      wellAt: () => this.#reader.wellAt,
+      wellAt: () => Math.min(this.#reader.wellAt, wire.lostAt),
       onDeleted: () => this.#reader.reset(),
       onUsable: (error) => this.#use("tell", error), // what others tell is heard all the same
     });

@@ -13,7 +13,7 @@ export interface LogTellerOptions {
   readonly seal: (text: string) => string;
   /** Of the sockets: for waits between attempts, and what is a minute ago. */
   readonly socketClock: Clock;
-  /** When the log was known to be well last, by that clock; at the beginning of time where it never was. */
+  /** When the log and all of the store were known to be well last, by that clock; at the beginning of time where they never were. */
   readonly wellAt: () => number;
   /** The stream took no more, and was deleted. */
   readonly onDeleted: () => void;
@@ -62,6 +62,7 @@ export class LogTeller {
     this.#options = options;
     this.#limit = new TimeLimit(options.socketClock, APPEND_MS, () => new Error("the log is slow"));
     options.wire.onConnected(() => void this.#flush());
+    options.wire.onTakenOver(() => this.tellAgain()); // what the store was told may lie there, and the log elsewhere
   }
 
   get waiting(): number {

@@ -47,6 +47,10 @@ export interface LogWire {
   delete(): Promise<unknown>;
   /** Calls back with each new connection over which is appended. */
   onConnected(listener: () => void): void;
+  /** Calls back when another master took over a part of the store, before that can be used: its last writes may be lost. */
+  onTakenOver(listener: () => void): void;
+  /** When the first master was lost of those that are away now: monotonic, in milliseconds; at the end of time where all are there. */
+  readonly lostAt: number;
   /** Makes a connection to the master that has it. Rejects where it cannot be read there, and when the signal aborts. */
   connect(signal: AbortSignal): Promise<LogConnection>;
 }

@@ -45,6 +45,7 @@ export class RedisCluster {
   #shards: readonly RedisShard[] = [];
   readonly #listeners: (() => void)[] = [];
   readonly #connectedListeners: (() => void)[] = [];
+  readonly #takenOverListeners: (() => void)[] = [];
   #isDoubted = false;
   readonly store: SharedStore;
   readonly topology: RedisTopology;
@@ -88,6 +89,16 @@ export class RedisCluster {
     };
   }
 
+  /** Tells of each master that was replaced by another one, before that can be used. */
+  onTakenOver(listener: () => void): void {
+    this.#takenOverListeners.push(listener);
+  }
+
+  /** When the first of the masters was lost that are away now: monotonic, in milliseconds; at the end of time where all are there. */
+  get lostAt(): number {
+    return Math.min(...this.#shards.map(({ lostAt }) => lostAt ?? Number.POSITIVE_INFINITY));
+  }
+
   /** Any command about a key, in words. */
   send(key: string, words: readonly string[]): Promise<unknown> {
     return this.#run({ key, run: (wire) => wire.send(words), words, read: (reply) => reply });
@@ -127,15 +138,17 @@ export class RedisCluster {
       const id = idOf(master);
       if (shards.has(id)) continue;
       const successorOf = this.#bySlot[first];
-      const isTakenOver = successorOf !== undefined && !before.has(id) && leaderless.delete(successorOf);
-      shards.set(id, before.get(id) ?? (isTakenOver ? successorOf : this.#newShard(master)));
+      const isSuccessor = successorOf !== undefined && !before.has(id) && leaderless.delete(successorOf);
+      shards.set(id, before.get(id) ?? (isSuccessor ? successorOf : this.#newShard(master)));
     }
     for (const { first, last, master } of ranges) bySlot.fill(shards.get(idOf(master)), first, last + 1);
     this.#bySlot = bySlot;
     this.#shards = [...shards.values()];
-    for (const [id, shard] of shards) shard.follow(hosts.get(id) as RedisHost);
+    let isTakenOver = false;
+    for (const [id, shard] of shards) if (shard.follow(hosts.get(id) as RedisHost)) isTakenOver = true;
     for (const shard of leaderless) void shard.close();
     for (const listener of this.#listeners) listener();
+    if (isTakenOver) for (const listener of this.#takenOverListeners) listener();
   }
 
   #newShard(host: RedisHost): RedisShard {

@@ -41,6 +41,7 @@ export class RedisDialer {
   /** The next attempt is the first one at its address. */
   #atOnce = false;
   #failure: unknown;
+  #lostAt: number | undefined;
   #closed = false;
 
   constructor(options: RedisDialerOptions) {
@@ -50,6 +51,11 @@ export class RedisDialer {
     });
     this.ready.catch(() => undefined); // every operation meets the failure, and counts as a miss
     this.#dialling = inBackground(() => this.#dial());
+  }
+
+  /** When the connection was lost, while there is no other one that can be used: monotonic, in milliseconds. */
+  get lostAt(): number | undefined {
+    return this.#lostAt;
   }
 
   /** Tells of each connection that can be used. */
@@ -111,6 +117,7 @@ export class RedisDialer {
       if (refusal) return this.#first.reject(refusal);
       this.#first.resolve();
       for (const listener of this.#listeners) listener();
+      this.#lostAt = undefined;
     } catch (error) {
       this.#first.reject(error);
       if (!connection) this.#ended(error);
@@ -121,6 +128,7 @@ export class RedisDialer {
     const { clock, random } = this.#options;
     this.#connection = undefined;
     this.#failure = error;
+    this.#lostAt ??= clock.monotonic();
     if (this.#closed) return;
     const lifeMs = clock.monotonic() - this.#dialledAt;
     let waitMs: number;

@@ -33,7 +33,7 @@ const REPLY = { maxDepth: 5, maxItems: 16_384 };
  */
 export function redisLog(
   key: string,
-  { store, topology, send }: RedisStore,
+  { store, topology, masters, send }: RedisStore,
   { clock, openLink }: LogSurroundings,
 ): LogWire {
   let hasConnected = false;
@@ -51,6 +51,10 @@ export function redisLog(
       store.onConnected?.(listener);
       // A Redis that is still loading has a connection, and tells of no other when it is ready.
       store.ready?.catch((error: unknown) => void (errorCode(error) === "LOADING" && listener()));
+    },
+    onTakenOver: (listener) => masters?.onTakenOver(listener),
+    get lostAt() {
+      return masters?.lostAt ?? Number.POSITIVE_INFINITY;
     },
     async connect(signal) {
       if (hasConnected) topology.doubt(); // whatever ended the one before

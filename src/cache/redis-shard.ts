@@ -43,6 +43,11 @@ export class RedisShard implements StorePart {
     return this.#host;
   }
 
+  /** When its master was lost, while there is no other one: monotonic, in milliseconds. */
+  get lostAt(): number | undefined {
+    return this.#dialer.lostAt;
+  }
+
   /** Of its master. */
   get name(): string {
     return idOf(this.#host);
@@ -64,12 +69,13 @@ export class RedisShard implements StorePart {
     return this.#dialer.run(operation);
   }
 
-  /** Its slots have changed, and perhaps its master. */
-  follow(host: RedisHost): void {
+  /** Its slots have changed, and perhaps its master: whether that is so. */
+  follow(host: RedisHost): boolean {
     this.#proofKey = undefined;
-    if (idOf(host) === this.name) return;
+    if (idOf(host) === this.name) return false;
     this.#host = host;
     this.#dialer.redial();
+    return true;
   }
 
   close(): Promise<void> {

@@ -25,11 +25,21 @@ export interface RedisSurroundings {
   onNoCluster: () => void;
 }
 
+/** Masters that may take with them what their replicas did not have yet. */
+export interface RedisMasters {
+  /** Tells of each that was replaced by another one, before that can be used. */
+  onTakenOver(listener: () => void): void;
+  /** When the first of them was lost that are away now: monotonic, in milliseconds; at the end of time where all are there. */
+  readonly lostAt: number;
+}
+
 /** A shared store on Redis, and the way to end it. */
 export interface RedisStore {
   readonly store: SharedStore;
   /** For connections besides those of the store. */
   readonly topology: RedisTopology;
+  /** Of a cluster: masters that are replaced by others. */
+  readonly masters?: RedisMasters;
   /** Any other command about a key, over the store's connection to the master that has it. What Redis answers must be flat. */
   send(key: string, words: readonly string[]): Promise<unknown>;
   close(): Promise<void>;
@@ -48,7 +58,8 @@ export function connectRedis(
       closing.abort();
       return cluster.close();
     };
-    return { store: cluster.store, topology: cluster.topology, send: (key, words) => cluster.send(key, words), close };
+    const { store, topology } = cluster;
+    return { store, topology, masters: cluster, send: (key, words) => cluster.send(key, words), close };
   }
   const topology = target.kind === "sentinel" ? sentinelTopology(target, tls, asking) : standaloneTopology(target, tls);
   const makeWire = async () => openWire(await topology.masterOf(""));

@@ -103,3 +103,16 @@ test("What a process has read of what it told is not asked for again, whether th
   expect(wire.commands.filter((command) => command.includes(`has ${first}`))).toEqual([]);
   expect(wire.commands.filter((command) => command.includes(`has ${second}`))).not.toEqual([]); // the place of the readers
 });
+
+test("A minute from when a master was lost that another one replaced is told again, however long that took.", async () => {
+  const { clock, wire, processes } = await start();
+  const [one, other] = processes;
+  await one.log.tell(told(userFact("ana")));
+  await clock.advance(30_000);
+  wire.lostAt = clock.monotonic();
+  await clock.advance(600_000);
+  wire.takenOver();
+  await settle();
+  expect([one, other].map(({ log }) => log.status().told)).toEqual([2, 0]);
+  expect(other.heard).toEqual([userFact("ana"), userFact("ana")]);
+});

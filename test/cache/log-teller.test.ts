@@ -252,6 +252,15 @@ describe("What was told within the last minute is told again", () => {
     expect(told.filter((each) => each.startsWith("log"))).toEqual(["log ben", "log carl"]);
   });
 
+  test("when another master took over a part of the store, though the log lies elsewhere", async () => {
+    const { log, tell, told } = start();
+    await tell("ana");
+    told.length = 0;
+    log.takenOver();
+    await settle();
+    expect(told).toEqual(["store ana", "log ana"]);
+  });
+
   test("counted from when the log was well last: it may take long until it is noticed that something was lost", async () => {
     const { clock, log, well, teller, tell } = start();
     await tell("long ago");

@@ -29,7 +29,7 @@ export function record(chapter: Row["chapter"], fault: string, during: readonly 
     file: basename(expect.getState().testPath ?? ""),
     fault,
     got: (["new", "known", "bad"] as const).flatMap((token) => whatTheyGot(token, during)).join("; "),
-    slowestMs: Math.ceil(Math.max(...during.map(({ tookMs }) => tookMs))),
+    slowestMs: Math.ceil(Math.max(0, ...during.map(({ tookMs }) => tookMs))),
     back: back.map(({ on, ms }) => `${Math.ceil(ms)} ms (${on})`).join(", "),
   };
   appendFileSync(join(folder, "rows.jsonl"), `${JSON.stringify(row)}\n`);

@@ -26,6 +26,8 @@ export class FakeLog implements LogWire {
   readonly #clock: Clock;
   readonly #connections = new Set<FakeConnection>();
   readonly #listeners: (() => void)[] = [];
+  readonly #takenOverListeners: (() => void)[] = [];
+  lostAt = Number.POSITIVE_INFINITY;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -50,6 +52,15 @@ export class FakeLog implements LogWire {
 
   onConnected(listener: () => void): void {
     this.#listeners.push(listener);
+  }
+
+  onTakenOver(listener: () => void): void {
+    this.#takenOverListeners.push(listener);
+  }
+
+  /** Another master took over a part of the store. */
+  takenOver(): void {
+    for (const listener of this.#takenOverListeners) listener();
   }
 
   /** The store has a new connection. */
