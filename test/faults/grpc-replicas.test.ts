@@ -3,6 +3,7 @@ import { type FakeAuthService, startAuthService } from "../../src/testing.js";
 import { eventually } from "../support/eventually.js";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.js";
 import { type Answer, askAtOnce, type Caller, openCaller } from "./caller.js";
+import { describeWithGrpcio, startGrpcioServer } from "./grpc-python.js";
 import { record } from "./ledger.js";
 import { opened } from "./opened.js";
 import { everybody } from "./people.js";
@@ -20,7 +21,7 @@ interface Replica {
 }
 
 /** Four auth services, each behind a network of its own, and a client of all of them with REST behind it. */
-async function startFour(): Promise<{ replicas: readonly Replica[]; caller: Caller }> {
+async function startFour(timeoutMs = TIMEOUT_MS): Promise<{ replicas: readonly Replica[]; caller: Caller }> {
   const replicas = [];
   for (let at = 0; at < 4; at++) {
     const service = opened(await startAuthService({ users: everybody() }));
@@ -29,7 +30,7 @@ async function startFour(): Promise<{ replicas: readonly Replica[]; caller: Call
   }
   const caller = opened(
     await openCaller({
-      grpc: { url: replicas.map(({ network }) => network.url), timeoutMs: TIMEOUT_MS },
+      grpc: { url: replicas.map(({ network }) => network.url), timeoutMs },
       rest: replicas[0]?.service.upstreams.rest as { url: string },
     }),
   );
@@ -122,4 +123,47 @@ test("All four replicas well: each has its quarter of the calls", async () => {
   for (const { service } of replicas) {
     expect(Math.abs(service.grpc.calls.total - CALLS / 4)).toBeLessThanOrEqual(0.02 * CALLS + hedged);
   }
+});
+
+test("Two of four replicas in a black hole: every call has an answer, and when both are out gRPC has all", async () => {
+  const { replicas, caller } = await startFour(800);
+  const areOut = () => caller.client.status().grpc?.replicas?.filter(({ state }) => state === "out").length === 2;
+  for (const { network } of replicas.slice(2)) network.strike({ kind: "black hole" });
+  const during: Answer[] = [];
+  while (!areOut()) during.push(...(await askInGroups(caller, 8, 8)));
+  const after = await askInGroups(caller, CALLS / 2, 8);
+  record("gRPC", "four replicas, of which two are in a black hole", [...during, ...after]);
+  expect(new Set(during.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(new Set(after.map(({ status, source }) => `${status} ${source}`))).toEqual(new Set(["200 grpc"]));
+});
+
+test("All four replicas take 250 ms: none goes out, and few calls are made twice", async () => {
+  const { replicas, caller } = await startFour();
+  for (const { service } of replicas) service.grpc.delay(250);
+  const during = await askInGroups(caller, CALLS, 40);
+  record("gRPC", `four replicas, all of which take 250 ms for each answer, ${during.length} calls`, during);
+  expectNothingNoticed(during, caller);
+  expect(caller.client.status().grpc?.replicas?.map(({ state }) => state)).toEqual(Array(4).fill("ready"));
+});
+
+describeWithGrpcio("Two replicas in Python beside two of another make", () => {
+  test("have a quarter each; one that is killed loses no call", async () => {
+    const python = [opened(await startGrpcioServer()), opened(await startGrpcioServer())] as const;
+    const node = [];
+    for (let at = 0; at < 2; at++) node.push(opened(await startAuthService({ users: everybody() })));
+    const urls = [...python, ...node.map(({ grpc }) => grpc)].map(({ url }) => url);
+    const rest = node[0]?.upstreams.rest as { url: string };
+    const caller = opened(await openCaller({ grpc: { url: urls, timeoutMs: TIMEOUT_MS }, rest }));
+    await caller.client.ready();
+    for (let call = 0; call < WARM_UP; call++) await askAtOnce(caller);
+    for (const service of node) service.resetCalls();
+    const well = await askInARow(caller, CALLS / 2);
+    const { hedged = 0 } = caller.client.status().grpc ?? {};
+    for (const { grpc } of node) expect(Math.abs(grpc.calls.total - CALLS / 8)).toBeLessThanOrEqual(2 + hedged);
+    const asking = askInGroups(caller, CALLS, 8);
+    await python[0].close();
+    const during = [...well, ...(await asking)];
+    record("gRPC", "two replicas in Python (grpcio) beside two others, of which one is killed", during);
+    expectNothingNoticed(during, caller);
+  });
 });
