@@ -19,12 +19,20 @@ export interface Side {
   stop(): Promise<void>;
 }
 
+/** A server beside the first one, for the same users. */
+export interface Replica extends Side {
+  /** Takes questions from now on, and answers none. */
+  hang(): void;
+}
+
 /** An auth service for development: real RS256 tokens, users from a file. */
 export interface DevAuthService {
   readonly grpc: Side;
   readonly rest: Side;
   /** A JWT of the user, good for an hour unless told otherwise. */
   readonly signToken: Tokens["sign"];
+  /** One more server of gRPC, at an address of its own. */
+  openReplica(): Promise<Replica>;
   stop(): Promise<void>;
 }
 
@@ -33,29 +41,56 @@ export async function startDevAuthService(ports: { grpc?: number; rest?: number 
   const tokens = await createTokens();
   const grpc = new ListeningSide((count) => grpcServer(tokens, count), ports.grpc);
   const rest = new ListeningSide((count) => restServer(tokens, count), ports.rest);
-  const stop = async () => void (await Promise.all([grpc.stop(), rest.stop()]));
+  const replicas: ListeningSide[] = [];
+  const openReplica = async () => {
+    const replica = new HangingSide((count) => grpcServer(tokens, count));
+    replicas.push(replica);
+    await replica.start();
+    return replica;
+  };
+  const stop = async () => void (await Promise.all([grpc, rest, ...replicas].map((side) => side.stop())));
   try {
     await Promise.all([grpc.start(), rest.start()]);
   } catch (error) {
     await stop(); // one port was taken: do not leave the other side up
     throw error;
   }
-  return { grpc, rest, signToken: tokens.sign, stop };
+  return { grpc, rest, signToken: tokens.sign, openReplica, stop };
 }
+
+/** Told of each question, which waits for what it returns. */
+type Count = () => unknown;
 
 class ListeningSide extends Listener implements Side {
   calls = 0;
 
-  constructor(create: (count: () => void) => http.Server | http2.Http2Server, port?: number) {
-    super(() => create(() => this.calls++), port);
+  constructor(create: (count: Count) => http.Server | http2.Http2Server, port?: number) {
+    super(() => create(() => this.count()), port);
+  }
+
+  protected count(): unknown {
+    return this.calls++;
+  }
+}
+
+class HangingSide extends ListeningSide implements Replica {
+  #hangs = false;
+
+  hang(): void {
+    this.#hangs = true;
+  }
+
+  protected override count(): unknown {
+    super.count();
+    return this.#hangs ? new Promise(() => undefined) : undefined;
   }
 }
 
 /** gRPC over HTTP/2: the generated service, implemented with Connect. */
-function grpcServer(tokens: Tokens, count: () => void): http2.Http2Server {
+function grpcServer(tokens: Tokens, count: Count): http2.Http2Server {
   const implementation: ServiceImpl<typeof AuthService> = {
     async verifyToken({ token }) {
-      count();
+      await count();
       const user = findUser(await tokens.verify(token));
       if (!user) throw new ConnectError("the token is not valid", Code.Unauthenticated);
       const { id: userId, organizationId, email, isActive, permissions, locals } = user;
@@ -82,7 +117,7 @@ function notFound(): never {
 }
 
 /** The same four questions over REST. */
-function restServer(tokens: Tokens, count: () => void): http.Server {
+function restServer(tokens: Tokens, count: Count): http.Server {
   const app = express();
   app.use((_req, _res, next) => {
     count();

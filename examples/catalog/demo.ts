@@ -22,7 +22,8 @@ try {
 }
 if (!walk.finish()) process.exitCode = 1;
 
-async function show({ auth, redis, openCatalog }: Stage): Promise<void> {
+async function show({ auth, redis, openCatalog, openCatalogOfTwo, openInstance }: Stage): Promise<void> {
+  const second = redis && openInstance(redis); // it takes its time, while the first steps are shown
   const catalog = await openCatalog();
   const visitor = new Visitor(catalog, auth);
   const newToken = () => auth.signToken("ana");
@@ -71,16 +72,18 @@ async function show({ auth, redis, openCatalog }: Stage): Promise<void> {
     expect: { status: 200, source: "process", grpcCalls: 1, restCalls: 0 },
   });
 
-  if (redis) {
+  if (second) {
     await walk.step({
       title:
-        "Luis was in both instances, and his rights change. The first one is told; the second has forgotten him at once, and asks.",
+        "Luis was in the catalog and in a second process of it, and his rights change. The first is told; the second has forgotten him at once, and asks.",
       act: async () => {
-        const [second, luis] = [await openCatalog(), await auth.signToken("luis")];
-        for (const each of [catalog, second]) await visitor.visit({ path: MADRID, token: luis, catalog: each });
+        const [other, luis] = [await second.ready, await auth.signToken("luis")];
+        await until(async () => (await other.status()).cache.log === "live");
+        for (const each of [catalog, other]) await visitor.visit({ path: MADRID, token: luis, catalog: each });
+        const { heard } = (await other.status()).cache;
         await catalog.client.invalidateUser({ userId: "luis", organizationId: "la-espiga" });
-        await until(() => second.client.peekToken(luis) === undefined);
-        return visitor.visit({ path: MADRID, token: luis, catalog: second });
+        await until(async () => (await other.status()).cache.heard > heard);
+        return visitor.visit({ path: MADRID, token: luis, catalog: other });
       },
       expect: { status: 200, source: "grpc", grpcCalls: 1, restCalls: 0 },
     });
@@ -137,6 +140,26 @@ async function show({ auth, redis, openCatalog }: Stage): Promise<void> {
       restCalls: 0,
       grpcBreaker: "closed",
     },
+  });
+
+  walk.chapter("One of two replicas hangs");
+  await walk.step({
+    title: "A second server of the auth service takes questions and answers none. Of six new tokens nobody notices it.",
+    act: async () => {
+      const replica = await auth.openReplica();
+      const ofTwo = await openCatalogOfTwo(replica.url);
+      await visitor.visit({ path: MADRID, token: await newToken(), catalog: ofTwo });
+      replica.hang();
+      return visitor.watch(async () => {
+        const seen = [];
+        for (let visit = 0; visit < 6; visit++) {
+          seen.push(await visitor.visit({ path: MADRID, token: await newToken(), catalog: ofTwo }));
+        }
+        if (replica.calls === 0) throw new Error("the replica that hangs was never asked");
+        return seen.find(({ status, source }) => status !== 200 || source !== "grpc") ?? seen[0]!;
+      });
+    },
+    expect: { status: 200, source: "grpc", grpcCalls: 6, restCalls: 0, grpcBreaker: "closed" },
   });
 
   walk.chapter("gRPC is stopped");

@@ -1,9 +1,16 @@
 import { randomBytes } from "node:crypto";
 import * as http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type AuthClient, type AuthClientOptions, createAuthClient } from "portero";
+import {
+  type AuthClient,
+  type AuthClientOptions,
+  type CacheOptions,
+  createAuthClient,
+  type GrpcOptions,
+} from "portero";
 import { type DevAuthService, startDevAuthService } from "./auth-service.js";
 import { createCatalog } from "./catalog-service.js";
+import { type InstanceProcess, startInstance } from "./instance-process.js";
 import { Listener } from "./listener.js";
 import { type OwnRedis, startRedis } from "./redis.js";
 
@@ -20,6 +27,10 @@ export interface Stage {
   readonly redis: OwnRedis | undefined;
   /** @param port 0, the default, = any free one */
   openCatalog(port?: number): Promise<Catalog>;
+  /** One more, whose client also asks another replica of the auth service, at that URL. */
+  openCatalogOfTwo(replica: string): Promise<Catalog>;
+  /** One more, in a process of its own, beside the same Redis. */
+  openInstance(redis: OwnRedis): InstanceProcess;
   close(): Promise<void>;
 }
 
@@ -50,13 +61,12 @@ export async function startStage({ timeoutMs, ...options }: StageOptions): Promi
   ends.push(auth.stop);
   const secret = randomBytes(32).toString("base64"); // shared by all catalogs
 
-  const openCatalog = async (port?: number): Promise<Catalog> => {
+  const open = async (grpc: GrpcOptions, cache: CacheOptions | undefined, port?: number): Promise<Catalog> => {
     const client = createAuthClient({
       ...options,
-      // One connection: its calls are counted, and a second one would be asked beside a slow or returning first.
-      grpc: { url: auth.grpc.url, timeoutMs, connections: { min: 1 } },
+      grpc: { ...grpc, timeoutMs },
       rest: { url: auth.rest.url, timeoutMs },
-      ...(redis && { cache: { redisUrl: redis.url, secret } }),
+      ...(cache && { cache }),
     });
     const listener = new Listener(() => http.createServer(createCatalog(client)), port);
     try {
@@ -70,5 +80,24 @@ export async function startStage({ timeoutMs, ...options }: StageOptions): Promi
     await until(() => client.status().cache.shared !== "unavailable");
     return { url: listener.url, client };
   };
-  return { auth, redis, openCatalog, close };
+  // One connection: its calls are counted, and a second one would be asked beside a slow or returning first.
+  const grpc = { url: auth.grpc.url, connections: { min: 1 } };
+  return {
+    auth,
+    redis,
+    openCatalog: (port) => open(grpc, redis && { redisUrl: redis.url, secret }, port),
+    openCatalogOfTwo: (replica) => open({ url: [auth.grpc.url, replica] }, undefined),
+    openInstance({ url }) {
+      const instance = startInstance({
+        AUTH_GRPC_URL: auth.grpc.url,
+        AUTH_REST_URL: auth.rest.url,
+        AUTH_GRPC_TIMEOUT: String(timeoutMs / 1000),
+        REDIS_URL: url,
+        AUTH_CACHE_SECRET: secret,
+      });
+      ends.push(instance.stop);
+      return instance;
+    },
+    close,
+  };
 }

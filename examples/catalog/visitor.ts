@@ -8,7 +8,7 @@ export interface Visit {
   /** Posted as JSON; without it, the request is a GET. */
   readonly body?: unknown;
   /** Default: the first catalog. */
-  readonly catalog?: Catalog;
+  readonly catalog?: Pick<Catalog, "url">;
 }
 
 /** Makes HTTP requests to a catalog, and watches what they cause behind it. */

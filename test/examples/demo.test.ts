@@ -16,7 +16,7 @@ const lastLine = (demo: Program) => demo.output.trimEnd().split("\n").at(-1);
 test("the demo goes through every step as expected, with Redis where there is one", async () => {
   const hasRedis = spawnSync("redis-server", ["--version"]).status === 0;
   const demo = runDemo();
-  expect([await demo.exitCode(), lastLine(demo)]).toEqual([0, `${hasRedis ? 21 : 19} steps, all as expected`]);
+  expect([await demo.exitCode(), lastLine(demo)]).toEqual([0, `${hasRedis ? 22 : 20} steps, all as expected`]);
   expect(demo.output.includes("user from: shared cache")).toBe(hasRedis);
 });
 
@@ -29,7 +29,7 @@ test("the demo says each source by its name, and writes no colours into a pipe",
 
 test("the demo goes on without Redis where there is none, and says so", async () => {
   const demo = runDemo({ PATH: "" });
-  expect([await demo.exitCode(), lastLine(demo)]).toEqual([0, "19 steps, all as expected"]);
+  expect([await demo.exitCode(), lastLine(demo)]).toEqual([0, "20 steps, all as expected"]);
   expect(demo.output).toContain("There is no redis-server on this machine");
 });
 
