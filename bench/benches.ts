@@ -7,7 +7,9 @@ import type { Bench } from "./kit/bench.js";
 import { koa } from "./koa.js";
 import { memory } from "./memory.js";
 import { outage } from "./outage.js";
+import { replicas } from "./replicas.js";
 import { restFallback } from "./rest-fallback.js";
+import { revocation } from "./revocation.js";
 import { sharedHit } from "./shared-hit.js";
 import { stampede } from "./stampede.js";
 import { start } from "./start.js";
@@ -23,6 +25,8 @@ export const benches: readonly Bench[] = [
   stampede,
   outage,
   flood,
+  replicas,
+  revocation,
   memory,
   start,
   capacity,

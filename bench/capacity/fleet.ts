@@ -27,7 +27,18 @@ export interface FleetRun {
   readonly outages: number;
 }
 
+export interface RunOptions {
+  /** With Redis. */
+  readonly shared: boolean;
+  readonly seconds: number;
+  /** With rights for the log of invalidations. Default `true`. */
+  readonly hasLog?: boolean;
+}
+
 const SAMPLED_KEYS = 50;
+/** May do all but follow the log. Its name is its password. */
+const USER = "without-log";
+const WITHOUT_LOG = [USER, "on", `>${USER}`, "~*", "+@all", "-@stream"];
 
 export type Fleet = Awaited<ReturnType<typeof startFleet>>;
 
@@ -55,15 +66,16 @@ export async function startFleet(size: number) {
   };
 
   /** Counts for so many seconds, once the fleet has been under way for three TTLs. */
-  async function run(scenario: Scenario, { shared, seconds }: { shared: boolean; seconds: number }): Promise<FleetRun> {
+  async function run(scenario: Scenario, { shared, seconds, hasLog = true }: RunOptions): Promise<FleetRun> {
     const { processes: count, requestsPerSecond, ttlMs } = scenario;
     const active = members.slice(0, count);
     await admin.sendCommand(["FLUSHALL"]);
+    if (!hasLog) await admin.sendCommand(["ACL", "SETUSER", ...WITHOUT_LOG]);
     await service.call("takeTraffic");
     const options: DriveOptions = {
       ...scenario,
       grpcUrl,
-      ...(shared && { redisUrl: redis.url }),
+      ...(shared && { redisUrl: hasLog ? redis.url : redis.url.replace("//", `//${USER}:${USER}@`) }),
       requestsPerSecond: requestsPerSecond / count,
       rampMs: ttlMs,
     };
