@@ -29,6 +29,7 @@ export type { AttachOptions, AuthenticateOptions, OptionalAuthOptions } from "./
 export { authenticate } from "./http/authenticate.js";
 export { bearerToken } from "./http/bearer.js";
 export { type CookieTokenOptions, cookieToken } from "./http/cookie.js";
+export type { Decision } from "./http/decision.js";
 export type { GuardSource } from "./http/guard-source.js";
 export type { LocalGuardOptions, ModuleGuardOptions } from "./http/guards.js";
 export type { HealthOptions } from "./http/health.js";

@@ -5,6 +5,7 @@ import type { VerifiedToken } from "./model.js";
 import type { AnswerListener } from "./question-channel.js";
 import { RequestCounts } from "./request-counts.js";
 import { isToken, type TokenSyntax } from "./token.js";
+import { createTokenDigest, type TokenDigest } from "./token-digest.js";
 
 /** Properties of a client that a middleware needs beside its methods. */
 export interface ClientTraits {
@@ -20,6 +21,8 @@ export interface ClientTraits {
   readonly requests: RequestCounts;
   /** Told of each user that a question has brought. */
   readonly answerListeners: Set<AnswerListener>;
+  /** Of tokens, for logs. */
+  readonly digestOf: TokenDigest;
 }
 
 /** The traits of clients that were not made here: those for tests, and the application's own. */
@@ -32,6 +35,7 @@ export const DEFAULT_TRAITS: ClientTraits = {
   channelKey: Object.freeze({}),
   requests: new RequestCounts(), // of no client in particular
   answerListeners: new Set(),
+  digestOf: createTokenDigest(undefined),
 };
 
 /** The same in both module formats of this package. */

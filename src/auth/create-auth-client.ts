@@ -26,6 +26,7 @@ import { createRemoteAuthService } from "./service-calls.js";
 import { StringLists } from "./string-lists.js";
 import { createTokenSyntax, Token } from "./token.js";
 import { withTextApi } from "./token-api.js";
+import { createTokenDigest } from "./token-digest.js";
 import { unknownTokenGate } from "./unknown-token.js";
 
 /**
@@ -204,7 +205,8 @@ export function assembleAuthClient(
   };
   const { logger } = config;
   const { mayBeVoid } = caches;
-  setTraits(client, { isToken, logger, clock, deadlineMs, mayBeVoid, channelKey, requests, answerListeners });
+  const digestOf = createTokenDigest(config.cache.secrets[0]);
+  setTraits(client, { isToken, logger, clock, deadlineMs, mayBeVoid, channelKey, requests, answerListeners, digestOf });
   return client;
 
   /** Invalidates; what this process remembered is forgotten even where it rejects. */

@@ -3,6 +3,7 @@ import type { ClientTraits } from "../auth/client-traits.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import type { Token } from "../auth/token.js";
+import type { TellDecision } from "./decision.js";
 
 /** The settings of a middleware that hold for the guards behind it too. */
 export interface MiddlewareSettings {
@@ -14,6 +15,8 @@ export interface MiddlewareSettings {
   /** The function that made it: `requireAuth`. */
   readonly maker: string;
   readonly traits: ClientTraits;
+  /** Where the application wants to know what is decided. */
+  readonly tellDecision: TellDecision | undefined;
 }
 
 /** The outcome of a middleware, left on a request for guards and `getAuth`: they never read `req.user`, which anything can set. */
@@ -56,6 +59,15 @@ export class AttachedAuth implements MiddlewareSettings {
 
   get traits(): ClientTraits {
     return this.#settings.traits;
+  }
+
+  get tellDecision(): TellDecision | undefined {
+    return this.#settings.tellDecision;
+  }
+
+  /** For logs; `undefined` where it was let through without a token. */
+  get tokenDigest(): string | undefined {
+    return this.#token && this.traits.digestOf?.(this.#token.text);
   }
 
   /**

@@ -3,6 +3,7 @@ import { ConfigError } from "../auth/config/config-error.js";
 import { SettingReader } from "../auth/config/setting-reader.js";
 import type { TokenFacts } from "../auth/model.js";
 import type { UnknownTokenVerdict } from "../auth/unknown-token.js";
+import type { Decision } from "./decision.js";
 
 /** How requests are authenticated, whatever the framework. `R` is what the framework's handlers get: the request, or Koa's context. */
 export interface AuthenticateOptions<R> {
@@ -32,6 +33,12 @@ export interface AuthenticateOptions<R> {
    * about.
    */
   onUnknown?: (facts: TokenFacts, request: R) => UnknownTokenVerdict | Promise<UnknownTokenVerdict>;
+  /**
+   * Told of each request that is let through or turned away, here and by the guards behind, before it is answered: for security logs and
+   * request ids. It is not waited for, and changes no answer; where it throws or rejects, a log line says so, one a minute at most.
+   * Default: none.
+   */
+  onDecision?: (decision: Decision, request: R) => unknown;
 }
 
 /** Options of `optionalAuth` alone. */
@@ -59,7 +66,7 @@ export type GivenOptions<R> = AuthenticateOptions<R> & OptionalAuthOptions & Att
 /** The functions that authenticate requests. */
 export type Maker = "requireAuth" | "optionalAuth" | "authenticate";
 
-const COMMON = ["client", "token", "realm", "resourceMetadata", "fresh", "onUnknown", "onError"] as const;
+const COMMON = ["client", "token", "realm", "resourceMetadata", "fresh", "onUnknown", "onDecision", "onError"] as const;
 const OWN = { requireAuth: [], optionalAuth: ["invalidToken"], authenticate: ["attach"] } as const;
 
 /** @throws ConfigError that names every option that cannot be used */
@@ -77,6 +84,7 @@ export function readAuthOptions<R>(maker: Maker, options: GivenOptions<R>): Give
   read.optional("resourceMetadata", given.resourceMetadata, isMetadataUrl, metadata);
   read.optional("fresh", given.fresh, isBoolean, "true or false");
   read.optional("onUnknown", given.onUnknown, isFunction, "a function");
+  read.optional("onDecision", given.onDecision, isFunction, "a function");
   read.optional("onError", given.onError, isFunction, "a function");
   if (maker === "optionalAuth")
     read.optional("invalidToken", given.invalidToken, isInvalidToken, '"reject" or "anonymous"');

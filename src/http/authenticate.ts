@@ -1,5 +1,6 @@
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
+import type { Token } from "../auth/token.js";
 import { isPromise } from "../runtime/is-promise.js";
 import { AttachedAuth, attachAuth, attachedAuthOf } from "./attached-auth.js";
 import type { AttachOptions, AuthenticateOptions } from "./auth-options.js";
@@ -18,19 +19,20 @@ export async function authenticate<R extends MaybeHeaded>(
 ): Promise<VerifiedToken> {
   const { settings, tokenOf, verify } = createAuthenticator<R>("authenticate", options);
   const node = nodeOf(request);
-  const door = new Door("authenticate", settings.traits);
+  const door = new Door(settings);
+  let token: Token | undefined;
   const attach = (state: AttachedAuth) => {
     if (options.attach) attachAuth(node, placeOf(request, node), state, attachedAuthOf(node));
   };
   try {
-    const token = tokenOf(request, request, node);
+    token = tokenOf(request, request, node);
     const verified = verify(token, request, attachedAuthOf(node));
     const auth = await verified;
     attach(new AttachedAuth(settings, auth, token, isPromise(verified)));
-    door.letIn(auth);
+    door.letIn(request, auth, token);
     return auth;
   } catch (error) {
-    door.turnedAway(error);
+    door.turnedAway(request, error, token);
     attach(new AttachedAuth(settings, undefined, undefined)); // the guards behind must not see the user of an earlier middleware
     throw error instanceof AuthError ? error.inRealm(settings.realm, settings.resourceMetadata) : error;
   }

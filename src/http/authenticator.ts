@@ -10,6 +10,7 @@ import { isPromise } from "../runtime/is-promise.js";
 import type { AttachedAuth, MiddlewareSettings } from "./attached-auth.js";
 import { type AuthenticateOptions, type GivenOptions, type Maker, readAuthOptions } from "./auth-options.js";
 import { headerToken, withTokenSyntax } from "./bearer.js";
+import { decisionTeller } from "./decision.js";
 import { warnOfKeptScheme } from "./kept-scheme.js";
 import { isRepeated, type MaybeHeaded } from "./request.js";
 import { warnOfSecondSource } from "./second-source.js";
@@ -46,11 +47,12 @@ export function createAuthenticator<R>(maker: Maker, options: GivenOptions<R>): 
   const { onUnknown, invalidToken, onError } = given;
   const traits = traitsOf(client);
   const { isToken: syntax } = traits;
+  const tellDecision = decisionTeller(given.onDecision, traits);
   const tokens = new TokenAccess(client);
   const optional = maker === "optionalAuth";
 
   return {
-    settings: { client, realm, resourceMetadata: given.resourceMetadata, onError, maker, traits },
+    settings: { client, realm, resourceMetadata: given.resourceMetadata, onError, maker, traits, tellDecision },
     tokenOf(request, headed, node) {
       const token = ownSource ? readSource(ownSource, request, syntax) : headerToken(headed, tokens);
       if (token) return token;

@@ -1,45 +1,43 @@
 import { type ClientTraits, DEFAULT_TRAITS } from "../auth/client-traits.js";
-import { AuthError, type AuthErrorCode } from "../auth/errors.js";
+import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
 import type { RequestCounts } from "../auth/request-counts.js";
+import type { Token } from "../auth/token.js";
 import { channels } from "../runtime/channels.js";
-import type { AttachedAuth } from "./attached-auth.js";
-
-/** A request was let through or turned away, as `portero:decision` tells of it. */
-export interface DecisionMessage {
-  readonly client: object;
-  /** The function that decided: `requireAuth`, `requireLocal`. */
-  readonly by: string;
-  readonly allowed: boolean;
-  /** Why it was not; absent where something else than an `AuthError` was thrown. */
-  readonly code?: AuthErrorCode | undefined;
-  /** Where the answer about the token came from; absent for an anonymous request. */
-  readonly source?: VerifiedToken["source"] | undefined;
-}
+import type { AttachedAuth, MiddlewareSettings } from "./attached-auth.js";
+import type { Decision } from "./decision.js";
 
 /** Counts and tells what a middleware decides. */
 export class Door {
-  readonly #by: string;
-  readonly #traits: ClientTraits;
+  readonly #settings: MiddlewareSettings;
+  readonly #requests: RequestCounts;
 
-  constructor(by: string, traits: ClientTraits) {
-    this.#by = by;
-    this.#traits = traits;
+  constructor(settings: MiddlewareSettings) {
+    this.#settings = settings;
+    this.#requests = requestsOf(settings.traits);
   }
 
   /** @param auth `undefined`: let through as anonymous */
-  letIn(auth: VerifiedToken | undefined): void {
-    requestsOf(this.#traits).letIn(auth);
-    if (auth?.source !== "process") tellDecision(this.#traits, this.#by, { allowed: true, source: auth?.source });
+  letIn(request: unknown, auth: VerifiedToken | undefined, token: Token | undefined): undefined {
+    const { tellDecision, maker, traits } = this.#settings;
+    this.#requests.letIn(auth);
+    const isHit = auth?.source === "process";
+    if (isHit && !tellDecision) return;
+    const decision: Decision = { by: maker, allowed: true, ...(auth && { source: auth.source }) };
+    if (!isHit) publish(traits, decision);
+    tellDecision?.(withDigest(decision, digestOf(traits, token)), request);
   }
 
-  turnedAway(error: unknown): void {
-    requestsOf(this.#traits).turnedAway(error);
-    tellDecision(this.#traits, this.#by, { allowed: false, code: codeOf(error) });
+  turnedAway(request: unknown, error: unknown, token: Token | undefined): void {
+    const { tellDecision, maker, traits } = this.#settings;
+    this.#requests.turnedAway(error);
+    const decision = refusal(maker, error, undefined);
+    publish(traits, decision);
+    tellDecision?.(withDigest(decision, digestOf(traits, token)), request);
   }
 }
 
-/** Counts and tells what a guard decides. */
+/** Counts and tells what a guard decides, to what the middleware before it has named. */
 export class GuardDoor {
   readonly #by: string;
 
@@ -47,21 +45,43 @@ export class GuardDoor {
     this.#by = by;
   }
 
-  letThrough({ traits }: AttachedAuth): undefined {
-    requestsOf(traits).of(this.#by).allowed++;
+  letThrough(request: unknown, attached: AttachedAuth): undefined {
+    requestsOf(attached.traits).of(this.#by).allowed++;
+    const { tellDecision, auth } = attached;
+    if (!tellDecision) return;
+    const decision: Decision = { by: this.#by, allowed: true, ...(auth && { source: auth.source }) };
+    tellDecision(withDigest(decision, attached.tokenDigest), request);
   }
 
   /** Throws the error on. */
-  turnAway(attached: AttachedAuth | undefined, error: unknown): never {
+  turnAway(request: unknown, attached: AttachedAuth | undefined, error: unknown): never {
     if (attached) {
-      const { traits, auth } = attached;
+      const { traits, auth, tellDecision } = attached;
       const verdicts = requestsOf(traits).of(this.#by);
       if (error instanceof AuthError && error.status < 500) verdicts.denied++;
       else verdicts.error++;
-      tellDecision(traits, this.#by, { allowed: false, code: codeOf(error), source: auth?.source });
+      const decision = refusal(this.#by, error, auth);
+      publish(traits, decision);
+      tellDecision?.(withDigest(decision, attached.tokenDigest), request);
     }
     throw error;
   }
+}
+
+function refusal(by: string, error: unknown, auth: VerifiedToken | undefined): Decision {
+  return {
+    ...{ by, allowed: false },
+    ...(error instanceof AuthError && { code: error.code }),
+    ...(auth && { source: auth.source }),
+  };
+}
+
+function withDigest(decision: Decision, digest: string | undefined): Decision {
+  return digest === undefined ? decision : { ...decision, digest };
+}
+
+function digestOf(traits: ClientTraits, token: Token | undefined): string | undefined {
+  return token && (traits.digestOf ?? DEFAULT_TRAITS.digestOf)(token.text);
 }
 
 /** Of a client that another version of this package made there are none. */
@@ -69,16 +89,9 @@ function requestsOf(traits: ClientTraits | undefined): RequestCounts {
   return traits?.requests ?? DEFAULT_TRAITS.requests;
 }
 
-function codeOf(error: unknown): AuthErrorCode | undefined {
-  return error instanceof AuthError ? error.code : undefined;
-}
-
-function tellDecision(
-  traits: ClientTraits | undefined,
-  by: string,
-  what: Omit<DecisionMessage, "client" | "by">,
-): void {
+/** On `portero:decision`, where a digest has no place: it would cost an HMAC. */
+function publish(traits: ClientTraits | undefined, decision: Decision): void {
   if (!channels.decision.hasSubscribers) return;
   const { channelKey: client } = traits ?? DEFAULT_TRAITS;
-  channels.decision.publish({ client, by, ...what } satisfies DecisionMessage);
+  channels.decision.publish({ client, ...decision });
 }

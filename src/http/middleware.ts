@@ -50,39 +50,45 @@ export function authStep<R>(maker: "requireAuth" | "optionalAuth", options: Give
   assertNoRequest(maker, options);
   const { settings, tokenOf, verify, isAnonymous } = createAuthenticator<R>(maker, options);
 
-  const door = new Door(maker, settings.traits);
+  const door = new Door(settings);
 
   /** Anonymous, or refused. */
-  function withoutUser(error: unknown, node: IncomingMessage, place: AuthPlace): undefined {
+  function withoutUser(
+    error: unknown,
+    token: Token | undefined,
+    request: R,
+    node: IncomingMessage,
+    place: AuthPlace,
+  ): undefined {
     if (!isAnonymous(error, node)) {
-      door.turnedAway(error);
+      door.turnedAway(request, error, token);
       throw error;
     }
-    door.letIn(undefined);
-    return attachAuth(node, place, new AttachedAuth(settings, undefined, undefined), attachedAuthOf(node));
+    attachAuth(node, place, new AttachedAuth(settings, undefined, undefined), attachedAuthOf(node));
+    return door.letIn(request, undefined, token);
   }
   return {
     name: maker,
     run(request, node, place) {
       const earlier = attachedAuthOf(node); // once: Express on Node 20 makes each look at a request dear
-      let token: Token;
+      let token: Token | undefined;
       let auth: VerifiedToken | Promise<VerifiedToken>;
       try {
         token = tokenOf(request, node, node);
         auth = verify(token, request, earlier);
       } catch (error) {
-        return withoutUser(error, node, place);
+        return withoutUser(error, token, request, node, place);
       }
       if (!isPromise(auth)) {
-        door.letIn(auth);
-        return attachAuth(node, place, new AttachedAuth(settings, auth, token), earlier);
+        attachAuth(node, place, new AttachedAuth(settings, auth, token), earlier);
+        return door.letIn(request, auth, token);
       }
       return auth.then(
         (verified) => {
-          door.letIn(verified);
-          return attachAuth(node, place, new AttachedAuth(settings, verified, token, true), attachedAuthOf(node));
+          attachAuth(node, place, new AttachedAuth(settings, verified, token, true), attachedAuthOf(node));
+          return door.letIn(request, verified, token);
         },
-        (error) => withoutUser(error, node, place),
+        (error) => withoutUser(error, token, request, node, place),
       );
     },
     failureOf: (thrown) => toFailure(thrown, settings, undefined),
@@ -102,12 +108,12 @@ export function guardStep<R>(name: string, guard: Guard<R>): Step<R> {
         const auth = authOf(node, caller);
         passed = guard({ auth, client: attached!.client, request });
       } catch (error) {
-        return door.turnAway(attached, error);
+        return door.turnAway(request, attached, error);
       }
-      if (!passed) return door.letThrough(attached!);
+      if (!passed) return door.letThrough(request, attached!);
       return passed.then(
-        () => door.letThrough(attached!),
-        (error) => door.turnAway(attached, error),
+        () => door.letThrough(request, attached!),
+        (error) => door.turnAway(request, attached, error),
       );
     },
     failureOf: (thrown, node) => toFailure(thrown, attachedAuthOf(node), caller),

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import express from "express";
 import supertest from "supertest";
@@ -9,6 +11,7 @@ import { ManualClock } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
 import { ONE_CONNECTION } from "../support/one-connection.js";
 import { afterwards, openBareClient, openClient, startService } from "../support/open-client.js";
+import { root } from "../support/workspace.js";
 
 const users = { "token-ana": { id: "ana", organizationId: "org-1", locals: ["madrid"], permissions: ["read"] } };
 const organizations = { "org-1": { modules: ["inventory"] } };
@@ -170,6 +173,18 @@ describe("the metrics of a client", () => {
     for (let step = 0; step < 100; step++) await clock.advance(100);
     await settled;
     expect(await meters.valuesOf("portero.upstream.queue.duration")).toEqual({ "": 1 });
+  });
+
+  test("are all in the documents, and no others", async () => {
+    const text =
+      readFileSync(join(root, "docs", "observability.md"), "utf8")
+        .split("### Metrics")[1]
+        ?.split("### ")[0] ?? "";
+    const documented = [...text.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(
+      ([, names = ""]) => names.match(/[\w.]+/g) ?? [],
+    );
+    const histograms = ["authentication", "upstream.queue", "upstream.call"].map((name) => `portero.${name}.duration`);
+    expect(documented.sort()).toEqual([...Object.keys(SERIES), ...histograms, "rpc.client.call.duration"].sort());
   });
 
   test("of a client without REST, gRPC or a network have what there is", async () => {

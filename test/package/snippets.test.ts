@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
@@ -27,9 +27,18 @@ const users = {
   "token-ana": { id: "ana", permissions: ["products:read", "products:write"], locals: ["madrid"] },
 };
 
-const snippets = snippetsOf(readFileSync(join(root, "README.md"), "utf8")).filter(isCode);
+/** A snippet of a document. */
+interface Shown extends Snippet {
+  readonly document: string;
+}
 
-describe("the snippets of the README", () => {
+const snippets = ["README.md", "docs/observability.md"].flatMap((document) =>
+  snippetsOf(readFileSync(join(root, document), "utf8"))
+    .filter(isCode)
+    .map((snippet): Shown => ({ ...snippet, document })),
+);
+
+describe("the snippets of the documents", () => {
   const folder = temporaryFolder();
   const sources = join(folder.path, "portero");
   const place = join(sources, "snippets");
@@ -84,11 +93,11 @@ describe("the snippets of the README", () => {
     });
   });
 
-  function ofKind(kind: Instruction["kind"]): [string, Snippet][] {
+  function ofKind(kind: Instruction["kind"]): [string, Shown][] {
     return snippets.filter(({ instruction }) => instruction.kind === kind).map(named);
   }
 
-  function start(snippet: Snippet, env: NodeJS.ProcessEnv) {
+  function start(snippet: Shown, env: NodeJS.ProcessEnv) {
     const tsx = createRequire(import.meta.url).resolve("tsx");
     const reportPort = join(root, "test", "package", "fixtures", "report-port.mjs");
     const execArgv = [tsx, reportPort].flatMap((path) => ["--import", pathToFileURL(path).href]);
@@ -100,13 +109,13 @@ describe("the snippets of the README", () => {
 async function withAuthService<T>(use: (env: NodeJS.ProcessEnv) => Promise<T>): Promise<T> {
   await using service = await startAuthService({ users });
   const { grpc, rest } = service.upstreams;
-  return await use({ AUTH_GRPC_URL: grpc.url, AUTH_REST_URL: rest.url, PORT: "0" });
+  return await use({ AUTH_GRPC_URL: grpc.url, AUTH_REST_URL: rest.url, PORT: "0", METRICS_PORT: "0" });
 }
 
-function fileOf({ line, language, code }: Snippet): string {
-  return `line-${line}.${language === "js" && /\brequire\(/.test(code) ? "cjs" : language}`;
+function fileOf({ document, line, language, code }: Shown): string {
+  return `${basename(document, ".md")}-line-${line}.${language === "js" && /\brequire\(/.test(code) ? "cjs" : language}`;
 }
 
-function named(snippet: Snippet): [string, Snippet] {
+function named(snippet: Shown): [string, Shown] {
   return [`line ${snippet.line}`, snippet];
 }
