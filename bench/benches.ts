@@ -13,6 +13,7 @@ import { revocation } from "./revocation.js";
 import { sharedHit } from "./shared-hit.js";
 import { stampede } from "./stampede.js";
 import { start } from "./start.js";
+import { telemetry } from "./telemetry.js";
 
 /** All of them, in the order in which they are run and shown. */
 export const benches: readonly Bench[] = [
@@ -21,6 +22,7 @@ export const benches: readonly Bench[] = [
   koa,
   sharedHit,
   coldGrpc,
+  telemetry,
   restFallback,
   stampede,
   outage,

@@ -1,11 +1,12 @@
 import { hash } from "node:crypto";
-import { IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import { LRUCache } from "lru-cache";
 import { createAuthClient, requireAuth } from "portero";
 import type { Bench } from "./kit/bench.js";
 import { nanosOf } from "./kit/micro.js";
 import { launch } from "./kit/process.js";
+import { forget, requestWith } from "./kit/requests.js";
 import { inTurn } from "./kit/rounds.js";
 import { ratioOf, spreadOf } from "./kit/spread.js";
 import { distinctToken } from "./kit/tokens.js";
@@ -87,30 +88,3 @@ export const hit: Bench = {
     };
   },
 };
-
-const HEADERS = [
-  ["Host", "shop.example"],
-  ["User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"],
-  ["Accept", "application/json"],
-  ["Accept-Language", "es-ES,es;q=0.8,en;q=0.5"],
-  ["Accept-Encoding", "gzip, deflate, br, zstd"],
-  ["Connection", "keep-alive"],
-] as const;
-
-/** A request as Node's parser leaves it. */
-function requestWith(token: string, connection: Socket): IncomingMessage {
-  const request = new IncomingMessage(connection);
-  request.httpVersionMajor = 1;
-  for (const [name, value] of [...HEADERS, ["Authorization", `Bearer ${token}`] as const]) {
-    request.rawHeaders.push(name, value);
-    request.headers[name.toLowerCase()] = value;
-  }
-  return request;
-}
-
-/** The same request for another round: what the middleware left on it would be found again. */
-function forget(request: IncomingMessage): void {
-  (request as { [AUTH]?: unknown })[AUTH] = undefined;
-}
-
-const AUTH: unique symbol = Symbol.for("portero.request") as never;
