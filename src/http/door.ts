@@ -31,6 +31,7 @@ export class Door {
   turnedAway(request: unknown, error: unknown, token: Token | undefined): void {
     const { tellDecision, maker, traits } = this.#settings;
     this.#requests.turnedAway(error);
+    if (!tellDecision && !channels.decision.hasSubscribers) return;
     const decision = refusal(maker, error, undefined);
     publish(traits, decision);
     tellDecision?.(withDigest(decision, digestOf(traits, token)), request);
@@ -60,9 +61,11 @@ export class GuardDoor {
       const verdicts = requestsOf(traits).of(this.#by);
       if (error instanceof AuthError && error.status < 500) verdicts.denied++;
       else verdicts.error++;
-      const decision = refusal(this.#by, error, auth);
-      publish(traits, decision);
-      tellDecision?.(withDigest(decision, attached.tokenDigest), request);
+      if (tellDecision || channels.decision.hasSubscribers) {
+        const decision = refusal(this.#by, error, auth);
+        publish(traits, decision);
+        tellDecision?.(withDigest(decision, attached.tokenDigest), request);
+      }
     }
     throw error;
   }

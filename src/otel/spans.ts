@@ -93,8 +93,9 @@ function waited(tracer: Tracer, active: Context, { kind, fresh }: QuestionMessag
 function renewal(tracer: Tracer, active: Context): Begun {
   const by = trace.getSpanContext(active);
   const options = { kind: SpanKind.INTERNAL, root: true, links: by ? [{ context: by }] : [] };
-  const span = tracer.startSpan("portero.renew", options, ROOT_CONTEXT);
-  return { span, within: trace.setSpan(ROOT_CONTEXT, span) };
+  const base = ROOT_CONTEXT.setValue(SUPPRESSED, active.getValue(SUPPRESSED));
+  const span = tracer.startSpan("portero.renew", options, base);
+  return { span, within: trace.setSpan(base, span) };
 }
 
 function traceCalls(subscriber: Subscriber, tracer: Tracer): void {

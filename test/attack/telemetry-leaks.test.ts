@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { context, trace } from "@opentelemetry/api";
 import express from "express";
 import { requireAuth, requireLocal } from "../../src/index.js";
@@ -26,6 +26,7 @@ beforeAll(() => {
   forget = registerContext();
 });
 afterAll(() => forget());
+afterEach(closeAll);
 
 /** Hears all that telemetry knows of a client; `look` to be called at the end. */
 function listen(probe: LeakProbe) {
@@ -114,7 +115,6 @@ test("Channels, spans and metrics have no token, no user and no URL.", async () 
     "kind: 'user'",
   ])
     expect(said).toContain(word);
-  await closeAll();
 });
 
 test("What upstreams send back of a token is in no channel, span or metric.", async () => {

@@ -136,6 +136,7 @@ describe("the metrics of a client", () => {
       "VerifyToken open": 1,
     });
     expect(await values("breaker.transitions")).toMatchObject({ "grpc open": 1 });
+    expect(await values("replica.transitions")).toEqual({ ready: 1 });
     expect(await values("breaker.state")).toMatchObject({ "grpc open": 1 });
 
     // Histograms: of what a request waits for, and of nothing else.

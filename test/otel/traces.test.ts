@@ -59,6 +59,7 @@ describe("the spans of a client", () => {
     await until(() => service.rest.calls.total === 1);
     await clock.advance(1); // the wait before the retry
     const failed = await asked;
+    expect(client.status().upstream.retries).toBe(1);
     const [verify, tries] = [one("portero.verify"), traces.named(TRY)];
     expect(verify).toMatchObject({ parent: idOf(failed), kind: "INTERNAL", isError: true, links: [] });
     expect(verify.attributes).toEqual({ "portero.fresh": false, "error.type": "auth_unavailable" });
