@@ -33,10 +33,10 @@ const FULL: Size = {
 const QUICK: Size = {
   scenes: [blackHole(300, 100)],
   perSecond: 20,
-  warmUp: 10,
+  warmUp: 4,
   calmMs: 100,
-  shares: { rounds: 1, calls: 60 },
-  rotation: 300,
+  shares: { rounds: 1, calls: 40 },
+  rotation: 120,
 };
 
 /** Callers of the same replicas, by the names that the page gives them. */
@@ -56,15 +56,15 @@ export const replicas: Bench = {
   async run(context) {
     const size = context.quick ? QUICK : FULL;
     await using world = await ReplicaWorld.open({ count: 8, delayMs: DELAY_MS });
-    const portero = await world.openCaller({ kind: "portero" });
-    const shares = await sharesOf(world, portero, size, context);
-    const parts: Findings[] = [shares];
-    const hedgeMs = Math.round(4 * shares.usualMs);
-    const [hedged, grpcJs, oneSession] = await Promise.all([
-      context.quick ? undefined : world.openCaller({ kind: "portero", hedgeMs }),
+    const [portero, grpcJs, oneSession] = await Promise.all([
+      world.openCaller({ kind: "portero" }),
       world.openCaller({ kind: "grpc-js" }),
       world.openCaller({ kind: "one session" }),
     ]);
+    const shares = await sharesOf(world, portero, size, context);
+    const parts: Findings[] = [shares];
+    const hedgeMs = Math.round(4 * shares.usualMs);
+    const hedged = context.quick ? undefined : await world.openCaller({ kind: "portero", hedgeMs });
     const callers: Callers = {
       portero,
       ...(hedged && { [`portero, \`hedgeMs: ${hedgeMs}\``]: hedged }),

@@ -22,7 +22,7 @@ export const revocation: Bench = {
     `${FULL.processes} processes on one shared cache with a secret, which all hold the same users. The first one invalidates their tokens, ` +
     `${FULL.perSecond} a second. The time runs from the resolved promise of \`invalidateToken\` until another process has forgotten ` +
     "(`client.onInvalidated` calls back), on a single Redis and on a Redis Cluster of three masters, idle and beside " +
-    `${MGET_PER_SECOND.toLocaleString("en-US")} \`MGET\`s a second of another application. Then masters are killed meanwhile, 50 invalidations a second: what a promise ` +
+    `${MGET_PER_SECOND.toLocaleString("en-US")} \`MGET\`s a second of another application. Then masters are killed meanwhile, 30 invalidations a second: what a promise ` +
     "rejects is told later; a process that noticed a gap knows as well when it has asked the service anew. Then the CPU that Redis takes " +
     "for many processes, and the looks of a fleet of four, of which the log must not make more.",
   async run(context) {

@@ -1,10 +1,6 @@
 import { fileURLToPath } from "node:url";
-import { createClient, type Interceptor } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
-import { credentials, loadPackageDefinition, type ServiceClientConstructor } from "@grpc/grpc-js";
-import { loadSync } from "@grpc/proto-loader";
-import { createAuthClient } from "portero";
-import { AuthService } from "portero/proto";
+import type { Interceptor } from "@connectrpc/connect";
+import type { ServiceClientConstructor } from "@grpc/grpc-js";
 import type { ReplicaCallerOptions } from "../subjects/replica-caller.js";
 
 export type CallerKind = "portero" | "grpc-js" | "one session";
@@ -41,7 +37,8 @@ const OUTLIER_DETECTION = {
   child_policy: [{ round_robin: {} }],
 };
 
-export function askerOf(options: Options, hosts: readonly string[]): Asker {
+/** Each loads what it needs itself. */
+export function askerOf(options: Options, hosts: readonly string[]): Promise<Asker> {
   switch (options.kind) {
     case "portero":
       return portero(options);
@@ -52,7 +49,8 @@ export function askerOf(options: Options, hosts: readonly string[]): Asker {
   }
 }
 
-function portero({ port, restUrl, hedgeMs, minConnections }: Options): Asker {
+async function portero({ port, restUrl, hedgeMs, minConnections }: Options): Promise<Asker> {
+  const { createAuthClient } = await import("portero");
   let sent = 0;
   const count: Interceptor = (next) => (request) => {
     sent++;
@@ -81,7 +79,9 @@ function portero({ port, restUrl, hedgeMs, minConnections }: Options): Asker {
   };
 }
 
-function grpcJs({ port }: Options): Asker {
+async function grpcJs({ port }: Options): Promise<Asker> {
+  const { credentials, loadPackageDefinition } = await import("@grpc/grpc-js");
+  const { loadSync } = await import("@grpc/proto-loader");
   const definition = loadPackageDefinition(loadSync(PROTO, { keepCase: true, defaults: true }));
   const { AuthService: Client } = definition.auth as unknown as { AuthService: ServiceClientConstructor };
   const client = new Client(`dns:${NAME}:${port}`, credentials.createInsecure(), {
@@ -109,7 +109,10 @@ function grpcJs({ port }: Options): Asker {
   };
 }
 
-function oneSession({ port }: Options, host: string): Asker {
+async function oneSession({ port }: Options, host: string): Promise<Asker> {
+  const { createClient } = await import("@connectrpc/connect");
+  const { createGrpcTransport } = await import("@connectrpc/connect-node");
+  const { AuthService } = await import("portero/proto");
   const client = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${host}:${port}` }));
   let sent = 0;
   return {

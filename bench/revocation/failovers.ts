@@ -6,9 +6,11 @@ import { quantile, spreadOf } from "../kit/spread.js";
 import { type Hearing, RevocationFleet } from "./fleet.js";
 
 const PROCESSES = 4;
-const PER_SECOND = 50;
-/** From the beginning to the first failover, and from one to the next, in milliseconds. */
+const PER_SECOND = 30;
+/** From the beginning to the first failover, in milliseconds. */
 const CALM_MS = 2000;
+/** From one to the next: what the first one held up is made good by then, or late. In milliseconds. */
+const BETWEEN_MS = 6000;
 /** After a promotion everything is to be made good within so many milliseconds. */
 const GOOD_WITHIN_MS = 5000;
 /** A master takes the last writes with it that its replica did not have yet: so old they are at most, in milliseconds. */
@@ -33,7 +35,7 @@ export async function overCluster(): Promise<Findings> {
     if (logKey === undefined) throw new Error("there is no log");
     const holder = await cluster.masterOf(logKey);
     const failovers = [await failOver(cluster, "the master of the log", holder)];
-    await sleep(CALM_MS);
+    await sleep(BETWEEN_MS);
     const other = (await cluster.masters()).find((node) => node !== holder && !isSame(node, holder)) as ClusterNode;
     const second = (await cluster.masterOf(logKey)) === other ? (await cluster.masters()).at(-1)! : other;
     failovers.push(await failOver(cluster, "another master", second));

@@ -37,17 +37,17 @@ export interface CallReport {
   readonly stalledMs: number;
 }
 
-export type ReplicaCallerProcess = ReturnType<typeof methodsOf>;
+export type ReplicaCallerProcess = Awaited<ReturnType<typeof methodsOf>>;
 
 await expose<ReplicaCallerOptions, ReplicaCallerProcess>(methodsOf);
 
-function methodsOf({ hosts, crowd, ...options }: ReplicaCallerOptions) {
+async function methodsOf({ hosts, crowd, ...options }: ReplicaCallerOptions) {
   let addresses = hosts;
   const lookup = async () => addresses.map((address) => ({ address, family: 4 }));
   Object.assign(dns.promises, { lookup });
   syncBuiltinESMExports();
   const next = newcomersOf(crowd);
-  const asker = askerOf(options, hosts);
+  const asker = await askerOf(options, hosts);
   const stalls = new Stalls();
   let moments: CallMoment[] = [];
   let wrong = 0;
