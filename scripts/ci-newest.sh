@@ -20,6 +20,8 @@ echo "Node $(node --version), npm $(npm --version)"
 
 npm install --no-audit --no-fund
 npm ls --omit=dev --depth=0
+# Of OpenTelemetry's SDK there are two lines, which do not mix: the lockfile has the older one.
+for newer in api@1.10 sdk-metrics@3 sdk-trace@3; do npm ls --depth=0 "@opentelemetry/$newer"; done
 npm run check:types
 # The long attacks and the texts are the same on every Node, the projects of test/package have the newest of everything in the other run,
 # too, and the lockfile here is not the one that is kept.

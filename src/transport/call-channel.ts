@@ -1,6 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import { channels, Traced, trace } from "../runtime/channels.js";
 import type { Clock } from "../runtime/clock.js";
+import { checkedHeaders } from "./checked-headers.js";
 import { isTimeout } from "./grpc-outcome.js";
 import { type Operation, operationOf } from "./operation.js";
 import { type Failure, type Upstream, UpstreamError } from "./outcome.js";
@@ -18,7 +19,10 @@ const VALUE = /^[\x21-\x7e]([\x20-\x7e]{0,8190}[\x21-\x7e])?$/;
 const MAX_HEADERS = 16;
 
 /** Not a part of the message, however it is looked at: the service's own credentials are among them. */
-const headersOf = new WeakMap<object, { readonly given: Headers; added: Map<string, string> | undefined }>();
+const headersOf = new WeakMap<
+  object,
+  { readonly given: UnaryCall["header"]; added: Record<string, string> | undefined }
+>();
 
 /** One try, as `portero:call` tells of it. */
 export class CallMessage extends Traced {
@@ -33,7 +37,7 @@ export class CallMessage extends Traced {
     header: UnaryCall["header"],
   ) {
     super();
-    headersOf.set(this, { given: new Headers(header), added: undefined });
+    headersOf.set(this, { given: header, added: undefined });
   }
 
   /**
@@ -47,10 +51,11 @@ export class CallMessage extends Traced {
     const headers = headersOf.get(this);
     if (!headers || !NAME.test(key) || RESERVED.test(key) || typeof value !== "string" || !VALUE.test(value))
       return false;
-    headers.added ??= new Map();
+    headers.added ??= Object.create(null) as Record<string, string>;
     const { given, added } = headers;
-    if (added.size >= MAX_HEADERS || added.has(key) || given.has(key)) return false;
-    added.set(key, value);
+    if (key in added || Object.keys(added).length >= MAX_HEADERS) return false;
+    if (given !== undefined && new Headers(given).has(key)) return false;
+    added[key] = value;
     return true;
   }
 }
@@ -60,8 +65,10 @@ function takeHeader(message: CallMessage, header: UnaryCall["header"]): UnaryCal
   const headers = headersOf.get(message);
   headersOf.delete(message);
   if (!headers?.added) return header;
-  for (const [name, value] of headers.added) headers.given.set(name, value);
-  return headers.given;
+  if (header === undefined) return checkedHeaders(headers.added);
+  const all = new Headers(header);
+  for (const [name, value] of Object.entries(headers.added)) all.set(name, value);
+  return all;
 }
 
 /** Tells of each try, however the stages before came to it. */

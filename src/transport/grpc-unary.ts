@@ -11,6 +11,7 @@ import { Code, ConnectError, createContextValues, type Interceptor, type UnaryRe
 import { createMethodUrl, runUnaryCall } from "@connectrpc/connect/protocol";
 import { requestHeader, validateResponseWithCompression, validateTrailer } from "@connectrpc/connect/protocol-grpc";
 import { raceAbort } from "../runtime/abort.js";
+import { isChecked } from "./checked-headers.js";
 import { abortError, exchange, networkError } from "./grpc-exchange.js";
 import { mark } from "./grpc-fate.js";
 import { frameOf } from "./grpc-frame.js";
@@ -62,10 +63,14 @@ export function createGrpcUnary({ url, session, interceptors, maxAnswerBytes }: 
 
   /** As {@link headerOf} has them, made with less work where a call brings none of its own. */
   function plainHeaders(call: UnaryCall): http2.OutgoingHttpHeaders {
-    if (call.header !== undefined) return Object.fromEntries(headerOf(call));
-    return call.timeoutMs === undefined
-      ? ownHeaders
-      : { ...ownHeaders, "grpc-timeout": `${Math.ceil(call.timeoutMs)}m` };
+    const { header, timeoutMs } = call;
+    if (header !== undefined && !isChecked(header)) return Object.fromEntries(headerOf(call));
+    if (timeoutMs === undefined && header === undefined) return ownHeaders;
+    return {
+      ...ownHeaders,
+      ...header,
+      ...(timeoutMs !== undefined && { "grpc-timeout": `${Math.ceil(timeoutMs)}m` }),
+    };
   }
 
   function intercepted<I extends DescMessage, O extends DescMessage>(call: UnaryCall<I, O>) {

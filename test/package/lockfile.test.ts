@@ -4,6 +4,7 @@ import { expect, test } from "@jest/globals";
 import { root } from "../support/workspace.js";
 
 interface Entry {
+  readonly version?: string;
   readonly resolved?: string;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
@@ -26,6 +27,15 @@ test("package-lock.json has what `npm ci` asks for on every platform", () => {
 test("package-lock.json names no registry but npm's own", () => {
   const resolved = Object.values(packages).flatMap((entry) => entry.resolved ?? []);
   expect(resolved.filter((url) => !url.startsWith("https://registry.npmjs.org/"))).toEqual([]);
+});
+
+test("package-lock.json has the older line of OpenTelemetry's SDK: the run on the newest dependencies has the other", () => {
+  const versions = ["api", "sdk-metrics", "sdk-trace"].map(
+    (name) => packages[`node_modules/@opentelemetry/${name}`]?.version,
+  );
+  expect(versions).toEqual(
+    ["1.9", "2.", "2."].map((line) => expect.stringMatching(new RegExp(`^${line.replace(".", "\\.")}`))),
+  );
 });
 
 /** As Node looks for it: in the package's own `node_modules`, then in those above. */
