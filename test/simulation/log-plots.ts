@@ -30,7 +30,7 @@ export function actOnLog({
 }): Scene[] | undefined {
   const { world, random } = stage;
   if (world.settings.log !== "stream") return undefined;
-  const act = random.weighted({ nothing: 12, trouble: 2, plot: 2 });
+  const act = random.weighted({ nothing: 9, trouble: 2, plot: 3 });
   if (act === "nothing") return undefined;
   if (act === "trouble") troubleLog(world, random);
   const by = random.pick(world.processes);
@@ -41,7 +41,7 @@ export function actOnLog({
 
 /** Several things that must happen one after the other for something told to be missed, or for what is not told to be heard. */
 function drawLogPlot(stage: LogStage): Scene[] {
-  return stage.random.pick([missed, newcomer, told, told])(stage);
+  return stage.random.pick([missed, newcomer, told])(stage);
 }
 
 function forget({ world, visits, random, by, token }: LogStage, isToken = random.chance(0.6)): void {
@@ -62,7 +62,7 @@ function missed(stage: LogStage): Scene[] {
   return [
     { afterMs: 0, act: () => calm(stage) },
     { afterMs: random.pick([0, 1100]), act: () => void visit() },
-    { afterMs: random.ms(5, 100), act: () => redis.cut(other.name, random.chance(0.3)) },
+    { afterMs: random.ms(5, 100), act: () => redis.cut(other.name, !isTrimmed && random.chance(0.3)) },
     { afterMs: 0, act: () => logIs(world, isTrimmed ? "trimming" : random.pick(["calm", "lagging"])) },
     { afterMs: 0, act: () => forget(stage) },
     { afterMs: isTrimmed ? 0 : random.ms(3, 40), act: () => after && troubleLog(world, random, after) },
@@ -73,7 +73,7 @@ function missed(stage: LogStage): Scene[] {
     { afterMs: random.ms(3, 60), act: () => void visit() },
     { afterMs: random.ms(3, 300), act: () => logIs(world, "calm") },
     { afterMs: random.pick([20, 3000]), act: () => void visit() },
-    { afterMs: random.pick([3000, 9000, 9000]), act: () => void visit() },
+    { afterMs: random.pick([6000, 9000]), act: () => void visit() },
   ];
 }
 
@@ -95,7 +95,7 @@ function newcomer(stage: LogStage): Scene[] {
     },
     ...Array.from({ length: 8 }, () => ({ afterMs: random.ms(0, 8), act: () => void visit() })),
     { afterMs: 200, act: () => storeIs(world, "calm") },
-    { afterMs: random.pick([200, 3000, 9000]), act: () => void visit() },
+    ...[200, 2700, 6500].map((afterMs) => ({ afterMs, act: () => void visit() })),
   ];
 }
 

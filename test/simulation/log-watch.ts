@@ -14,9 +14,9 @@ const MOST_REFUSALS = 2 * 20;
 export class LogWatch implements LinkObserver {
   /** When it had been handed all that there was. */
   caughtUpAs: Moment | undefined;
-  /** When it last began to read from a place that it had found. */
+  /** When it last found the place from which on it reads. */
   beganAs: Moment | undefined;
-  #hasPlace = false;
+  #adds = false;
   readonly #name: string;
   readonly #journal: Journal;
   readonly #chronicle: Chronicle;
@@ -40,14 +40,15 @@ export class LogWatch implements LinkObserver {
 
   caughtUp(): void {
     this.caughtUpAs = this.#chronicle.moment();
-    if (this.#hasPlace) this.beganAs = this.caughtUpAs;
-    this.#hasPlace = false;
   }
 
   answered([command]: readonly string[], reply: unknown): void {
     if (command === "XREAD" && reply !== undefined) this.#journal.newsAt = this.#clock.time;
     const isEmpty = Array.isArray(reply) && reply.length === 0;
-    if (command === "XADD" || (command === "XREVRANGE" && !isEmpty)) this.#hasPlace = true;
+    // To a stream that was empty an entry is added, whose time is then set.
+    if ((command === "XREVRANGE" && !isEmpty) || (command === "PEXPIRE" && this.#adds))
+      this.beganAs = this.#chronicle.moment();
+    this.#adds = command === "XADD";
     if (command === "XREVRANGE" || command === "XADD" || (command === "XRANGE" && isEmpty)) this.doubt();
   }
 
