@@ -25,6 +25,8 @@ export interface LogTellerOptions {
 const APPEND_MS = 100;
 /** So many are remembered to be told again. */
 const MAX_TOLD = 10_000;
+/** Whether more than so many entries are there is not asked one by one, on a connection that is waited for: all is told again. */
+const MAX_ASKED = 100;
 /** Between attempts to tell, in milliseconds, and so many at once. */
 const RETRY_MS = 1000;
 const AT_ONCE = 20;
@@ -95,8 +97,9 @@ export class LogTeller {
 
   /** Asks a new connection of the reader whether all is there that this process has told and not read. */
   async check(connection: LogConnection, isOtherMaster: boolean): Promise<void> {
-    if (isOtherMaster) return this.tellAgain();
-    for (const id of this.#echoes.unread) if (!(await connection.has(id))) return this.tellAgain();
+    const { unread } = this.#echoes;
+    if (isOtherMaster || unread.length > MAX_ASKED) return this.tellAgain();
+    for (const id of unread) if (!(await connection.has(id))) return this.tellAgain();
   }
 
   /** What was told lately may be lost, with what the store was told. */

@@ -261,6 +261,20 @@ describe("What was told within the last minute is told again", () => {
     expect(told).toEqual(["store ana", "log ana"]);
   });
 
+  test("where more is not read yet than is asked about one by one", async () => {
+    const { clock, log, teller, tell } = start();
+    const connection = await log.connect();
+    const asked = () => log.commands.filter((command) => command.startsWith("has")).length;
+    for (let n = 0; n < 100; n++) await tell(`user ${n}`);
+    await teller.check(connection, false);
+    expect([asked(), log.records.length]).toEqual([100, 100]);
+    await tell("one more");
+    await teller.check(connection, false);
+    await clock.advance(0);
+    await settle();
+    expect([asked(), log.records.length]).toEqual([100, 202]);
+  });
+
   test("counted from when the log was well last: it may take long until it is noticed that something was lost", async () => {
     const { clock, log, well, teller, tell } = start();
     await tell("long ago");

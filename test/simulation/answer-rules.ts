@@ -66,7 +66,7 @@ function whyNotKept(answer: Answer, use: Use): string | undefined {
     }
     const { beganAs } = by.log ?? {};
     if (arrived !== undefined && beganAs && arrived < beganAs.at && beganAs.order < request.began.order)
-      return `it was kept since ${arrived}, and not looked up when the log began at ${beganAs.at}`;
+      return `it was kept since ${arrived}, and not looked up when the log began, or had a gap, at ${beganAs.at}`;
   }
   return (cameBack(answer, by) ? undefined : refusedSince(answer, use)) ?? refusedElsewhere(answer, use);
 }

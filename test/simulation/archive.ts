@@ -14,11 +14,6 @@ export class Archive {
     else this.#byQuestion.set(answer.question, [answer]);
   }
 
-  /** All that were ever answered. */
-  get questions(): Question[] {
-    return [...this.#byQuestion.keys()];
-  }
-
   find(text: string): Answer | undefined {
     const mark = markIn(text);
     return mark === undefined ? undefined : this.#byMark.get(mark);

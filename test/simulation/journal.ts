@@ -113,6 +113,11 @@ export class Journal {
     return [...this.brought.keys(), ...asked].some((about) => hasMeaningOf(about, question));
   }
 
+  /** What it has asked, or was brought. */
+  get questions(): readonly Question[] {
+    return [...this.asks.keys(), ...this.brought.keys()];
+  }
+
   /** What was invalidated here, or refused. */
   get contradicted(): readonly Question[] {
     const isRefused = (ask: Ask) => triesOf(ask).some(({ result }) => result?.kind === "refused");

@@ -62,7 +62,11 @@ function missed(stage: LogStage): Scene[] {
   return [
     { afterMs: 0, act: () => calm(stage) },
     { afterMs: random.pick([0, 1100]), act: () => void visit() },
-    { afterMs: random.ms(5, 100), act: () => redis.cut(other.name, !isTrimmed && random.chance(0.3)) },
+    // The place up to which nothing is missing is that of the last entry again after a while.
+    {
+      afterMs: isTrimmed ? 2600 : random.ms(5, 100),
+      act: () => redis.cut(other.name, !isTrimmed && random.chance(0.3)),
+    },
     { afterMs: 0, act: () => logIs(world, isTrimmed ? "trimming" : random.pick(["calm", "lagging"])) },
     { afterMs: 0, act: () => forget(stage) },
     { afterMs: isTrimmed ? 0 : random.ms(3, 40), act: () => after && troubleLog(world, random, after) },
@@ -73,7 +77,7 @@ function missed(stage: LogStage): Scene[] {
     { afterMs: random.ms(3, 60), act: () => void visit() },
     { afterMs: random.ms(3, 300), act: () => logIs(world, "calm") },
     { afterMs: random.pick([20, 3000]), act: () => void visit() },
-    { afterMs: random.pick([6000, 9000]), act: () => void visit() },
+    { afterMs: 9000, act: () => void visit() },
   ];
 }
 

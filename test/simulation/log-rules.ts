@@ -53,3 +53,21 @@ function whyKnown(invalidation: Invalidation, peer: Witness, { by, request }: Us
   if (!isLive || request.began.at <= resolved!.at + NOTICED_MS) return undefined;
   return isMadeGood(invalidation, peer) ? "this process says that it hears" : undefined;
 }
+
+/** What a process had been told of is not written to the store any more: an answer that was asked for before, and came after. */
+export function whyNotShared(answer: Answer, by: Witness): string | undefined {
+  const { caughtUpAs, disturbedAt } = by.log ?? {};
+  if (!caughtUpAs || disturbedAt === undefined) return undefined;
+  const subject = subjectOf(answer);
+  for (const peer of by.peers.filter((each) => by.log?.isOf(each))) {
+    for (const { called, resolved, question, user } of peer.journal.invalidations) {
+      if (!resolved || answer.attempt.ask.began.order > called.order || disturbedAt >= called.at) continue;
+      const concerns = user
+        ? subject !== undefined && isSameUser(user, subject)
+        : question !== undefined && hasMeaningOf(question, answer.question);
+      if (concerns && resolved.order < caughtUpAs.order)
+        return `${peer.name} invalidated it at ${called.at}, and this process had been told all by ${caughtUpAs.at}`;
+    }
+  }
+  return undefined;
+}

@@ -1,17 +1,18 @@
 import type { IncomingMessage } from "node:http";
 import type { AuthClient } from "../../src/auth/auth-client.js";
-import type { AuthClientOptions } from "../../src/auth/config/options.js";
 import { assembleAuthClient } from "../../src/auth/create-auth-client.js";
+import type { SharedStore } from "../../src/cache/shared-store.js";
 import type { Handler } from "../../src/index.js";
 import { optionalAuth, requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
 import { strangersAlone } from "../../src/runtime/adaptive-limit.js";
 import type { Authority } from "./authority.js";
 import { BreakerWatch } from "./breaker-watch.js";
-import { CallWatch, OWN_CREDENTIAL } from "./call-watch.js";
+import { CallWatch } from "./call-watch.js";
 import { optionsOf } from "./client-options.js";
 import { Journal } from "./journal.js";
-import { MADE_GOOD_MS } from "./log-rules.js";
+import { MADE_GOOD_MS, whyNotShared } from "./log-rules.js";
 import { LogWatch } from "./log-watch.js";
+import { ownCredentials } from "./own-credentials.js";
 import type { Random } from "./random.js";
 import type { Ask } from "./records.js";
 import { drawAhead, ownSettings, type Settings } from "./settings.js";
@@ -78,6 +79,7 @@ export class SimulatedProcess implements Witness {
       const answer = world.archive.find(mark);
       if (answer) this.journal.bring(answer, clock.time);
     });
+    if (store) this.#watchWrites(store);
     const redis = store && world.redis?.connect(name, this.socketClock, store, this.#logWatch);
     const upstream = (which: "grpc" | "rest") =>
       simulatedUpstream({
@@ -90,7 +92,12 @@ export class SimulatedProcess implements Witness {
         questionOf: (operation, message) => world.questionIn(service, operation, message),
       });
     this.client = assembleAuthClient(
-      { ...optionsOf(this, store, secrets), clock: this.clock, random: random.next, headers: this.#headers() },
+      {
+        ...optionsOf(this, store, secrets),
+        clock: this.clock,
+        random: random.next,
+        headers: ownCredentials(name, world, this.journal),
+      },
       {
         grpc: () => ({
           transport: upstream("grpc"),
@@ -171,6 +178,23 @@ export class SimulatedProcess implements Witness {
     };
   }
 
+  /** To be called when all that follows from one event has happened. */
+  endOfTurn(): void {
+    this.calls.endOfTurn();
+    if (this.#world.redis && !this.journal.closed) this.#logWatch.endOfTurn(this.client);
+  }
+
+  /** To the store, where it can be seen what is written. */
+  #watchWrites(store: SharedStore): void {
+    const { set } = store;
+    store.set = (key, text, ttlMs) => {
+      const answer = this.#world.archive.find(text);
+      const rule = answer && whyNotShared(answer, this);
+      if (rule) this.#world.chronicle.violate(this.name, `shares an answer, but ${rule}`);
+      return set(key, text, ttlMs);
+    };
+  }
+
   /** What it says itself of the log. */
   checkLog(): void {
     if (!this.journal.closed) this.#logWatch.check(this.client);
@@ -210,28 +234,5 @@ export class SimulatedProcess implements Witness {
     this.#world.chronicle.record(this.name, "log", level, message);
     if (/unexpected|threw/.test(message)) this.#world.chronicle.violate(this.name, `a fault of its own: ${message}`);
     this.#world.checkSecrecy(this.name, message);
-  }
-
-  /** Our own credentials: there, or fetched by a function that can fail as everything else can. */
-  #headers(): AuthClientOptions["headers"] {
-    const { settings, clock, random, chronicle } = this.#world;
-    const { name, value } = OWN_CREDENTIAL;
-    if (settings.headers === "none") return undefined;
-    if (settings.headers === "fixed") return { [name]: value };
-    return () => {
-      const fate = this.#world.isTroubled ? random.weighted({ well: 6, slow: 2, fails: 1, hangs: 1 }) : "well";
-      if (fate === "well") return { [name]: value };
-      const fault = { began: clock.time, ended: fate === "fails" ? clock.time : Number.POSITIVE_INFINITY };
-      this.journal.credentialFaults.push(fault);
-      chronicle.record(this.name, "credentials", fate);
-      if (fate === "fails") throw new Error("no credentials");
-      return new Promise((resolve) => {
-        if (fate === "hangs") return;
-        clock.after(random.ms(0, 400), () => {
-          fault.ended = clock.time;
-          resolve({ [name]: value });
-        });
-      });
-    };
   }
 }

@@ -141,8 +141,8 @@ export class SimulatedLink implements RedisLink {
   #trimNow(words: readonly string[]): void {
     const { redis, random } = this.#options;
     const isProof = words[0] === "XRANGE";
-    if (redis.logWeather !== "trimming" || !READERS.includes(words[0]!) || !random.chance(isProof ? 0.7 : 0.1)) return;
-    for (const key of redis.streams.keys) redis.streams.trim(key, random.pick([0, 1, 1, 1]));
+    if (redis.logWeather !== "trimming" || !READERS.includes(words[0]!) || !random.chance(isProof ? 0.9 : 0.05)) return;
+    for (const key of redis.streams.keys) redis.streams.trim(key, random.pick([0, 1, 1, 1, 1, 1]));
     redis.disturb();
   }
 

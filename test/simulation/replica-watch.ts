@@ -118,7 +118,11 @@ export class ReplicaWatch implements LeafObserver {
     this.#chronicle.record("", "rest", token);
     this.#verdictAt.set(token, this.#clock.time);
     if (token.startsWith(POISON)) return;
-    const rule = this.#whyNotBeyond(context && this.#questions.get(context));
+    const question = context && this.#questions.get(context);
+    // The balancer never refuses: only a breaker that is not closed does, and a look-up that has never brought an address.
+    if (!question && this.#openUntil < this.#clock.time && this.#askedAt.size > 0)
+      this.#violate(`REST was asked about ${token}, and no replica was`);
+    const rule = this.#whyNotBeyond(question);
     if (rule) this.#violate(`REST was asked about ${token}, though ${rule}`);
   }
 
@@ -212,7 +216,7 @@ export class ReplicaWatch implements LeafObserver {
   #endsInTime(call: LeafCall): void {
     const { grpcMs } = this.#settings;
     if (!(call.timeoutMs! <= grpcMs)) this.#violate(`${call.token} was given ${call.timeoutMs} ms`);
-    this.#clock.after(grpcMs + SLACK_MS, () => {
+    this.#clock.after(call.timeoutMs! + SLACK_MS, () => {
       if (!call.isOver && !call.signal?.aborted) this.#violate(`a call outlives its timeout: ${call.token}`);
     });
   }

@@ -192,7 +192,8 @@ export function ownSettings(settings: Settings, random: Random): Settings {
 export const LOG_STREAM = 1000;
 
 /** The settings of a seed, and the source of all that happens in it. */
-export function settingsOf(seed: number): { settings: Settings; random: Random } {
+export function settingsOf(seed: number, hasLog = true): { settings: Settings; random: Random } {
   const random = new Random(seed);
-  return { settings: withLog(drawSettings(random), new Random(seed, LOG_STREAM)), random };
+  const settings = drawSettings(random);
+  return { settings: hasLog ? withLog(settings, new Random(seed, LOG_STREAM)) : settings, random };
 }

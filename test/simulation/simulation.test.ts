@@ -7,18 +7,15 @@ import { simulate } from "./simulation.js";
 /** A simulated client reserves the room for its caches when it is made: more seeds take longer than a test may. */
 const SEEDS = 300;
 const REPLICA_SEEDS = 30;
-/**
- * Of worlds that once broke a rule: fresh questions whose turn comes when hardly any of their time is left; and a failover that loses what
- * was told while its process tells the new master of something else.
- */
-const FOUND = [21_001_722, 21_004_567, 1193];
+/** Of worlds that once broke a rule, before there was a log: fresh questions whose turn comes when hardly any of their time is left. */
+const FOUND = [21_001_722, 21_004_567];
 
 describe("a simulated world", () => {
   test("keeps every rule of the specification, whatever fails", async () => {
     let [requests, calls, most] = [0, 0, 0];
     const logs = new Set<string>();
     for (const seed of [...FOUND, ...Array.from({ length: SEEDS }, (_, index) => index + 1)]) {
-      const report = await simulate(seed);
+      const report = await simulate(seed, !FOUND.includes(seed));
       const found = report.violations.length === 0 ? undefined : [...report.violations, ...report.lines(40)].join("\n");
       expect({ seed, found }).toEqual({ seed, found: undefined });
       requests += report.requests;

@@ -26,9 +26,13 @@ const REMEMBERED_MS = 120_000;
 /** How often the world is visited again after the last fault has ended, until everything must serve. */
 const VISITS_IN_RECOVERY = 4;
 
-/** Runs the world of a seed, from the first request to the last timer. The same seed does the same, always. */
-export async function simulate(seed: number): Promise<Report> {
-  const { settings, random } = settingsOf(seed);
+/**
+ * Runs the world of a seed, from the first request to the last timer. The same seed does the same, always.
+ *
+ * @param hasLog whether its store may be a Redis with a log
+ */
+export async function simulate(seed: number, hasLog = true): Promise<Report> {
+  const { settings, random } = settingsOf(seed, hasLog);
   const logRandom = new Random(seed, LOG_STREAM + 1);
   const world = new World(settings, random, logRandom);
   const driver = new Driver(seed, world);
@@ -191,8 +195,9 @@ class Run {
 
   readonly #check = (): void => {
     const { chronicle, everyProcess } = this.#world;
-    for (const { calls, breakers, journal } of everyProcess) {
-      calls.endOfTurn();
+    for (const process of everyProcess) {
+      const { breakers, journal } = process;
+      process.endOfTurn();
       if (!journal.closed) breakers.checkEvents();
     }
     chronicle.nextTurn();

@@ -8,7 +8,7 @@ import type { Settings } from "./settings.js";
 export interface LogView {
   /** When the process had been handed all that there was. */
   readonly caughtUpAs: Moment | undefined;
-  /** When it last found the place from which on it reads: what was told before is not known. */
+  /** When it last found the place from which on it reads, or noticed a gap: what was told before is not known. */
   readonly beganAs: Moment | undefined;
   /** When entries were last lost, whatever by. */
   readonly disturbedAt: number;
