@@ -20,10 +20,11 @@ export default {
   testSequencer: "<rootDir>/test/support/slowest-first.js",
   // V8 counts for the whole process: each file of tests would begin and end that anew, and pay for all that ran before it.
   coverageProvider: "babel",
-  // Without those that hold types alone, of which nothing can run.
+  // Without those that hold types alone, of which nothing can run, and the command, which runs as a process of its own.
   collectCoverageFrom: [
     "src/**/*.ts",
     "!src/*.ts",
+    "!src/cli/bin.ts",
     "!src/auth/{auth-client,model,config/options}.ts",
     "!src/cache/{spec,shared-store}.ts",
   ],

@@ -98,8 +98,8 @@ export interface AuthClient {
    * the operations of each upstream, the rights and the state of Redis; with a token, whether gRPC and REST say the same of its user.
    * What is wrong is a check that failed, and no rejection: it rejects with the signal's reason, and after `close()`.
    *
-   * It asks past breakers and caches, and changes neither; in Redis it writes keys of its own, and deletes them. Within 1 s for a name, 1 s
-   * for a connection and twice `timeoutMs` of the slower upstream it has an end, whatever is silent.
+   * It asks past breakers and caches, and changes neither; in Redis it writes keys of its own, and deletes them. Whatever is silent, it has an
+   * end: within 1 s for a name, 1 s for a connection and twice `timeoutMs` of the slower upstream; of Redis within 8 s.
    */
   diagnose(options?: DiagnoseOptions): Promise<AuthClientDiagnosis>;
   /** The state of upstreams, caches and calls, as plain data. */

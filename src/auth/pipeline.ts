@@ -36,7 +36,7 @@ const WARM_AFTER_MS = 1000;
 export interface PipelineUpstream extends UpstreamRoute, TriedUpstream {
   /** Several where gRPC has; none with a custom transport. */
   readonly urls: readonly string[];
-  /** Past its breaker, and unknown to what counts its calls: for a diagnosis. */
+  /** Past its breaker, and unknown to what counts its calls, for a diagnosis; but through its replicas, which it tells of their failures. */
   readonly direct: Transport;
   /** How its calls have ended so far. */
   calls(): OutcomeCounts;

@@ -12,8 +12,9 @@ const end = () => {
 process.on("SIGINT", end);
 process.on("SIGTERM", end);
 // What reads this process's output may end first: `portero doctor | head -1`.
-for (const stream of [process.stdout, process.stderr]) stream.on("error", () => process.exit(1));
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => process.exit(141));
 const { stdin, stdout, stderr, env } = process;
 const io = { stdin, stdout, stderr, env, cwd: process.cwd(), clock: systemClock, version, signal: ending.signal };
-process.exitCode = await main(process.argv.slice(2), io);
-stdin.unref?.();
+const code = await main(process.argv.slice(2), io);
+await Promise.all([stdout, stderr].map((stream) => new Promise<void>((resolve) => stream.write("", () => resolve()))));
+process.exit(code); // a look-up of a name that is not answered would keep the process alive for minutes

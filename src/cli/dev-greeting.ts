@@ -14,9 +14,10 @@ export interface Greeted {
 
 /** What is to be done with the auth service for the desk, in lines that can be copied. */
 export function greeting({ service: { grpc, rest }, desk, host }: Greeted, { strong, faint, doubtful }: Style): string {
-  const [first = "ana"] = desk.ids;
+  const first = encodeURIComponent(desk.ids[0] ?? "ana").replaceAll("'", "%27");
   const asking = Object.entries(desk.users).map(
-    ([token, user]) => [`curl -H 'Authorization: Bearer ${token}' ${APP}`, about(user)] as const,
+    ([token, user]) =>
+      [`curl -H 'Authorization: Bearer ${token.replaceAll("'", "'\\''")}' ${APP}`, about(user)] as const,
   );
   const isLocal = /^(127\.|localhost$|::1$)/.test(host);
   return [

@@ -48,10 +48,10 @@ async function diagnoseUntil(
       const diagnosis = await diagnoseOnce(variables, token, io, waiting);
       const result = { version, exitCode: exitCodeOf(diagnosis), ...diagnosis };
       const leftMs = endsAt - clock.monotonic();
-      if (result.exitCode !== EXIT.wrong || leftMs <= 0) return result;
+      if (result.exitCode !== EXIT.wrong || leftMs < RETRY_EVERY_MS) return result;
       const first = diagnosis.checks.find(({ status }) => status === "failed");
       waiting.show([`all to be well: ${first?.id} ${first?.message}`]);
-      await sleep(clock, Math.min(RETRY_EVERY_MS, leftMs), signal);
+      await sleep(clock, RETRY_EVERY_MS, signal);
     }
   } finally {
     waiting.end();

@@ -16,13 +16,14 @@ const DOCTOR = `npx portero doctor – looks at your settings, the auth service 
   --env-file FILE   reads variables of a file, as node --env-file does; the environment wins. May be repeated
   --token-stdin     takes a user's token from standard input, asks gRPC and REST all four operations about that user, and
                     says where they differ:  printf %s "$TOKEN" | npx portero doctor --token-stdin
-  --wait TIME       tries until all is well, 30s or 2m at most: for a container that starts before the auth service
+  --wait TIME       tries until all is well, and begins no attempt after 30s or 2m: for a container that starts early
   --json            writes the result as JSON
 
   ✓ well   ! works, and should not stay so   ✗ wrong   – not looked at, which is no fault
   Exit code: 0 well, 1 something is wrong, 2 the settings cannot be used
 
 It asks the auth service about a token that is none ("portero-ready"), and writes keys of its own into Redis, which it deletes.
+What your code sets (headers, rest.paths, tls …) it does not know: call client.diagnose() there.
 Takes under two seconds when all is well, and never longer than the timeouts when nothing answers.`;
 
 const DEV = `npx portero dev – an auth service over gRPC and REST, with users that you name. Not for production

@@ -3,13 +3,19 @@ import type { DiagnosisCheck } from "../auth/diagnosis/diagnosis.js";
 
 /** Options by path, the longest first: `cache.redis.tls.ca` begins with another one. */
 const VARIABLE_OF = settingsWithVariable
+  .filter(({ path }) => path.includes(".")) // another one is a word, and may be a part of a name
   .map(({ path, variable }) => ({ option: path.replaceAll(".", "\\."), variable }))
   .sort((one, other) => other.option.length - one.option.length);
 const AUTHORITY = /give its CA in ([\w.]+\.tls\.ca)/;
 
 /** The same check for a client that is made from the environment: it names the variables, and not the options that they set. */
 export function inVariables({ message, fix, ...check }: DiagnosisCheck): DiagnosisCheck {
-  return { ...check, message: translated(message), ...(fix !== undefined && { fix: translated(fix) }) };
+  const isOurs = check.id.startsWith("settings."); // others hold names of hosts, and of what a user may do
+  return {
+    ...check,
+    message: isOurs ? translated(message) : message,
+    ...(fix !== undefined && { fix: translated(fix) }),
+  };
 }
 
 function translated(text: string): string {

@@ -36,6 +36,9 @@ class JsonReader {
   readonly lineOf = new Map<string, number>();
   readonly #text: string;
   #at = 0;
+  /** Lines so far, and up to where they are counted. */
+  #lines = 1;
+  #counted = 0;
 
   constructor(text: string) {
     this.#text = text.replace(/^\uFEFF/, "");
@@ -114,7 +117,8 @@ class JsonReader {
   }
 
   #line(): number {
-    return this.#text.slice(0, this.#at).split("\n").length;
+    for (; this.#counted < this.#at; this.#counted++) if (this.#text[this.#counted] === "\n") this.#lines++;
+    return this.#lines;
   }
 
   #fail(expected: string): never {

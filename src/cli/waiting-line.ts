@@ -16,7 +16,7 @@ export class WaitingLine {
 
   constructor(io: Io) {
     this.#io = io;
-    this.#isTerminal = io.stderr.isTTY === true;
+    this.#isTerminal = io.stderr.isTTY === true && io.env.TERM !== "dumb";
   }
 
   /** Of an empty list, nothing is waited for. */

@@ -31,7 +31,7 @@ function runBin(args: readonly string[], { env, send, inTerminal = false, behind
   // A variable of the tests' own environment would take the colours away.
   const child = spawn(command, words, {
     cwd: root,
-    env: { ...plainEnvironment({ NO_COLOR: undefined, TERM: "xterm" }), ...env },
+    env: { ...plainEnvironment({ NO_COLOR: undefined, TERM: "xterm", ...PATIENT }), ...env },
   });
   if (send) {
     let seen = "";
@@ -47,6 +47,8 @@ function runBin(args: readonly string[], { env, send, inTerminal = false, behind
 }
 
 const STACK = /\n\s+at |node:internal|\.[jt]s:\d+/;
+/** On a busy machine. */
+const PATIENT = { AUTH_GRPC_TIMEOUT: "20", AUTH_REST_TIMEOUT: "20" };
 const WRONG = { AUTH_REST_URL: "http://127.0.0.1:1" };
 
 test("the build has the command", () => expect(existsSync(bin)).toBe(true)); // npm run build
@@ -77,6 +79,25 @@ describe("the built command, in a pipe,", () => {
     const { code, stdout, stderr } = await ended;
     expect([code, stdout]).toEqual([0, expect.stringContaining("✓ gRPC and REST say the same to GetOrganization")]);
     expect(stdout + stderr).not.toContain(TOKEN);
+  });
+
+  test("ends with its report, though a name server never answers", async () => {
+    const hang = `import dns from "node:dns/promises"; import { syncBuiltinESMExports } from "node:module";
+      dns.lookup = () => new Promise(() => setInterval(() => undefined, 1000)); syncBuiltinESMExports();`;
+    const env = {
+      AUTH_REST_URL: "http://strict-auth.test:1", // which is no setting
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hang)}`,
+    };
+    const { code, stdout } = await runBin(["doctor"], { env }).ended;
+    expect(stdout).toContain("✗ strict-auth.test has no address (ETIMEDOUT)");
+    expect(code).toBe(1);
+  });
+
+  test("takes the first line for the token, though the pipe stays open", async () => {
+    const { env } = await startPair();
+    const { child, ended } = runBin(["doctor", "--token-stdin"], { env, send: { at: "never", text: "" } });
+    child.stdin.write(`${TOKEN}\n`);
+    expect((await ended).stdout).toContain("the token is good");
   });
 
   test("ends quietly when its reader has enough", async () => {

@@ -4,6 +4,12 @@ import type { Clock } from "../../src/runtime/clock.js";
 import { systemClock } from "../../src/runtime/clock.js";
 import { root } from "../support/workspace.js";
 
+/** Timeouts are eight times as long: how busy this machine is decides nothing. */
+const patientClock: Clock = {
+  ...systemClock,
+  setTimeout: (callback, ms, options) => systemClock.setTimeout(callback, ms * 8, options),
+};
+
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** What comes by standard input. */
@@ -32,7 +38,7 @@ export interface Running {
 
 /** Starts `portero` in this process, on streams of its own. */
 export function startMain(args: readonly string[], options: RunOptions = {}): Running {
-  const { env = {}, input = "", cwd = root, clock = systemClock, isTerminal = false } = options;
+  const { env = {}, input = "", cwd = root, clock = patientClock, isTerminal = false } = options;
   const ending = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal;
   const [stdout, stderr] = [collector(isTerminal), collector(isTerminal)];

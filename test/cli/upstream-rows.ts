@@ -109,7 +109,7 @@ export const upstreamRows: readonly Broken[] = [
     make: async () => {
       const gate = await startTcpGate();
       afterwards(() => gate.close());
-      return { env: { ...grpc(gate.port), AUTH_GRPC_TIMEOUT: "0.3" } };
+      return { env: { ...grpc(gate.port), AUTH_GRPC_TIMEOUT: "0.04" } };
     },
     fails: ["grpc.verify_token"],
     says: [
@@ -128,7 +128,7 @@ export const upstreamRows: readonly Broken[] = [
     make: async () => {
       const { service, env } = await startPair();
       service.rest.hang();
-      return { env: { ...env, AUTH_REST_TIMEOUT: "0.1" }, token: TOKEN };
+      return { env: { ...env, AUTH_REST_TIMEOUT: "0.04" }, token: TOKEN };
     },
     fails: ["rest.verify_token"],
     says: ["POST /auth/verify is unreachable (timeout)", "✓ auth.AuthService/GetUserLocals answers"],

@@ -1,6 +1,6 @@
 import { afterEach } from "@jest/globals";
 import { type AuthClient, type AuthClientOptions, createAuthClient } from "../../src/client.js";
-import { type DirectoryOptions, type FakeAuthService, startAuthService } from "../../src/testing.js";
+import { type FakeAuthService, type FakeAuthServiceOptions, startAuthService } from "../../src/testing.js";
 import { ManualClock } from "./manual-clock.js";
 
 /** connect-node and got count real time: long enough that only the manual clock ends a call. */
@@ -19,7 +19,7 @@ export function afterwards(end: () => unknown): void {
   ends.push(end);
 }
 
-export async function startService(options: DirectoryOptions = {}): Promise<FakeAuthService> {
+export async function startService(options: FakeAuthServiceOptions = {}): Promise<FakeAuthService> {
   const service = await startAuthService(options);
   afterwards(() => service.close());
   return service;

@@ -15,6 +15,7 @@ const SLOWEST = [
   "test/attack/shared-flood.test.ts",
   "test/cache/redis-sentinel.test.ts",
   "test/cache/redis.test.ts",
+  "test/cli/doctor-redis.test.ts",
   "test/package/snippets.test.ts",
   "test/package/bundle.test.ts",
   "test/cache/log.test.ts",

@@ -53,8 +53,8 @@ interface Circumstances {
 function ofSettings({ grpc, rest, cache, risks }: Config): Findings {
   const findings = new Findings("settings");
   const places = [
-    grpc && `gRPC at ${shownUrls(grpc.urls) ?? "a transport of its own"}`,
-    rest && `REST at ${shownUrl(rest.url)}`,
+    grpc && `gRPC at ${shownUrls(grpc.urls) ?? (grpc.transport ? "a transport of its own" : "a URL (not shown)")}`,
+    rest && `REST at ${shownUrl(rest.url) ?? "a URL (not shown)"}`,
     cache.redisUrl && `the shared cache at ${shownUrl(cache.redisUrl) ?? "Redis"}`,
     cache.store && "a shared cache of its own",
   ].filter((place) => place !== undefined);

@@ -100,6 +100,10 @@ export class Waits {
   }
 
   #say(): void {
-    this.#tell([...new Set(this.#waiting.values())]);
+    try {
+      this.#tell([...new Set(this.#waiting.values())]);
+    } catch {
+      // A listener's own failure is none of what is looked at.
+    }
   }
 }

@@ -40,56 +40,88 @@ export interface Host {
 }
 
 /**
- * Looks the hosts up, and connects to each address that they have. Resolves with how many accepted a connection.
+ * Looks the hosts up, and connects to each address that they have. Resolves with how many accepted a connection: while one does, what is
+ * wrong with others is a warning.
  */
 export async function checkPeers(hosts: readonly Host[], options: PeerCheckOptions): Promise<number> {
-  const reached = await Promise.all(hosts.map((host) => checkHost(host, options)));
-  return reached.reduce((sum, count) => sum + count, 0);
+  const tried = await Promise.all(hosts.map((host) => tryHost(host, options)));
+  options.signal?.throwIfAborted();
+  const count = tried.reduce((sum, { good }) => sum + good.length, 0);
+  for (const each of tried) report(each, count > 0 ? "warning" : "failed", options);
+  return count;
 }
 
-async function checkHost({ host, port }: Host, options: PeerCheckOptions): Promise<number> {
-  const { findings, waits, signal } = options;
-  const addresses = isIP(host) ? [host] : await waits.for(`the address of ${host}`, namesOf(host, options));
-  signal?.throwIfAborted();
-  const tried = addresses.slice(0, MAX_ADDRESSES);
-  const met = await Promise.all(tried.map((address) => meet({ host, port, address }, options)));
-  signal?.throwIfAborted();
+/** What came of one host. */
+interface Tried {
+  readonly host: string;
+  /** None of an address. */
+  readonly addresses?: readonly string[];
+  /** Why its name has no address. */
+  readonly code?: string;
+  readonly good: readonly Met[];
+  readonly bad: readonly Met[];
+}
+
+async function tryHost({ host, port }: Host, options: PeerCheckOptions): Promise<Tried> {
+  const named = isIP(host) ? [host] : await options.waits.for(`the address of ${host}`, namesOf(host, options));
+  if (typeof named === "string") return { host, code: named, good: [], bad: [] };
+  const met = await Promise.all(named.slice(0, MAX_ADDRESSES).map((address) => meet({ host, port, address }, options)));
   const good = met.filter(({ code }) => code === undefined);
+  const bad = met.filter(({ code }) => code !== undefined);
+  return { host, good, bad, ...(named[0] !== host && { addresses: named }) };
+}
+
+function report({ host, addresses, code, good, bad }: Tried, status: "warning" | "failed", options: PeerCheckOptions) {
+  const { findings, fixFor } = options;
+  if (addresses) findings.ok("names", `${host} is ${addresses.join(", ")}`);
+  if (code !== undefined) {
+    const isLate = code === LATE;
+    const fix = isLate ? "no name server answers: look at /etc/resolv.conf, and at the firewall" : fixFor(code);
+    findings[status]("names", `${host} has no address (${code})`, { code, fix });
+  }
   if (good.length > 0) {
     const where = good.map(({ at }) => at).join(", ");
     findings.ok("connection", `${where} ${good.length > 1 ? "accept" : "accepts"} connections`);
     checkCertificates(good, options);
   }
-  for (const each of met) if (each.code !== undefined) report(each, each.code, good, options);
-  return good.length;
+  for (const each of bad) reportAddress(each, good, status, options);
 }
 
-/** Where one address of a host serves, another one is no more than a reason to look: the name has both families, and one listens. */
-function report({ at, family }: Met, code: string, good: readonly Met[], options: PeerCheckOptions): void {
-  const { findings, secure, fixFor } = options;
+/** A name can have addresses of both families, at one of which nothing listens. */
+function reportAddress(
+  { at, family, code = "" }: Met,
+  good: readonly Met[],
+  status: "warning" | "failed",
+  { findings, secure, fixFor }: PeerCheckOptions,
+): void {
   const name = secure && isOfTls(code) ? "tls" : "connection";
   const what = name === "tls" ? "refuses TLS with these settings" : "cannot be connected to";
   const isOtherFamily = good.length > 0 && !good.some((each) => each.family === family) && ABSENT.test(code);
-  const status = isOtherFamily ? "skipped" : good.length > 0 ? "warning" : "failed";
   const fix = code === LATE ? "it says nothing: does a firewall swallow it, is it another port's?" : fixFor(code);
-  findings[status](name, `${at} ${what} (${code})`, { code, fix: isOtherFamily ? undefined : fix });
+  const details = { code, ...(!isOtherFamily && { fix }) };
+  findings[isOtherFamily ? "skipped" : status](name, `${at} ${what} (${code})`, details);
 }
 
-async function namesOf(host: string, options: PeerCheckOptions): Promise<readonly string[]> {
-  const { findings, clock, timeoutMs, signal, codeOf, fixFor } = options;
+/** Look-ups under way, by name: one that hangs keeps one of libuv's few threads, and there is no second one beside it. */
+const lookUps = new Map<string, Promise<readonly { readonly address: string }[]>>();
+
+function lookUp(host: string): Promise<readonly { readonly address: string }[]> {
+  const known = lookUps.get(host);
+  if (known) return known;
+  const asked = lookup(host, { all: true }).finally(() => lookUps.delete(host));
+  lookUps.set(host, asked);
+  return asked;
+}
+
+/** The addresses of a name, or the code of why there are none. */
+async function namesOf(host: string, options: PeerCheckOptions): Promise<readonly string[] | string> {
+  const { clock, timeoutMs, signal, codeOf } = options;
   try {
     const late = () => Object.assign(new Error("too late"), { code: LATE });
-    const asked = raceTimeout(lookup(host, { all: true }), clock, timeoutMs, late);
-    const found = (await raceAbort(asked, signal)).map(({ address }) => address);
-    findings.ok("names", `${host} is ${found.join(", ")}`);
-    return found;
+    const asked = raceTimeout(lookUp(host), clock, timeoutMs, late);
+    return (await raceAbort(asked, signal)).map(({ address }) => address);
   } catch (error) {
-    signal?.throwIfAborted();
-    const code = codeOf(error);
-    const isLate = code === LATE;
-    const fix = isLate ? "no name server answers: look at /etc/resolv.conf, and at the firewall" : fixFor(code);
-    findings.failed("names", `${host} has no address (${code})`, { code, fix });
-    return [];
+    return codeOf(error);
   }
 }
 

@@ -19,6 +19,10 @@ const INSPECTION_MS = 2000;
 /** What a Redis says that is given a password and has none. */
 const NO_PASSWORD = /^ERR .*AUTH.*without any password/i;
 
+const CONNECTING = /^connection timeout$/i;
+const NOT_REACHED = /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
+const SILENT = "it says nothing: does it want TLS (rediss://), does a firewall swallow it?";
+
 export interface RedisCheckOptions {
   readonly redis: RedisAddress;
   readonly clock: Clock;
@@ -81,6 +85,7 @@ async function checkSentinels(findings: Findings, options: RedisCheckOptions): P
   const { target, tls } = options.redis;
   const { sentinelCredentials, secure, masterName = "" } = target;
   const votes = new Map<string, { host: RedisHost; by: string[] }>();
+  const failures: (readonly [says: string, code: string | undefined, fix: string | undefined])[] = [];
   const ask = async (sentinel: RedisHost) => {
     const endpoint = { ...sentinel, ...sentinelCredentials, database: 0, secure, tls };
     const id = idOf(sentinel);
@@ -88,20 +93,27 @@ async function checkSentinels(findings: Findings, options: RedisCheckOptions): P
       const host = await askSentinel(endpoint, masterName, asking(options));
       if (!host) {
         const fix = "the name stands behind the last / of the URL, as the sentinels have it";
-        return findings.failed("topology", `the sentinel ${id} watches no master of that name`, { fix });
+        return void failures.push([`the sentinel ${id} watches no master of that name`, undefined, fix]);
       }
       const vote = votes.get(idOf(host)) ?? { host, by: [] };
       vote.by.push(id);
       votes.set(idOf(host), vote);
     } catch (error) {
       options.signal.throwIfAborted();
+      if (NOT_REACHED.test(codeOf(error))) return; // of which the connection has told
       const [says, fix] = ofSentinel(error);
-      findings.failed("topology", `the sentinel ${id} ${says}`, { code: errorCode(error), fix });
+      failures.push([`the sentinel ${id} ${says}`, errorCode(error), fix]);
     }
   };
   await options.waits.for("the sentinels", Promise.all(target.hosts.map(ask)));
+  // One that is away, or wrong, is what the others are for.
+  for (const [says, code, fix] of failures)
+    findings[votes.size > 0 ? "warning" : "failed"]("topology", says, { code, fix });
   const [first, ...others] = [...votes.values()].sort((one, other) => other.by.length - one.by.length);
-  if (!first) return;
+  if (!first) {
+    if (failures.length === 0) findings.failed("topology", "no sentinel that was reached names a master");
+    return;
+  }
   const says = `${first.by.length} of ${target.hosts.length} sentinels name ${idOf(first.host)}`;
   if (others.length === 0) findings.ok("topology", `the master ${masterName}: ${says}`);
   else
@@ -123,11 +135,18 @@ async function inspect(
   const each = async (master: RedisMaster) => {
     try {
       const holds = ofSlot?.(master.id);
-      report.add(master.id, await inspectMaster(master, { ...asking(options), ...(holds && { holds }) }));
+      const inspected = () => inspectMaster(master, { ...asking(options), ...(holds && { holds }) });
+      // It has accepted a connection before: a process that was busy, as one is at its start, was late itself.
+      const found = await inspected().catch((error) =>
+        CONNECTING.test(textOf(error)) ? inspected() : Promise.reject(error),
+      );
+      report.add(master.id, found);
     } catch (error) {
       options.signal.throwIfAborted();
       const code = codeOf(error);
-      const fix = NO_PASSWORD.test(textOf(error)) ? "it has no password: take it out of the URL" : storeHintOf(error);
+      const fix = NO_PASSWORD.test(textOf(error))
+        ? "it has no password: take it out of the URL"
+        : (storeHintOf(error) ?? (/^E(TIMEDOUT|CONNRESET)$/.test(code) ? SILENT : undefined));
       findings.failed("connection", `${master.id} takes no commands (${code})`, { code, fix });
     }
   };

@@ -16,6 +16,7 @@ import { type Answers, type Asked, type LookUp, Questions } from "./questions.js
 /** For a look-up of a name, and for a connection, in milliseconds. */
 const CONNECT_MS = 1000;
 
+const NEEDED_BY = "requireModule needs it, and nothing else";
 /** Codes that the service gives, or a proxy before it. */
 const OF_ITS_OWN =
   /^(HTTP (429|5\d\d)|Unavailable|Internal|Unknown|ResourceExhausted|DeadlineExceeded|Aborted|DataLoss)$/;
@@ -173,10 +174,9 @@ export class UpstreamChecks {
   #refused(operation: LookUp, code: string): void {
     const asked = this.#asked(operation);
     if (operation === "GetOrganization") {
-      const fix = "requireModule needs it, and nothing else";
       return this.findings.warning(NAMES[operation], `${asked} does not know the user's organization (${code})`, {
         code,
-        fix,
+        fix: NEEDED_BY,
       });
     }
     const hint = hintOf(this.#options.upstream.upstream, { detail: code });
@@ -189,7 +189,9 @@ export class UpstreamChecks {
     const itself =
       error && OF_ITS_OWN.test(error.detail) ? "it was reached, and failed by itself: look at its log" : undefined;
     const fix = error && (hintOf(upstream.upstream, error) ?? itself);
-    this.findings.failed(NAMES[operation], `${this.#asked(operation)} is ${says}`, { code: error?.detail, fix });
+    const isLacking = operation === "GetOrganization" && error?.detail === "Unimplemented";
+    const told = { code: error?.detail, fix: isLacking ? NEEDED_BY : fix };
+    this.findings[isLacking ? "warning" : "failed"](NAMES[operation], `${this.#asked(operation)} is ${says}`, told);
   }
 
   #asked(operation: keyof Answers): string {
