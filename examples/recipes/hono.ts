@@ -1,6 +1,7 @@
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { createMiddleware } from "hono/factory";
+import { HTTPException } from "hono/http-exception";
 import { AuthError, authenticate, toProblem, type VerifiedToken } from "portero/client";
 
 interface Env {
@@ -15,6 +16,7 @@ app.onError((error, c) => {
     const { status, headers, body } = toProblem(error);
     return new Response(body, { status, headers });
   }
+  if (error instanceof HTTPException) return error.getResponse();
   console.error(error);
   return c.text("Internal Server Error", 500);
 });
@@ -38,6 +40,9 @@ app.get("/locals/:localId/products", (c) => {
   return c.json({ user: user.id, locals, local });
 });
 app.post("/products", permission("products:write"), (c) => c.json({ by: c.var.auth.user.id }, 201));
+app.get("/locals/:localId", () => {
+  throw new HTTPException(404);
+});
 
 serve({ fetch: app.fetch, port: Number(process.env.PORT ?? 3000) }, ({ port }) => {
   console.log(`http://localhost:${port}`);

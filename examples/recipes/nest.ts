@@ -21,12 +21,13 @@ import { AuthError, authenticate, getAuth, requireAuth, requireLocal, toProblem 
 
 const Permissions = Reflector.createDecorator<string[]>();
 
-/** Lets through users with every permission that the handler names. Behind `requireAuth`, or the `AuthGuard` below. */
+/** Lets through users with every permission that the handler and its controller name. Behind `requireAuth`, or the guard below. */
 class PermissionGuard implements CanActivate {
   readonly #reflector = new Reflector();
 
   canActivate(context: ExecutionContext): boolean {
-    const permissions = this.#reflector.get(Permissions, context.getHandler()) ?? [];
+    const permissions = this.#reflector.getAllAndMerge(Permissions, [context.getHandler(), context.getClass()]);
+    if (permissions.length === 0) throw new Error("PermissionGuard needs @Permissions([...]) beside it");
     const { user } = getAuth(context.switchToHttp().getRequest<Request>());
     if (permissions.every((permission) => user.permissions.includes(permission))) return true;
     throw new AuthError("insufficient_scope", { permissions });

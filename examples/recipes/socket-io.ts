@@ -17,6 +17,11 @@ function answerTo(error: unknown) {
   return { status: error.status, code: error.code, retryAfter: error.headers["Retry-After"] };
 }
 
+/** An event may come without an acknowledgement, or with anything in its place; what a listener throws would end the process. */
+function reply(answer: unknown, data: object): void {
+  if (typeof answer === "function") answer(data);
+}
+
 io.use(async (socket, next) => {
   try {
     socket.data.auth = await verify(socket);
@@ -44,12 +49,12 @@ io.on("connection", (socket) => {
   listen(socket.data.auth);
   socket.on("disconnect", () => stop());
 
-  socket.on("whoami", (answer) => answer({ user: socket.data.auth.user.id, locals: socket.data.auth.locals }));
+  socket.on("whoami", (answer) => reply(answer, { user: socket.data.auth.user.id, locals: socket.data.auth.locals }));
   socket.on("products:add", (_name, answer) => {
     const isAllowed = socket.data.auth.user.permissions.includes("products:write");
-    answer(isAllowed ? { status: 201 } : answerTo(new AuthError("insufficient_scope")));
+    reply(answer, isAllowed ? { status: 201 } : answerTo(new AuthError("insufficient_scope")));
   });
-  // The token is revoked at the auth service first. All connections with it end, on other processes too where there is Redis.
+  // For when the page has had its token revoked at the auth service. All connections with it end, on other processes too where there is Redis.
   socket.on("logout", () => client.invalidateToken(socket.handshake.auth.token).catch(() => socket.disconnect(true)));
 });
 

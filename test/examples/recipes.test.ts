@@ -116,6 +116,14 @@ describe("fastify", () => {
   });
 });
 
+describe("hono", () => {
+  test("leaves errors of its own their status", async () => {
+    const headers = { authorization: "Bearer token-ana" };
+    const { status } = await fetch(`${programs.get("hono")!.url}/locals/madrid`, { headers });
+    expect(status).toBe(404);
+  });
+});
+
 describe("socket-io", () => {
   const open: Socket[] = [];
   afterEach(() => {
@@ -133,6 +141,14 @@ describe("socket-io", () => {
     expect(await anas.emitWithAck("whoami")).toEqual({ user: "ana", locals: ["madrid"] });
     expect(await anas.emitWithAck("products:add", "bread")).toEqual({ status: 201 });
     expect(await beas.emitWithAck("products:add", "bread")).toEqual({ status: 403, code: "insufficient_scope" });
+  });
+
+  test("lives on after events without an acknowledgement, or with another thing in its place", async () => {
+    const socket = await connected("token-bea");
+    for (const words of [["whoami"], ["whoami", 1], ["products:add"], ["products:add", "bread", {}]] as const) {
+      socket.emit(...(words as unknown as [string]));
+    }
+    expect(await socket.emitWithAck("whoami")).toEqual({ user: "bea", locals: [] });
   });
 
   test("ends every connection of a token that is invalidated, and no other", async () => {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import { eventually } from "../support/eventually.js";
 import { describeWithRedis } from "../support/redis-server.js";
 import { root } from "../support/workspace.js";
+import { firedByHand, rowsByHand } from "./alert-rows.js";
 import { closeKept, kept } from "./kept.js";
 import { Observed, Recording, serveMetrics } from "./observed.js";
 import { describeWithPrometheus, type Prometheus, startPrometheus, testRules } from "./prometheus-process.js";
@@ -17,7 +18,8 @@ const WELL = 34;
 const STILL_WELL = 8;
 const OUTAGE = 14;
 /** The metrics that alerts read. */
-const READ_BY_ALERTS = /^portero_(authentications_total|breaker_state|upstream_queued_calls|log_state)$/;
+const READ_BY_ALERTS =
+  /^portero_(authentications_total|authorizations_total|breaker_state|upstream_queued_calls|log_state)$/;
 
 /** A group of a regular expression of Prometheus. */
 const group = (number: number) => `$\{${number}}`;
@@ -130,6 +132,24 @@ describeWithPrometheus("Prometheus,", () =>
     );
   }),
 );
+
+describeWithPrometheus("The alerts", () => {
+  test("say nothing of a blip, a process that just started or one that is idle, and see what is no outage of VerifyToken", async () => {
+    const fired = 'count by (job, alertname) (count_over_time(ALERTS{alertstate="firing"}[20m]))';
+    const tests = {
+      rule_files: [join(root, "ops", "alerts.yml")],
+      evaluation_interval: "30s",
+      tests: [
+        {
+          interval: "1m",
+          input_series: rowsByHand,
+          promql_expr_test: [{ expr: fired, eval_time: "20m", exp_samples: firedByHand }],
+        },
+      ],
+    };
+    expect(await testRules(tests)).toBe("");
+  });
+});
 
 /** Scrapes all of them twice: as they are, and with the names that the Collector would have given. */
 function configuration(address: string, names: readonly string[]): object {
