@@ -30,6 +30,8 @@ const { values } = parseArgs({
 
 /** A worker tells of its work after so many seeds. */
 const BATCH = 25;
+/** What takes longer than the other world of a seed is run less often. */
+const REPLICAS_EVERY = 4;
 
 interface Progress {
   readonly seeds: number;
@@ -43,9 +45,6 @@ else if (values.worker !== undefined) await work(number(values.worker));
 else await conduct();
 
 type Found = Report | ReplicaReport;
-
-/** What takes longer than the other world of a seed is run less often. */
-const REPLICAS_EVERY = 4;
 
 /** The worlds of a seed. */
 async function load(withRealLru: boolean): Promise<(seed: number) => ((seed: number) => Promise<Found>)[]> {

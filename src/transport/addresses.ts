@@ -62,6 +62,8 @@ export class Addresses {
   #askedAt = Number.NEGATIVE_INFINITY;
   #next: Timer | undefined;
   #isClosed = false;
+  /** Of a look-up that hangs: it is not waited for any longer. */
+  #giveUp: (() => void) | undefined;
   /** Called at the first address, and when a round has ended without one. */
   #waiting: (() => void)[] = [];
 
@@ -107,6 +109,7 @@ export class Addresses {
   close(): void {
     this.#isClosed = true;
     this.#next?.clear();
+    this.#giveUp?.();
     this.#wake();
   }
 
@@ -143,10 +146,11 @@ export class Addresses {
   #patient(asked: Promise<void>): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.#options.clock.setTimeout(resolve, PATIENCE_MS, { background: true });
-      asked.then(() => {
+      this.#giveUp = () => {
         timer.clear();
         resolve();
-      });
+      };
+      asked.then(this.#giveUp);
     });
   }
 

@@ -111,7 +111,9 @@ class Run {
     for (const process of processes) this.#driver.rush(process);
     await this.#afterAction();
     await this.#pass(SHARED_LOOKUP_MS);
-    this.#checkNothingIsLeft(({ pendingInForeground }) => pendingInForeground); // at once, and not only when the time for it is over
+    // At once, and not only when the time for it is over. What the log tells late is deleted when it is heard.
+    const hears = settings.log === "stream";
+    this.#checkNothingIsLeft(({ pendingInForeground }) => (hears ? 0 : pendingInForeground));
     await this.#pass(Math.max(budgets(settings).deadlineMs + 2000, REMEMBERED_MS));
     this.#checkNothingIsLeft(({ pending }) => pending);
     this.#checkLogs();

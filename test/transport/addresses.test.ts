@@ -235,6 +235,7 @@ describe("A look-up that hangs", () => {
     const first = expect(addresses.first()).rejects.toMatchObject({ code: "EAI_AGAIN" });
     addresses.close();
     await first;
+    expect(clock.pending).toBe(0);
     await asked[0]?.tell("10.0.0.1");
     await clock.advance(2 * REFRESH_MS);
     expect([asked.length, names(), changes()]).toEqual([1, [], 0]);
