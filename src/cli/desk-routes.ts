@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { FakeAuthService } from "../testing/fake-auth-service.js";
 import type { Answer, OtherRoutes } from "../testing/rest-side.js";
 import type { Side } from "../testing/side.js";
@@ -38,7 +39,9 @@ export function deskRoutes(desk: Desk, service: () => Pick<FakeAuthService, "grp
 
   return (request, url) => {
     // No page that a browser shows may tell it anything, or take a token.
-    if (request.headers.origin !== undefined) return text(403, "not from a browser's page");
+    if (request.headers.origin !== undefined || isOfDomain(request.headers.host)) {
+      return text(403, "not from a browser's page, nor under the name of a domain");
+    }
     const [, action = "", of, ...more] = url.pathname.split("/");
     if (more.length > 0) return undefined;
     if (action === "") return text(200, ROUTES_HELP.trimEnd());
@@ -85,4 +88,10 @@ function numberIn(url: URL, name: string, min: number, max: number): number {
   const value = /^-?\d{1,9}$/.test(given) ? Number(given) : Number.NaN;
   if (value >= min && value <= max) return value;
   throw new RangeError(`?${name}= takes a whole number from ${min} to ${max}`);
+}
+
+/** Whether a page of that domain may have had its name lead here: it could read what it asks for, and send no `Origin`. */
+function isOfDomain(host = ""): boolean {
+  const { hostname } = new URL(URL.canParse(`http://${host}`) ? `http://${host}` : "http://unreadable.invalid");
+  return hostname.includes(".") && isIP(hostname) === 0;
 }

@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "@jest/globals";
@@ -49,6 +50,18 @@ function clientOf({ env }: Desk, side: "grpc" | "rest" | "both" = "both", timeou
       ({ user, source }) => `${user.id} by ${source}`,
       ({ code }) => code,
     );
+}
+
+/** Of domains, and not. */
+const HOSTS = ["evil.example", "evil.example:8001", "a b.c", "127.0.0.1:8001", "[::1]:8001", "localhost:1", "auth"];
+
+function statusUnder(host: string, url: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get(url, { headers: { host } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on("error", reject);
+  });
 }
 
 describe("portero dev", () => {
@@ -125,6 +138,10 @@ describe("portero dev", () => {
     expect(await desk.ask("GET", "/fail/grpc")).toMatch(/^405 curl -X POST 'http:/);
     expect(await desk.ask("POST", "/constructor/grpc")).toMatch(/^404 \{/);
     expect(await desk.ask("GET", "/token/ana", { origin: "http://evil.example" })).toMatch(/^403 /);
+    expect(await Promise.all(HOSTS.map((host) => statusUnder(host, `${desk.env.AUTH_REST_URL}/token/ana`)))).toEqual([
+      ...[403, 403, 403],
+      ...[200, 200, 200, 200],
+    ]);
     expect(await desk.ask("POST", "/auth/verify")).toMatch(/^401 /); // the contract comes first
   });
 
