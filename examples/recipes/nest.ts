@@ -64,17 +64,20 @@ class ShopController {
   addProduct(@Req() req: Request) {
     return { by: getAuth(req).user.id };
   }
+}
 
-  @Post("refunds")
-  @Permissions(["refunds:write"])
-  @UseGuards(FreshAuthGuard, PermissionGuard)
+@Controller("refunds")
+@Permissions(["refunds:write"])
+@UseGuards(FreshAuthGuard, PermissionGuard)
+class RefundsController {
+  @Post()
   refund(@Req() req: Request) {
     return { by: getAuth(req).user.id };
   }
 }
 
 @Module({
-  controllers: [ShopController],
+  controllers: [ShopController, RefundsController],
   providers: [{ provide: APP_FILTER, useClass: AuthErrorFilter }],
 })
 class AppModule implements NestModule {

@@ -1,9 +1,13 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { AuthError, authenticate, getAuthClient, type VerifiedToken } from "portero/client";
-import { Server, type Socket } from "socket.io";
+import { AuthError, authenticate, createAuthClient, optionsFromEnv, type VerifiedToken } from "portero/client";
+import { type Namespace, Server, type Socket } from "socket.io";
 
-const client = getAuthClient(); // configured from the environment
+/** How often an open socket is looked at, and how old the answer about its token may be: twice that is the most. */
+const VERIFY_EACH_MS = Number(process.env.VERIFY_EACH_MS ?? 120_000);
+
+const settings = optionsFromEnv();
+const client = createAuthClient({ ...settings, cache: { ...settings.cache, ttlMs: VERIFY_EACH_MS } });
 const http = createServer();
 const io = new Server(http);
 
@@ -22,40 +26,61 @@ function reply(answer: unknown, data: object): void {
   if (typeof answer === "function") answer(data);
 }
 
-io.use(async (socket, next) => {
-  try {
-    socket.data.auth = await verify(socket);
-    next();
-  } catch (error) {
-    const data = answerTo(error);
-    next(Object.assign(new Error(data.code), { data }));
-  }
-});
+function guard(namespace: Namespace): void {
+  namespace.use(async (socket, next) => {
+    try {
+      socket.data.auth = await verify(socket);
+      next();
+    } catch (error) {
+      const data = answerTo(error);
+      next(Object.assign(new Error(data.code), { data }));
+    }
+  });
+  namespace.on("connection", watch);
+}
 
-io.on("connection", (socket) => {
+/** Ends the connection once its token would be refused, and keeps `socket.data.auth` as the auth service has it. */
+function watch(socket: Socket): void {
   let stop = () => {};
   const listen = (auth: VerifiedToken) => {
+    stop();
     if (socket.disconnected) return;
     socket.data.auth = auth;
-    stop = client.onInvalidated(auth, async (reason) => {
-      try {
-        if (reason === "expired") throw new Error("the token has ended");
-        listen(await verify(socket)); // still good: its permissions may have changed
-      } catch {
-        socket.disconnect(true); // over, refused, or the service cannot be asked
-      }
-    });
+    stop = client.onInvalidated(auth, (reason) => (reason === "expired" ? socket.disconnect(true) : look()));
   };
+  const look = async () => {
+    try {
+      listen(await verify(socket)); // still good: its permissions may have changed
+    } catch {
+      socket.disconnect(true); // over, refused, or the service cannot be asked
+    }
+  };
+  const timer = setInterval(look, VERIFY_EACH_MS);
+  socket.on("disconnect", () => {
+    clearInterval(timer);
+    stop();
+  });
   listen(socket.data.auth);
-  socket.on("disconnect", () => stop());
+}
 
+guard(io.of("/"));
+io.on("new_namespace", guard); // each other one: clients reach it without passing "/"
+
+io.on("connection", (socket) => {
   socket.on("whoami", (answer) => reply(answer, { user: socket.data.auth.user.id, locals: socket.data.auth.locals }));
   socket.on("products:add", (_name, answer) => {
     const isAllowed = socket.data.auth.user.permissions.includes("products:write");
     reply(answer, isAllowed ? { status: 201 } : answerTo(new AuthError("insufficient_scope")));
   });
-  // For when the page has had its token revoked at the auth service. All connections with it end, on other processes too where there is Redis.
-  socket.on("logout", () => client.invalidateToken(socket.handshake.auth.token).catch(() => socket.disconnect(true)));
+  // The page, or a call of yours here, revokes the token at the auth service first: portero cannot. Then all connections with it end, on other
+  // processes too where there is Redis; else this one alone.
+  socket.on("logout", async () => {
+    await client.invalidateToken(socket.handshake.auth.token).catch(console.error);
+    socket.disconnect(true);
+  });
+});
+io.of("/admin").on("connection", (socket) => {
+  socket.emit("hello", socket.data.auth.user.id);
 });
 
 http.listen(Number(process.env.PORT ?? 3000), () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { io, type Socket } from "socket.io-client";
 import { type FakeAuthService, startAuthService } from "../../src/testing.js";
+import { eventually } from "../support/eventually.js";
 import { snippetsOf } from "../support/markdown.js";
 import { root } from "../support/workspace.js";
 import { Program } from "./program.js";
@@ -18,15 +19,18 @@ const users = {
   "token-ana": { id: "ana", ...ana },
   "token-bea": { id: "bea" },
   "token-carla": { id: "carla", ...ana }, // logs out
+  "token-dora": { id: "dora" }, // gets a permission, and loses her token
+  "token-eli": { id: "eli" }, // logs out, but nothing revokes the token
 };
 
 let service: FakeAuthService;
+let env: Record<string, string>;
 const programs = new Map<Recipe, { program: Program; url: string }>();
 
 beforeAll(async () => {
   service = await startAuthService({ users });
   const { grpc, rest } = service.upstreams;
-  const env = { AUTH_GRPC_URL: grpc.url, AUTH_REST_URL: rest.url, PORT: "0", NO_COLOR: "1" };
+  env = { AUTH_GRPC_URL: grpc.url, AUTH_REST_URL: rest.url, PORT: "0", NO_COLOR: "1" };
   const started = recipes.map((recipe) => ({ recipe, program: new Program(`examples/recipes/${recipe}.ts`, env) }));
   for (const { recipe, program } of started) programs.set(recipe, { program, url: "" });
   for (const { recipe, program } of started) {
@@ -97,6 +101,7 @@ describe.each(overHttp)("%s", (recipe) => {
 });
 
 describe("nest", () => {
+  // The permission is named on the controller.
   test("with a guard that authenticates in the place of the middleware answers alike, and asks each time", async () => {
     expect(await ask("nest", "/refunds", undefined, "POST")).toEqual(noToken);
     expect(await ask("nest", "/refunds", "no-such", "POST")).toEqual(badToken);
@@ -113,6 +118,9 @@ describe("fastify", () => {
   test("leaves open what is registered beside the hook, and answers its own errors itself", async () => {
     expect(await ask("fastify", "/open")).toMatchObject({ status: 200, body: { open: true } });
     expect(await ask("fastify", "/no-such")).toMatchObject({ status: 404, type: "application/json" });
+    const headers = { authorization: "Bearer token-ana", "content-type": "application/json" };
+    const { status } = await fetch(`${programs.get("fastify")!.url}/products`, { method: "POST", headers, body: "{" });
+    expect(status).toBe(400);
   });
 });
 
@@ -162,9 +170,39 @@ describe("socket-io", () => {
     expect(await other.emitWithAck("whoami")).toMatchObject({ user: "ana" });
   });
 
+  test("ends a connection that logs out, and guards other namespaces", async () => {
+    const socket = await connected("token-eli");
+    const ended = new Promise((resolve) => socket.once("disconnect", resolve));
+    socket.emit("logout");
+    expect(await ended).toBe("io server disconnect");
+
+    const { url } = programs.get("socket-io")!;
+    expect(await connect("no-such", `${url}/admin`)).toEqual({ refused: { status: 401, code: "invalid_token" } });
+    expect((await connect("token-ana", `${url}/admin`)).refused).toBeUndefined();
+  });
+
+  test("sees what changes at the auth service alone: a permission, and that the token is refused", async () => {
+    const program = new Program("examples/recipes/socket-io.ts", { ...env, VERIFY_EACH_MS: "50" });
+    try {
+      await program.wrote("http://");
+      const socket = await connected("token-dora", /http:\/\/\S+/.exec(program.output)![0]);
+      expect(await socket.emitWithAck("products:add", "bread")).toMatchObject({ status: 403 });
+      service.allow("token-dora", { id: "dora", permissions: ["products:write"] });
+      await eventually(async () => (await socket.emitWithAck("products:add", "bread")).status === 201, "she may");
+      const ended = new Promise((resolve) => socket.once("disconnect", resolve));
+      service.refuse("token-dora");
+      expect(await ended).toBe("io server disconnect");
+    } finally {
+      await program.end();
+    }
+  });
+
   /** How a handshake ends. */
-  async function connect(token: unknown): Promise<{ socket?: Socket; refused?: unknown }> {
-    const socket = io(programs.get("socket-io")!.url, { auth: { token }, forceNew: true, transports: ["websocket"] });
+  async function connect(
+    token: unknown,
+    url = programs.get("socket-io")!.url,
+  ): Promise<{ socket?: Socket; refused?: unknown }> {
+    const socket = io(url, { auth: { token }, forceNew: true, transports: ["websocket"] });
     open.push(socket);
     const refused = await new Promise<undefined | (Error & { data?: unknown })>((resolve) => {
       socket.once("connect", () => resolve(undefined));
@@ -173,8 +211,8 @@ describe("socket-io", () => {
     return refused ? { refused: refused.data } : { socket };
   }
 
-  async function connected(token: string): Promise<Socket> {
-    const { socket, refused } = await connect(token);
+  async function connected(token: string, url?: string): Promise<Socket> {
+    const { socket, refused } = await connect(token, url);
     expect(refused).toBeUndefined();
     return socket!;
   }
