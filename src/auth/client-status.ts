@@ -36,17 +36,17 @@ export interface GrpcStatus extends UpstreamStatus, Partial<ReplicasStatus> {
   readonly replicaTransitions?: ReplicaTransitions;
 }
 
-/** How look-ups of one kind ended. */
+/** Answers and questions of one kind. Not a sum of look-ups: what a refresh brings counts, and what joins another's question does not. */
 export interface LookupCounts {
   /** Answered by this process's cache. */
   readonly hits: number;
-  /** Answered by the shared cache. */
+  /** Answered by the shared cache: also a refresh. */
   readonly sharedHits: number;
   /** Answered by a remembered refusal. */
   readonly refusals: number;
   /** Asked of the service: once for all that wait for the same answer, and by a refresh too. */
   readonly misses: number;
-  /** Answered by an expired entry, with `cache.staleIfErrorMs`. */
+  /** Answered by an expired entry, with `cache.staleIfErrorMs`: each caller, after the miss of all of them. */
   readonly stale: number;
   /** Refreshes in the background that were begun. */
   readonly renewals: number;

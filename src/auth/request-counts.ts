@@ -17,17 +17,27 @@ type Verdict = "allowed" | "denied" | "error";
 
 /** Plain and serialisable. */
 export interface RequestsStatus {
-  /** Let through by `requireAuth`, `optionalAuth` or `authenticate`, by where the answer came from; `anonymous`: without a user. */
-  readonly authenticated: Readonly<Record<VerifiedToken["source"] | "anonymous", number>>;
+  /**
+   * Let through by `requireAuth`, `optionalAuth` or `authenticate`, by where the answer came from; `anonymous`: without a user; `other`: a
+   * `verifyToken` of the application's own named no such place. A request behind two of these functions counts twice, here and in `refused`.
+   */
+  readonly authenticated: Readonly<Record<VerifiedToken["source"] | "anonymous" | "other", number>>;
   /** Turned away there, by the code; `other`: something else than an `AuthError` was thrown. */
   readonly refused: Readonly<Record<Refusal | "other", number>>;
   /** What each guard has decided; `error`: it could not tell. */
   readonly guards: Readonly<Record<GuardName, Readonly<Record<Verdict, number>>>>;
 }
 
+const NO_ANSWERS = { process: 0, shared: 0, stale: 0, grpc: 0, rest: 0, anonymous: 0, other: 0 };
+
+/** Whether it is a place that answers come from. */
+export function isSource(source: string): source is VerifiedToken["source"] {
+  return Object.hasOwn(NO_ANSWERS, source) && source !== "anonymous" && source !== "other";
+}
+
 /** What became of requests: integers, since a hit counts too. */
 export class RequestCounts {
-  readonly #authenticated = { process: 0, shared: 0, stale: 0, grpc: 0, rest: 0, anonymous: 0 };
+  readonly #authenticated = { ...NO_ANSWERS };
   readonly #refused: Record<Refusal | "other", number> = {
     missing_token: 0,
     invalid_request: 0,
@@ -45,9 +55,9 @@ export class RequestCounts {
 
   /** @param auth `undefined`: let through as anonymous */
   letIn(auth: VerifiedToken | undefined): void {
-    const source = auth ? auth.source : "anonymous";
-    if (source === "process") this.#authenticated.process++;
-    else this.#authenticated[source]++;
+    if (!auth) this.#authenticated.anonymous++;
+    else if (auth.source === "process") this.#authenticated.process++;
+    else this.#authenticated[isSource(auth.source) ? auth.source : "other"]++;
   }
 
   turnedAway(error: unknown): void {

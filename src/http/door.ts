@@ -1,7 +1,7 @@
 import { type ClientTraits, DEFAULT_TRAITS } from "../auth/client-traits.js";
 import { AuthError } from "../auth/errors.js";
 import type { VerifiedToken } from "../auth/model.js";
-import type { RequestCounts } from "../auth/request-counts.js";
+import { isSource, type RequestCounts } from "../auth/request-counts.js";
 import type { Token } from "../auth/token.js";
 import { channels } from "../runtime/channels.js";
 import type { AttachedAuth, MiddlewareSettings } from "./attached-auth.js";
@@ -23,7 +23,7 @@ export class Door {
     this.#requests.letIn(auth);
     const isHit = auth?.source === "process";
     if (isHit && !tellDecision) return;
-    const decision: Decision = { by: maker, allowed: true, ...(auth && { source: auth.source }) };
+    const decision: Decision = { by: maker, allowed: true, ...sourceOf(auth) };
     if (!isHit) publish(traits, decision);
     tellDecision?.(withDigest(decision, digestOf(traits, token)), request);
   }
@@ -50,7 +50,7 @@ export class GuardDoor {
     requestsOf(attached.traits).of(this.#by).allowed++;
     const { tellDecision, auth } = attached;
     if (!tellDecision) return;
-    const decision: Decision = { by: this.#by, allowed: true, ...(auth && { source: auth.source }) };
+    const decision: Decision = { by: this.#by, allowed: true, ...sourceOf(auth) };
     tellDecision(withDigest(decision, attached.tokenDigest), request);
   }
 
@@ -75,8 +75,13 @@ function refusal(by: string, error: unknown, auth: VerifiedToken | undefined): D
   return {
     ...{ by, allowed: false },
     ...(error instanceof AuthError && { code: error.code }),
-    ...(auth && { source: auth.source }),
+    ...sourceOf(auth),
   };
+}
+
+/** Nothing where a `verifyToken` of the application's own names another place: that is not for all that hear of decisions. */
+function sourceOf(auth: VerifiedToken | undefined): Pick<Decision, "source"> {
+  return auth && isSource(auth.source) ? { source: auth.source } : {};
 }
 
 function withDigest(decision: Decision, digest: string | undefined): Decision {

@@ -44,6 +44,7 @@ function upperCased(name: string): string {
   return name.replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
 
-function nameOf(code: string): string {
+/** As the semantic conventions name what has no name. */
+export function nameOf(code: string): string {
   return code === "other" ? "_OTHER" : code;
 }

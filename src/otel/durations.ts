@@ -27,7 +27,8 @@ export function recordDurations(subscriber: Subscriber, meter: Meter): void {
     if (kind === "token" && !isRefresh) authentication.record(durationMs / 1000, answerOf(question));
   });
   subscriber.on<CallMessage>(channels.call.asyncEnd, (message) => {
-    const { upstream, operation, durationMs = 0 } = message;
+    const { upstream, operation, outcome, durationMs = 0 } = message;
+    if (outcome === undefined) return; // nothing was asked
     const where = { "portero.upstream": upstream, "portero.operation": operation };
     call.record(durationMs / 1000, { ...where, ...outcomeOf(message) });
     if (upstream === "grpc") rpc.record(durationMs / 1000, { ...rpcOf(message), ...rpcEndOf(message) });

@@ -19,7 +19,7 @@ export interface InstrumentOptions {
   tracerProvider?: TracerProvider;
   /**
    * What the spans of verified tokens say of the user: `({ user }) => ({ "user.id": user.id })`. Called when an answer has come, not on a
-   * hit; where it throws, the span says nothing. Default: nothing, since traces go where users may not be named.
+   * hit; where it throws, or returns a promise, the span says nothing. Default: nothing, since traces go where users may not be named.
    */
   spanAttributes?: SpanAttributes;
 }

@@ -1,6 +1,7 @@
 import type { Attributes, Meter, Observable } from "@opentelemetry/api";
 import type { AuthClient } from "../auth/auth-client.js";
 import type { AuthClientStatus } from "../auth/client-status.js";
+import { nameOf } from "./attributes.js";
 
 /** A value, and what tells it from the others of its instrument. */
 type Series = readonly [value: number, attributes?: Attributes];
@@ -28,24 +29,33 @@ const RESULTS = {
 } as const;
 
 const READINGS: readonly Reading[] = [
-  counter("portero.authentications", "{request}", "Requests that were let in or turned away", ({ requests }) => [
-    ...each(requests.authenticated, (source) => ({ "portero.source": source })),
-    ...each(requests.refused, (code) => ({ "error.type": errorType(code) })),
-  ]),
+  counter(
+    "portero.authentications",
+    "{decision}",
+    "Decisions of requireAuth, optionalAuth and authenticate: a request behind two of them counts twice",
+    ({ requests }) => [
+      ...each(requests.authenticated, (source) => ({ "portero.source": nameOf(source) })),
+      ...each(requests.refused, (code) => ({ "error.type": nameOf(code) })),
+    ],
+  ),
   counter("portero.authorizations", "{decision}", "Decisions of guards", ({ requests }) =>
     Object.entries(requests.guards).flatMap(([guard, verdicts]) =>
       each(verdicts, (verdict) => ({ "portero.guard": guard, "portero.decision": verdict })),
     ),
   ),
-  counter("portero.cache.lookups", "{lookup}", "Look-ups, by what answered", ({ cache }) =>
-    Object.entries(cache.lookups).flatMap(([kind, counts]) =>
-      Object.entries(RESULTS).map(
-        ([count, result]): Series => [
-          counts[count as keyof typeof RESULTS],
-          { "portero.cache.kind": kind, "portero.cache.result": result },
-        ],
+  counter(
+    "portero.cache.lookups",
+    "{lookup}",
+    "Answers of the caches, and questions to the service (miss): refreshes too, one for all that wait; a stale answer comes after a miss",
+    ({ cache }) =>
+      Object.entries(cache.lookups).flatMap(([kind, counts]) =>
+        Object.entries(RESULTS).map(
+          ([count, result]): Series => [
+            counts[count as keyof typeof RESULTS],
+            { "portero.cache.kind": kind, "portero.cache.result": result },
+          ],
+        ),
       ),
-    ),
   ),
   counter("portero.cache.evictions", "{entry}", "Entries that had to make room", ({ cache }) => [[cache.evictions]]),
   counter("portero.cache.renewals", "{renewal}", "Refreshes in the background", ({ cache }) => [[cache.renewals]]),
@@ -55,7 +65,7 @@ const READINGS: readonly Reading[] = [
     ),
   ),
   counter("portero.cache.shared.errors", "{error}", "Operations of the shared cache that failed", ({ cache }) =>
-    each(cache.sharedErrors, (code) => ({ "error.type": errorType(code) })),
+    each(cache.sharedErrors, (code) => ({ "error.type": nameOf(code) })),
   ),
   gauge("portero.cache.entry.count", "{entry}", "Entries of the process cache", ({ cache }) => [[cache.entries]]),
   gauge("portero.cache.size", "By", "Roughly what they take", ({ cache }) => [[cache.bytes]]),
@@ -140,11 +150,6 @@ function gauge(name: string, unit: string, description: string, read: Reading["r
 
 function each(counts: Readonly<Record<string, number>>, attributesOf: (key: string) => Attributes): Series[] {
   return Object.entries(counts).map(([key, count]) => [count, attributesOf(key)]);
-}
-
-/** As the semantic conventions name what has no name. */
-function errorType(code: string): string {
-  return code === "other" ? "_OTHER" : code;
 }
 
 interface Breaker {

@@ -14,6 +14,7 @@ import {
 import type { VerifiedToken } from "../auth/model.js";
 import type { AnswerListener, QuestionKind, QuestionMessage } from "../auth/question-channel.js";
 import { channels, type Wrapped } from "../runtime/channels.js";
+import { isPromise } from "../runtime/is-promise.js";
 import type { CallMessage } from "../transport/call-channel.js";
 import { answerOf, outcomeOf, rpcEndOf, rpcOf } from "./attributes.js";
 import type { Subscriber } from "./subscriber.js";
@@ -72,7 +73,10 @@ function traceQuestions(subscriber: Subscriber, { tracer, answerListeners, spanA
   });
   if (!spanAttributes) return;
   const listener: AnswerListener = (question, auth) => {
-    spans.get(question)?.setAttributes(spanAttributes(auth));
+    const attributes: unknown = spanAttributes(auth);
+    if (isPromise(attributes))
+      attributes.then(undefined, () => undefined); // of an async function: too late, and it may reject
+    else spans.get(question)?.setAttributes(attributes as Attributes);
   };
   answerListeners.add(listener);
   subscriber.until(() => void answerListeners.delete(listener));
@@ -110,13 +114,14 @@ function traceCalls(subscriber: Subscriber, tracer: Tracer): void {
       call.runIn((run) => context.with(within, run));
     }
     // Over REST, an instrumentation of node:http has a span of its own, and puts its context in the place of this one.
-    propagation.inject(within, call, setter);
+    // Without the baggage, which a request may bring along, from anybody, or the application may have put users into.
+    propagation.inject(propagation.deleteBaggage(within), call, setter);
   });
   subscriber.on<CallMessage>(channels.call.asyncEnd, (call) => {
     const span = spans.get(call);
     if (!span) return;
     const { outcome } = call;
-    span.setAttributes({ ...rpcEndOf(call), ...outcomeOf(call) });
+    span.setAttributes({ ...outcomeOf(call), ...rpcEndOf(call) });
     if (outcome !== "answered" && outcome !== "refused" && outcome !== "cancelled")
       span.setStatus({ code: SpanStatusCode.ERROR });
     span.end();

@@ -106,13 +106,15 @@ export class Places {
    * Waits for a place.
    *
    * @param leftMs how long it may wait, in milliseconds
+   * @param onWait called at once where it gets into the line: not where it is turned away
    */
-  wait(standing: Standing, leftMs: number, signal: AbortSignal | undefined): Promise<Place> {
+  wait(standing: Standing, leftMs: number, signal: AbortSignal | undefined, onWait?: () => void): Promise<Place> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const full = this.#makeRoom(standing.user, leftMs);
     if (full) return Promise.reject(full);
     const waiting = new WaitingQuestion(standing, this.#room, { clock: this.#options.clock, leftMs, signal });
     this.#join(waiting);
+    onWait?.();
     return waiting.place;
   }
 

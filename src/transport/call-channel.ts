@@ -14,20 +14,21 @@ export type CallOutcome = "answered" | Failure | "cancelled";
 const RESERVED =
   /^(:.*|grpc-.*|content-.*|accept.*|proxy-.*|sec-.*|authorization|cookie|host|te|trailer|connection|keep-alive|upgrade|transfer-encoding|expect|user-agent|cache-control|forwarded|x-forwarded-.*|x-real-ip|x-tenant-id)$/;
 const NAME = /^[a-z0-9!#$%&'*+\-.^_`|~]{1,64}$/;
-const VALUE = /^[\x21-\x7e]([\x20-\x7e]{0,8190}[\x21-\x7e])?$/;
-/** So many of one call, at most. */
-const MAX_HEADERS = 16;
+const VALUE = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/;
+/** Of one call, at most: so many, and so many bytes of names and values. The token needs room, and a server may take 8 KiB of headers. */
+const [MAX_HEADERS, MAX_HEADER_BYTES] = [16, 2048];
 
 /** Not a part of the message, however it is looked at: the service's own credentials are among them. */
 const headersOf = new WeakMap<
   object,
-  { readonly given: UnaryCall["header"]; added: Record<string, string> | undefined }
+  { readonly given: UnaryCall["header"]; added: Record<string, string> | undefined; bytes: number }
 >();
 
 /** One try, as `portero:call` tells of it. */
 export class CallMessage extends Traced {
+  /** `undefined` until it is over, and where REST has no form for the question: nothing was asked. */
   outcome: CallOutcome | undefined;
-  /** The gRPC code, HTTP status or system error code of a try that brought no answer. */
+  /** The gRPC code, HTTP status or system error code of a try that brought no answer; `timeout`: it took longer than its timeout. */
   errorType: string | undefined;
 
   constructor(
@@ -37,14 +38,14 @@ export class CallMessage extends Traced {
     header: UnaryCall["header"],
   ) {
     super();
-    headersOf.set(this, { given: header, added: undefined });
+    headersOf.set(this, { given: header, added: undefined, bytes: 0 });
   }
 
   /**
    * Sends a header with the try, as metadata over gRPC: for the context of a trace. To be called at `start`.
    *
-   * @returns whether it is sent: not where the name is reserved, is one of the service's own credentials or was set before, and not what
-   *   is no header
+   * @returns whether it is sent: not where the name is reserved, is one of the service's own credentials or was set before, not what
+   *   is no header, and no more than 16 or 2048 bytes of names and values
    */
   setHeader(name: string, value: string): boolean {
     const key = String(name).toLowerCase();
@@ -53,9 +54,11 @@ export class CallMessage extends Traced {
       return false;
     headers.added ??= Object.create(null) as Record<string, string>;
     const { given, added } = headers;
-    if (key in added || Object.keys(added).length >= MAX_HEADERS) return false;
+    const bytes = headers.bytes + key.length + value.length;
+    if (key in added || Object.keys(added).length >= MAX_HEADERS || bytes > MAX_HEADER_BYTES) return false;
     if (given !== undefined && new Headers(given).has(key)) return false;
     added[key] = value;
+    headers.bytes = bytes;
     return true;
   }
 }
@@ -94,8 +97,12 @@ export function withCallChannel(
   });
 }
 
-function endingOf(error: unknown): { outcome: CallOutcome; errorType: string | undefined } {
-  if (error instanceof UpstreamError) return { outcome: error.failure, errorType: error.detail };
+function endingOf(error: unknown): { outcome: CallOutcome | undefined; errorType: string | undefined } {
+  if (error instanceof UpstreamError) {
+    const { failure, detail, timedOut, network, notAsked } = error;
+    // A DEADLINE_EXCEEDED that the service says itself is no timeout of this side.
+    return { outcome: notAsked ? undefined : failure, errorType: timedOut && network ? "timeout" : detail };
+  }
   if (isTimeout(error)) return { outcome: "unreachable", errorType: "timeout" };
   return { outcome: "cancelled", errorType: undefined };
 }

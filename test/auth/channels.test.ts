@@ -66,6 +66,8 @@ describe("the channels", () => {
       ["grpc", "unreachable", "Unavailable"],
       ["rest", "refused", "HTTP 401"],
     ]);
+    await expect(client.getUserLocals({ userId: "ana", organizationId: "fits no héader" })).rejects.toThrow();
+    expect(calls?.at(-1)).toMatchObject({ upstream: "rest", outcome: undefined }); // not asked
     const clients = [...(questions ?? []), ...(calls ?? [])].map((message) => message.client);
     expect(new Set(clients).size).toBe(2);
     expect(clients.every((each) => Object.isFrozen(each) && Reflect.ownKeys(each as object).length === 0)).toBe(true);
@@ -81,6 +83,7 @@ describe("the channels", () => {
       ["baggage", "a=1\r\nauthorization: x"],
       ["tracestate", 7],
       ["two words", "x"],
+      ["tracestate", "x".repeat(2048)],
       ...[
         "authorization",
         "Cookie",

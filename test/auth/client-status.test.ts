@@ -52,7 +52,7 @@ describe("status()", () => {
         },
       },
       requests: {
-        authenticated: { process: 0, shared: 0, stale: 0, grpc: 0, rest: 0, anonymous: 0 },
+        authenticated: { process: 0, shared: 0, stale: 0, grpc: 0, rest: 0, anonymous: 0, other: 0 },
         refused: {
           ...{ missing_token: 0, invalid_request: 0, invalid_token: 0, inactive_user: 0, cross_site: 0 },
           ...{ auth_unavailable: 0, overloaded: 0, other: 0 },

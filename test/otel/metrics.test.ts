@@ -18,7 +18,7 @@ const organizations = { "org-1": { modules: ["inventory"] } };
 
 /** How many series each counter and gauge has from the beginning, with gRPC, REST and a shared cache. */
 const SERIES = {
-  "portero.authentications": ["{request}", 14],
+  "portero.authentications": ["{decision}", 15],
   "portero.authorizations": ["{decision}", 18],
   "portero.cache.lookups": ["{lookup}", 20],
   "portero.cache.evictions": ["{entry}", 1],
@@ -174,6 +174,19 @@ describe("the metrics of a client", () => {
     for (let step = 0; step < 100; step++) await clock.advance(100);
     await settled;
     expect(await meters.valuesOf("portero.upstream.queue.duration")).toEqual({ "": 1 });
+    const ends = await meters.valuesOf("portero.upstream.call.duration");
+    expect(Object.keys(ends)).toContain("grpc VerifyToken unreachable timeout");
+  });
+
+  test("have no label and no number of an application's own verifyToken", async () => {
+    const meters = startMeters();
+    const client = stubAuthClient({ users });
+    const verify = async (token: string) => ({ ...(await client.verifyToken(token)), source: "tenant-17" as never });
+    instrument(client, { meterProvider: meters.provider });
+    const app = express().use(requireAuth({ client: { ...client, peekToken: () => undefined, verifyToken: verify } }));
+    await supertest(app).get("/").set("Authorization", "Bearer token-ana");
+    expect(await meters.valuesOf("portero.authentications")).toEqual({ _OTHER: 1 });
+    expect(JSON.stringify(client.status().requests)).not.toMatch(/null|tenant/);
   });
 
   test("are all in the documents, and no others", async () => {

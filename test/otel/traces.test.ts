@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { context, type Span, trace } from "@opentelemetry/api";
+import { context, propagation, type Span, trace } from "@opentelemetry/api";
 import type { AuthClient } from "../../src/client.js";
 import { instrument } from "../../src/otel.js";
 import type { FakeAuthService } from "../../src/testing.js";
@@ -39,7 +39,8 @@ describe("the spans of a client", () => {
   /** Runs something as a request of its own, and resolves with its span. */
   async function request(name: string, run: () => Promise<unknown>): Promise<Span> {
     const span = tracer.startSpan(name);
-    await context.with(trace.setSpan(context.active(), span), run).catch(() => undefined);
+    const within = propagation.setBaggage(trace.setSpan(context.active(), span), baggage);
+    await context.with(within, run).catch(() => undefined);
     span.end();
     return span;
   }
@@ -49,6 +50,8 @@ describe("the spans of a client", () => {
     expect(spans).toHaveLength(1);
     return spans[0]!;
   };
+  /** As anybody may send it along. */
+  const baggage = propagation.createBaggage({ stranger: { value: "of a stranger" } });
   const idOf = (span: Span) => span.spanContext().spanId;
 
   test("lead from the request to each try, and the trace goes on at the service", async () => {
@@ -68,9 +71,10 @@ describe("the spans of a client", () => {
     );
     expect(tries[1]?.attributes).toEqual({
       ...{ "rpc.system.name": "grpc", "rpc.method": TRY, "rpc.status_code": "UNAVAILABLE" },
-      ...{ "portero.outcome": "unreachable", "error.type": "Unavailable" },
+      ...{ "portero.outcome": "unreachable", "error.type": "UNAVAILABLE" },
     });
     expect(service.grpc.lastRequest?.headers.traceparent).toBe(`00-${verify.trace}-${tries[1]?.id}-01`);
+    for (const side of [service.grpc, service.rest]) expect(side.lastRequest?.headers).not.toHaveProperty("baggage");
   });
 
   test("are no errors where a token is refused", async () => {
@@ -155,6 +159,18 @@ describe("the spans of a client", () => {
     };
     const client = open({}, { spanAttributes: throwing });
     expect((await client.verifyToken("token-ana")).user.id).toBe("ana");
+    expect(one("portero.verify").attributes).toEqual({ "portero.fresh": false, "portero.source": "grpc" });
+  });
+
+  test("and what comes later, or rejects, is not said", async () => {
+    const unhandled: unknown[] = [];
+    const onUnhandled = (error: unknown) => unhandled.push(error);
+    process.on("unhandledRejection", onUnhandled);
+    afterwards(() => process.off("unhandledRejection", onUnhandled));
+    const client = open({}, { spanAttributes: (async () => Promise.reject(new Error("of the application"))) as never });
+    await client.verifyToken("token-ana");
+    await new Promise(setImmediate);
+    expect(unhandled).toEqual([]);
     expect(one("portero.verify").attributes).toEqual({ "portero.fresh": false, "portero.source": "grpc" });
   });
 

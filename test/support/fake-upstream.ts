@@ -76,13 +76,15 @@ export interface AskOptions {
   standing?: Standing;
   /** Told of each try. */
   onTry?: (isBeside: boolean) => void;
+  /** Told how long it waited for a place, in milliseconds. */
+  onQueued?: (ms: number) => void;
 }
 
 /** Asks a stage whose token it is; resolves to the user's id. */
 export async function ask(stage: FakeUpstream["transport"], options: AskOptions): Promise<string> {
-  const { clock, deadlineMs = Number.POSITIVE_INFINITY, signal, timeoutMs, known, onTry } = options;
+  const { clock, deadlineMs = Number.POSITIVE_INFINITY, signal, timeoutMs, known, onTry, onQueued } = options;
   const { standing = new Standing(known ? "ana" : undefined) } = options;
-  const context = createCallContext(clock.monotonic() + deadlineMs, { standing, onTry });
+  const context = createCallContext(clock.monotonic() + deadlineMs, { standing, onTry, onQueued });
   const { message } = await stage.unary(
     AuthService.method.verifyToken,
     signal,

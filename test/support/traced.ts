@@ -1,6 +1,6 @@
 import { type Attributes, context, propagation, SpanKind, SpanStatusCode } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
-import { W3CTraceContextPropagator } from "@opentelemetry/core";
+import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from "@opentelemetry/core";
 import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 
 /** One span that has ended, as tests look at it. Parents and links are ids of spans. */
@@ -59,7 +59,8 @@ function seen(by: string, span: ReadableSpan): SeenSpan {
 /** What an SDK registers when it starts; returns what takes it back. */
 export function registerContext(): () => void {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  const propagators = [new W3CTraceContextPropagator(), new W3CBaggagePropagator()];
+  propagation.setGlobalPropagator(new CompositePropagator({ propagators }));
   return () => {
     context.disable();
     propagation.disable();

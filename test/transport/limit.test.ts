@@ -3,7 +3,7 @@ import { Standing } from "../../src/runtime/standing.js";
 import { withLimit } from "../../src/transport/limit.js";
 import { OverloadedError } from "../../src/transport/outcome.js";
 import { UpstreamLimits } from "../../src/transport/upstream-limits.js";
-import { ask, FakeUpstream, unheard, watched } from "../support/fake-upstream.js";
+import { type AskOptions, ask, FakeUpstream, unheard, watched } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
 
 const DEADLINE_MS = 1000;
@@ -14,9 +14,9 @@ function create({ maxConcurrent = 1, maxQueue = 3 } = {}) {
   upstream.behaviour = "hold";
   const limits = new UpstreamLimits({ maxConcurrent, maxQueue, clock, askedFirst: () => "grpc" });
   const transport = withLimit(upstream.transport, limits.places, clock);
-  const start = (call: { deadlineMs?: number; signal?: AbortSignal; standing?: Standing } = {}) =>
+  const start = (call: Partial<AskOptions> = {}) =>
     watched(ask(transport, { clock, deadlineMs: DEADLINE_MS, ...call }));
-  const known = (user: string, call: { deadlineMs?: number } = {}) => start({ ...call, standing: new Standing(user) });
+  const known = (user: string, call: Partial<AskOptions> = {}) => start({ ...call, standing: new Standing(user) });
   const many = (count: number, user?: string) =>
     Array.from({ length: count }, () => (user === undefined ? start() : known(user)));
   const users = (count: number, prefix = "user") =>
@@ -33,6 +33,22 @@ const states = (calls: readonly { state: string }[]) => calls.map(({ state }) =>
 const count = (calls: readonly { state: string }[], state: string) => states(calls).filter((is) => is === state).length;
 
 describe("places", () => {
+  test("tell how long was waited, and nothing of what was turned away at once", async () => {
+    const { known, users, clock, turn } = create({ maxQueue: 1 });
+    const told: number[] = [];
+    const onQueued = (ms: number) => told.push(ms);
+    users(1);
+    await turn();
+    const waiting = known("waits", { onQueued });
+    await turn();
+    const full = known("full", { onQueued });
+    await turn();
+    expect([waiting.state, full.state, told]).toEqual(["pending", "rejected", []]);
+    await clock.advance(DEADLINE_MS);
+    expect(told).toHaveLength(1);
+    expect(told[0]).toBeGreaterThan(0);
+  });
+
   test("so many calls are under way at once, the others wait", async () => {
     const { upstream, limits, load, users, turn } = create({ maxConcurrent: 2 });
     users(5);
