@@ -21,6 +21,10 @@ export interface ClientTraits {
   readonly requests: RequestCounts;
   /** Told of each user that a question has brought. */
   readonly answerListeners: Set<AnswerListener>;
+  /** Called once, when it is closed. */
+  readonly closeListeners: Set<() => void>;
+  /** The providers of OpenTelemetry that it is instrumented with. */
+  readonly instrumentedWith: Set<object>;
   /** Of tokens, for logs. */
   readonly digestOf: TokenDigest;
 }
@@ -35,6 +39,8 @@ export const DEFAULT_TRAITS: ClientTraits = {
   channelKey: Object.freeze({}),
   requests: new RequestCounts(), // of no client in particular
   answerListeners: new Set(),
+  closeListeners: new Set(), // nothing tells of their end
+  instrumentedWith: new Set(),
   digestOf: createTokenDigest(undefined),
 };
 

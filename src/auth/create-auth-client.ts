@@ -58,6 +58,7 @@ export function assembleAuthClient(
   const events = new Events(config.logger, channelKey);
   const requests = new RequestCounts();
   const answerListeners = new Set<AnswerListener>();
+  const closeListeners = new Set<() => void>();
   const lists = new StringLists();
   const pipeline = createPipeline(config, events, channelKey, upstreams);
   const service = createRemoteAuthService(pipeline.transport, { clock, deadlineMs, lists, signal: closing.signal });
@@ -119,6 +120,7 @@ export function assembleAuthClient(
     pipeline.close();
     await caches.close();
     events.clear();
+    for (const listener of closeListeners) listener();
   }
 
   const client: AuthClient = {
@@ -206,7 +208,10 @@ export function assembleAuthClient(
   const { logger } = config;
   const { mayBeVoid } = caches;
   const digestOf = createTokenDigest(config.cache.secrets[0]);
-  setTraits(client, { isToken, logger, clock, deadlineMs, mayBeVoid, channelKey, requests, answerListeners, digestOf });
+  setTraits(client, {
+    ...{ isToken, logger, clock, deadlineMs, mayBeVoid, channelKey, requests, digestOf },
+    ...{ answerListeners, closeListeners, instrumentedWith: new Set() },
+  });
   return client;
 
   /** Invalidates; what this process remembered is forgotten even where it rejects. */

@@ -120,8 +120,15 @@ const READINGS: readonly Reading[] = [
   gauge("portero.log.outbox", "{invalidation}", "What could not be told yet", ({ cache }) => [[cache.outbox]]),
 ];
 
-/** Has the meter read the client's numbers whenever it collects; every series of a counter is there from the beginning, as 0. */
-export function observe(client: AuthClient, meter: Meter): () => void {
+/** Reads a client's numbers whenever its meter collects. */
+export interface Observation {
+  end(): void;
+  /** After one more time, so that nothing that was counted is lost. */
+  endAfterNext(): void;
+}
+
+/** Has the meter read the client's numbers; every series of a counter is there from the beginning, as 0. */
+export function observe(client: AuthClient, meter: Meter): Observation {
   const instruments = new Map<Reading, Observable>(
     READINGS.map((reading) => {
       const { name, type, ...options } = reading;
@@ -131,13 +138,21 @@ export function observe(client: AuthClient, meter: Meter): () => void {
     }),
   );
   const all = [...instruments.values()];
+  let isLast = false;
   const callback: Parameters<Meter["addBatchObservableCallback"]>[0] = (result) => {
+    if (isLast) queueMicrotask(end); // a meter that calls one after the other may not like it at once
     const status = client.status();
     for (const [{ read }, instrument] of instruments)
       for (const [value, attributes] of read(status)) result.observe(instrument, value, attributes);
   };
+  const end = () => meter.removeBatchObservableCallback(callback, all);
   meter.addBatchObservableCallback(callback, all);
-  return () => meter.removeBatchObservableCallback(callback, all);
+  return {
+    end,
+    endAfterNext() {
+      isLast = true;
+    },
+  };
 }
 
 function counter(name: string, unit: string, description: string, read: Reading["read"]): Reading {

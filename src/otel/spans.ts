@@ -52,12 +52,39 @@ export function makeSpans(subscriber: Subscriber, options: SpanOptions): void {
   });
 }
 
+/** The spans of messages. What is under way when the subscriber stops ends with it, else it would never be exported. */
+class Spans {
+  readonly #of = new WeakMap<object, Span>();
+  readonly #open = new Set<Span>();
+
+  constructor(subscriber: Subscriber) {
+    subscriber.until(() => {
+      for (const span of this.#open) span.end();
+      this.#open.clear();
+    });
+  }
+
+  get(message: object): Span | undefined {
+    return this.#of.get(message);
+  }
+
+  begin(message: object, span: Span): void {
+    this.#of.set(message, span);
+    this.#open.add(span);
+  }
+
+  end(span: Span): void {
+    this.#open.delete(span);
+    span.end();
+  }
+}
+
 function traceQuestions(subscriber: Subscriber, { tracer, answerListeners, spanAttributes }: SpanOptions): void {
-  const spans = new WeakMap<object, Span>();
+  const spans = new Spans(subscriber);
   subscriber.on<QuestionMessage>(channels.question.start, (question) => {
     const active = context.active();
     const { span, within } = question.isRefresh ? renewal(tracer, active) : waited(tracer, active, question);
-    spans.set(question, span);
+    spans.begin(question, span);
     question.runIn((run) => context.with(within, run));
   });
   subscriber.on<QuestionMessage>(channels.question.asyncEnd, (question) => {
@@ -69,7 +96,7 @@ function traceQuestions(subscriber: Subscriber, { tracer, answerListeners, spanA
     span.setAttributes(answerOf(question));
     if (errorType !== undefined && errorType !== "aborted" && !REFUSALS.includes(errorType))
       span.setStatus({ code: SpanStatusCode.ERROR });
-    span.end();
+    spans.end(span);
   });
   if (!spanAttributes) return;
   const listener: AnswerListener = (question, auth) => {
@@ -103,13 +130,13 @@ function renewal(tracer: Tracer, active: Context): Begun {
 }
 
 function traceCalls(subscriber: Subscriber, tracer: Tracer): void {
-  const spans = new WeakMap<object, Span>();
+  const spans = new Spans(subscriber);
   subscriber.on<CallMessage>(channels.call.start, (call) => {
     let within = context.active();
     if (call.upstream === "grpc") {
       const attributes = rpcOf(call);
       const span = tracer.startSpan(`${attributes["rpc.method"]}`, { kind: SpanKind.CLIENT, attributes }, within);
-      spans.set(call, span);
+      spans.begin(call, span);
       within = trace.setSpan(within, span);
       call.runIn((run) => context.with(within, run));
     }
@@ -124,7 +151,7 @@ function traceCalls(subscriber: Subscriber, tracer: Tracer): void {
     span.setAttributes({ ...outcomeOf(call), ...rpcEndOf(call) });
     if (outcome !== "answered" && outcome !== "refused" && outcome !== "cancelled")
       span.setStatus({ code: SpanStatusCode.ERROR });
-    span.end();
+    spans.end(span);
   });
 }
 

@@ -28,7 +28,13 @@ export class Subscriber {
   }
 
   stop(): void {
-    for (const end of this.#ends.splice(0)) end();
+    for (const end of this.#ends.splice(0)) {
+      try {
+        end();
+      } catch {
+        diag.error("portero/otel: a meter or a tracer threw");
+      }
+    }
   }
 
   #listen(channel: Channel, listener: (message: unknown) => void): void {

@@ -135,10 +135,13 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     async close() {
       failure = "auth_unavailable";
       isReady = false;
+      for (const listener of closeListeners) listener();
     },
     [Symbol.asyncDispose]: () => client.close(),
   };
-  setTraits(client, { ...DEFAULT_TRAITS, requests, mayBeVoid: (auth) => listeners.mayBeVoid(auth) });
+  const closeListeners = new Set<() => void>();
+  const ofOtel = { closeListeners, instrumentedWith: new Set<object>() };
+  setTraits(client, { ...DEFAULT_TRAITS, ...ofOtel, requests, mayBeVoid: (auth) => listeners.mayBeVoid(auth) });
   return client;
 }
 

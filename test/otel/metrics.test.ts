@@ -1,6 +1,8 @@
+import { subscribe, tracingChannel, unsubscribe } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
+import { trace } from "@opentelemetry/api";
 import express from "express";
 import supertest from "supertest";
 import { requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
@@ -11,6 +13,7 @@ import { ManualClock } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
 import { ONE_CONNECTION } from "../support/one-connection.js";
 import { afterwards, openBareClient, openClient, startService } from "../support/open-client.js";
+import { RecordingLogger } from "../support/recording-logger.js";
 import { root } from "../support/workspace.js";
 
 const users = { "token-ana": { id: "ana", organizationId: "org-1", locals: ["madrid"], permissions: ["read"] } };
@@ -181,12 +184,54 @@ describe("the metrics of a client", () => {
   test("have no label and no number of an application's own verifyToken", async () => {
     const meters = startMeters();
     const client = stubAuthClient({ users });
+    afterwards(() => client.close());
     const verify = async (token: string) => ({ ...(await client.verifyToken(token)), source: "tenant-17" as never });
     instrument(client, { meterProvider: meters.provider });
     const app = express().use(requireAuth({ client: { ...client, peekToken: () => undefined, verifyToken: verify } }));
+    const decisions: unknown[] = [];
+    const onMessage = (message: unknown) => decisions.push(message);
+    subscribe("portero:decision", onMessage);
+    afterwards(() => unsubscribe("portero:decision", onMessage));
     await supertest(app).get("/").set("Authorization", "Bearer token-ana");
     expect(await meters.valuesOf("portero.authentications")).toEqual({ _OTHER: 1 });
+    expect(decisions).toEqual([{ client: expect.anything(), by: "requireAuth", allowed: true }]);
     expect(JSON.stringify(client.status().requests)).not.toMatch(/null|tenant/);
+  });
+
+  test("end with the client, after one more collection, and are not there twice", async () => {
+    const service = await startService({ users });
+    const logger = new RecordingLogger();
+    const { lines } = logger;
+    const meters = startMeters();
+    const client = openClient(service, { logger });
+    const open = () => instrument(client, { meterProvider: meters.provider });
+    open();
+    const undo = open(); // as a second entry file does
+    expect(lines.filter((line) => line.includes("with the same "))).toHaveLength(2);
+    await client.verifyToken("token-ana");
+    expect(await meters.valuesOf("portero.authentication.duration")).toEqual({ grpc: 1 });
+    undo(); // ends what it has begun, which is nothing
+    await client.verifyToken("token-ana");
+    await client.close();
+    expect((await meters.valuesOf("portero.cache.lookups"))["token process_hit"]).toBe(1);
+    const status = jest.spyOn(client, "status");
+    await meters.collect();
+    expect(status).not.toHaveBeenCalled();
+    status.mockRestore();
+    expect(tracingChannel("portero:question").start.hasSubscribers).toBe(false);
+    open()(); // those that have ended may be had again
+    expect(lines.filter((line) => line.includes("with the same "))).toHaveLength(2);
+  });
+
+  test("are missed in the log where the SDK has not started", async () => {
+    const logger = new RecordingLogger();
+    const { lines } = logger;
+    const client = openBareClient({ ...(await startService()).upstreams, logger });
+    const said = () => lines.filter((line) => line.includes("no MeterProvider is registered")).length;
+    instrument(client, { tracerProvider: trace.getTracerProvider() })(); // for its traces
+    expect(said()).toBe(0);
+    instrument(client)();
+    expect(said()).toBe(1);
   });
 
   test("are all in the documents, and no others", async () => {
@@ -211,7 +256,9 @@ describe("the metrics of a client", () => {
     };
     expect(await named(openBareClient({ rest: upstreams.rest }))).toEqual(["rest"]);
     expect(await named(openBareClient({ grpc: upstreams.grpc }))).toEqual(["grpc"]);
-    expect(await named(stubAuthClient())).toEqual(["grpc"]);
+    const stub = stubAuthClient();
+    afterwards(() => stub.close());
+    expect(await named(stub)).toEqual(["grpc"]);
     expect(() => instrument({} as never)).toThrow(TypeError);
   });
 });

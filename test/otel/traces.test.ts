@@ -174,6 +174,19 @@ describe("the spans of a client", () => {
     expect(one("portero.verify").attributes).toEqual({ "portero.fresh": false, "portero.source": "grpc" });
   });
 
+  test("that are under way end with what makes them", async () => {
+    const client = openClient(service, { clock, grpc: { ...ONE_CONNECTION } });
+    const undo = instrument(client, { tracerProvider: traces.provider });
+    service.grpc.hang();
+    const asked = client.verifyToken("token-ana");
+    await until(() => service.grpc.calls.total === 1);
+    undo();
+    expect(traces.spans.map(({ name }) => name).sort()).toEqual([TRY, "portero.verify"].sort());
+    service.grpc.allow();
+    await asked;
+    expect(traces.spans).toHaveLength(2);
+  });
+
   test("end where they are no longer wanted", async () => {
     const client: AuthClient = openClient(service, { clock });
     const undo = instrument(client, { tracerProvider: traces.provider });
