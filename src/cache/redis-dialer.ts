@@ -53,7 +53,7 @@ export class RedisDialer {
     this.#dialling = inBackground(() => this.#dial());
   }
 
-  /** When the connection was lost, while there is no other one that can be used: monotonic, in milliseconds. */
+  /** When the connection was lost, while no other one has done anything: monotonic, in milliseconds. */
   get lostAt(): number | undefined {
     return this.#lostAt;
   }
@@ -69,7 +69,10 @@ export class RedisDialer {
   }
 
   run<T>(operation: (wire: RedisWire) => Promise<T>): Promise<T> {
-    return this.#connection?.run(operation) ?? Promise.reject(new NotConnectedError(this.#failure));
+    const connection = this.#connection;
+    if (!connection) return Promise.reject(new NotConnectedError(this.#failure));
+    const running = connection.run(operation);
+    return this.#lostAt === undefined ? running : this.#found(connection, running);
   }
 
   /** Leaves the connection that there is, and makes a new one at once: the address is another one. */
@@ -106,6 +109,7 @@ export class RedisDialer {
       const wire = await makeWire();
       const onEnd = (error: unknown) => this.#ended(error);
       const onPong = () => {
+        if (connection === this.#connection) this.#lostAt = undefined;
         for (const listener of this.#pongListeners) listener();
       };
       connection = new RedisConnection(wire, { ...this.#options, onPong, onEnd });
@@ -122,6 +126,13 @@ export class RedisDialer {
       this.#first.reject(error);
       if (!connection) this.#ended(error);
     }
+  }
+
+  /** A Redis that was still loading, or whose cluster was down, when it was connected to is there when it does something. */
+  async #found<T>(connection: RedisConnection, running: Promise<T>): Promise<T> {
+    const result = await running;
+    if (connection === this.#connection) this.#lostAt = undefined;
+    return result;
   }
 
   #ended(error: unknown): void {

@@ -240,4 +240,25 @@ describe("A master of a cluster", () => {
       await dialer.close();
     },
   );
+
+  test.each(["CLUSTERDOWN The cluster is down", "LOADING Redis is loading the dataset in memory"])(
+    "that says %s is lost still, until something is done, or a ping is answered",
+    async (message) => {
+      for (const isIdle of [true, false]) {
+        const { clock, redis, dialer, remove } = await start(async () => true);
+        await clock.advance(1000);
+        redis.lastDelete = () => Promise.reject(new Error(message));
+        const lostAt = clock.monotonic();
+        dialer.redial();
+        await clock.advance(5000);
+        await expect(remove()).rejects.toThrow(message);
+        expect(dialer.lostAt).toBe(lostAt);
+        redis.lastDelete = async () => true;
+        if (isIdle) await clock.advance(10_000);
+        else await remove();
+        expect(dialer.lostAt).toBeUndefined();
+        await dialer.close();
+      }
+    },
+  );
 });
