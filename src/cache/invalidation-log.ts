@@ -83,11 +83,11 @@ export class InvalidationLog {
         for (const record of records) this.#take(record);
       },
       onDoubt: () => this.#listener?.doubt(),
-      onGap: () => {
+      onGap: (isOtherMaster) => {
         this.#listener?.doubt();
-        this.#teller.tellAgain();
+        if (!(isOtherMaster && this.#isMadeGood())) this.#teller.tellAgain();
       },
-      onConnected: (connection, isOtherMaster) => this.#teller.check(connection, isOtherMaster),
+      onConnected: (connection, isOther) => this.#teller.check(connection, isOther && !this.#isMadeGood()),
       onChange: (state, error) => this.#onChange(state, error),
     });
   }
@@ -140,6 +140,11 @@ export class InvalidationLog {
     if (told.by === this.#by) return this.#teller.hasRead(id);
     this.#heard++;
     this.#listener?.hear(told.fact);
+  }
+
+  /** The master that was replaced by this one is known of since everything was read last: what it may have lost is being told again. */
+  #isMadeGood(): boolean {
+    return this.#teller.toldAgainAt > this.#reader.wellAt;
   }
 
   #onChange(state: ReaderState, error: unknown): void {

@@ -17,6 +17,8 @@ const [MAX_INVALIDATIONS, MAX_REFUSALS] = [10_000, 1000];
 export class LogOutbox {
   readonly #invalidations = new Map<string, Telling>();
   readonly #refusals = new Map<string, Telling>();
+  /** What could not be told in its turn either. */
+  readonly #failed = new Set<Telling>();
 
   get size(): number {
     return this.#invalidations.size + this.#refusals.size;
@@ -24,43 +26,56 @@ export class LogOutbox {
 
   /** Unless what waits is newer. The oldest makes room. */
   add(telling: Telling): void {
-    const isRefusal = telling.fact.kind === "refusal";
-    const [room, max] = isRefusal ? [this.#refusals, MAX_REFUSALS] : [this.#invalidations, MAX_INVALIDATIONS];
+    const room = this.#roomOf(telling);
+    const max = room === this.#refusals ? MAX_REFUSALS : MAX_INVALIDATIONS;
     const key = factKey(telling.fact);
     if (isNewer(room.get(key), telling)) return;
-    room.delete(key);
+    this.#remove(room, key);
     room.set(key, telling);
-    if (room.size > max) for (const [oldest] of firstOf(room, 1)) room.delete(oldest);
+    if (room.size > max) for (const oldest of room.keys()) return this.#remove(room, oldest);
   }
 
   /** It is told, and with it what is older. */
   told(telling: Telling): void {
     const key = factKey(telling.fact);
     const rooms = telling.fact.kind === "refusal" ? [this.#refusals] : [this.#refusals, this.#invalidations];
-    for (const room of rooms) if (!isNewer(room.get(key), telling)) room.delete(key);
+    for (const room of rooms) if (!isNewer(room.get(key), telling)) this.#remove(room, key);
   }
 
-  /** What has waited longest, refusals last. */
-  first(count: number): Telling[] {
-    const some = [...firstOf(this.#invalidations, count), ...firstOf(this.#refusals, count)];
-    return some.slice(0, count).map(([, telling]) => telling);
+  /** Its turn has come, and it waits on: behind all that was not tried yet. */
+  failed(telling: Telling): void {
+    if (this.has(telling)) this.#failed.add(telling);
+  }
+
+  /** It still waits, and nothing newer in its place. */
+  has(telling: Telling): boolean {
+    return this.#roomOf(telling).get(factKey(telling.fact)) === telling;
+  }
+
+  /** What has waited longest first, refusals last; and behind them what has failed before, in the same order. */
+  all(): Telling[] {
+    const all = [...this.#invalidations.values(), ...this.#refusals.values()];
+    return [...all.filter((each) => !this.#failed.has(each)), ...all.filter((each) => this.#failed.has(each))];
   }
 
   clear(): void {
     this.#invalidations.clear();
     this.#refusals.clear();
+    this.#failed.clear();
+  }
+
+  #roomOf({ fact }: Telling): Map<string, Telling> {
+    return fact.kind === "refusal" ? this.#refusals : this.#invalidations;
+  }
+
+  #remove(room: Map<string, Telling>, key: string): void {
+    const telling = room.get(key);
+    if (!telling) return;
+    room.delete(key);
+    this.#failed.delete(telling);
   }
 }
 
 function isNewer(one: Telling | undefined, than: Telling): boolean {
   return one !== undefined && one.fact.at > than.fact.at;
-}
-
-function firstOf<V>(map: ReadonlyMap<string, V>, count: number): [string, V][] {
-  const first: [string, V][] = [];
-  for (const entry of map) {
-    if (first.length >= count) break;
-    first.push(entry);
-  }
-  return first;
 }

@@ -27,8 +27,8 @@ export interface LogReaderOptions {
   readonly onRecords: (records: readonly LogRecord[]) => void;
   /** What was told so far may not be known here: nothing that is kept by now may be served without a look into the store. */
   readonly onDoubt: () => void;
-  /** The same, and something was lost. */
-  readonly onGap: () => void;
+  /** The same, and something was lost: found missing by what was read first of another master, or elsewhere. */
+  readonly onGap: (isOtherMaster: boolean) => void;
   /** Asked about what was told from here, on each new connection, before anything is believed of it. */
   readonly onConnected: (connection: LogConnection, isOtherMaster: boolean) => Promise<void>;
   /** With what says that it is unusable. */
@@ -40,6 +40,8 @@ interface Reading {
   readonly last: string | undefined;
   /** Nothing else is there. */
   readonly areAll: boolean;
+  /** It is the first of another master. */
+  readonly isOther: boolean;
 }
 
 /** `unusable`: Redis says that it cannot be read, which is asked again once in a while. */
@@ -174,7 +176,7 @@ export class LogReader {
       // Of a stream that was empty, it is the beginning.
       if (last !== undefined && this.#proof.isOfNothing && !isUnproven && areAll) this.#proof.vouch(last);
       if (isUnproven || !areAll || this.#proof.isOlderThan(WAIT_MS))
-        await this.#prove(connection, isUnproven ? before : undefined, { last, areAll });
+        await this.#prove(connection, isUnproven ? before : undefined, { last, areAll, isOther: isOther && isNew });
       if (this.#last === undefined) continue;
       isUnproven = false;
       if (isNew) await this.#options.onConnected(connection, isOther);
@@ -202,7 +204,7 @@ export class LogReader {
    */
   async #prove(connection: LogConnection, before: string | undefined, read: Reading): Promise<void> {
     if (await this.#proof.holds(connection, before, read.areAll)) return this.#proof.vouch(this.#last as string);
-    this.#missed();
+    this.#missed(read.isOther);
     if (read.last !== undefined) this.#proof.vouch(read.last);
     else this.#last = undefined; // it may have been begun anew, with smaller ids
   }
@@ -217,9 +219,9 @@ export class LogReader {
     return undefined; // and where nothing makes sense, ever longer
   }
 
-  #missed(): void {
+  #missed(isOtherMaster = false): void {
     this.gaps++;
-    this.#options.onGap();
+    this.#options.onGap(isOtherMaster);
   }
 
   #confirm(): void {

@@ -1,9 +1,9 @@
-import { inBackground } from "../runtime/channels.js";
-import type { Clock, Timer } from "../runtime/clock.js";
+import type { Clock } from "../runtime/clock.js";
 import { TimeLimit } from "../runtime/time-limit.js";
 import { LogEchoes } from "./log-echoes.js";
 import { encodeFact, type Fact, factKey } from "./log-facts.js";
 import { LogOutbox, type Telling } from "./log-outbox.js";
+import { type Attempt, LogRounds } from "./log-rounds.js";
 import { isBroken, isRefused, type LogConnection, type LogWire, RIGHTS_PAUSE_MS } from "./log-wire.js";
 
 export interface LogTellerOptions {
@@ -27,9 +27,6 @@ const APPEND_MS = 100;
 const MAX_TOLD = 10_000;
 /** Whether more than so many entries are there is not asked one by one, on a connection that is waited for: all is told again. */
 const MAX_ASKED = 100;
-/** Between attempts to tell, in milliseconds, and so many at once. */
-const RETRY_MS = 1000;
-const AT_ONCE = 20;
 /** What a failover may lose, from when the log was well last: it is told again. In milliseconds. */
 const AGAIN_MS = 60_000;
 /** More refusals than that in a second are no users' doing: each process notices them for itself. */
@@ -49,21 +46,24 @@ export class LogTeller {
   readonly #options: LogTellerOptions;
   readonly #limit: TimeLimit;
   readonly #outbox = new LogOutbox();
+  readonly #rounds: LogRounds;
   /** What was told lately, the latest last. No refusals: the service says them again. */
   readonly #told = new Map<string, Told>();
   readonly #echoes = new LogEchoes();
-  #retry: Timer | undefined;
-  #flushing = false;
   #closed = false;
   /** When Redis said that it takes no entries: for a while none is tried. Monotonic, in milliseconds. */
   #refusedAt: number | undefined;
   #refusals = { since: Number.NEGATIVE_INFINITY, count: 0 };
   told = 0;
+  /** When something may have been lost last: all that was told by then is told again. Monotonic, in milliseconds. */
+  toldAgainAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: LogTellerOptions) {
     this.#options = options;
     this.#limit = new TimeLimit(options.socketClock, APPEND_MS, () => new Error("the log is slow"));
-    options.wire.onConnected(() => void this.#flush());
+    const attempt = (telling: Telling) => this.#attempt(telling);
+    this.#rounds = new LogRounds({ outbox: this.#outbox, clock: options.socketClock, attempt });
+    options.wire.onConnected(() => this.#rounds.begin());
     options.wire.onTakenOver(() => this.tellAgain()); // what the store was told may lie there, and the log elsewhere
   }
 
@@ -75,7 +75,8 @@ export class LogTeller {
   async tell(telling: Telling): Promise<void> {
     if (this.#isRefused()) return void (await telling.write());
     try {
-      await this.#send(telling);
+      await telling.write();
+      await this.#add(telling);
     } catch (error) {
       this.#postpone(telling);
       throw error;
@@ -104,10 +105,11 @@ export class LogTeller {
 
   /** What was told lately may be lost, with what the store was told. */
   tellAgain(): void {
+    this.toldAgainAt = this.#options.socketClock.monotonic();
     const since = this.#toldAgainSince();
     for (const { telling, at } of this.#told.values()) if (at >= since) this.#outbox.add(telling);
     this.#echoes.clear();
-    void this.#flush();
+    this.#rounds.begin();
   }
 
   /** What waits is not told, and nothing is told again. */
@@ -115,8 +117,7 @@ export class LogTeller {
     this.#outbox.clear();
     this.#told.clear();
     this.#echoes.clear();
-    this.#retry?.clear();
-    this.#retry = undefined;
+    this.#rounds.stop();
   }
 
   /** Nothing is told any more. */
@@ -126,8 +127,7 @@ export class LogTeller {
     this.#limit.rest();
   }
 
-  async #send(telling: Telling): Promise<void> {
-    await telling.write();
+  async #add(telling: Telling): Promise<void> {
     if (this.#closed) return;
     const id = await this.#append(telling.fact);
     this.#outbox.told(telling);
@@ -184,7 +184,7 @@ export class LogTeller {
   #postpone(telling: Telling): void {
     if (this.#closed) return;
     this.#outbox.add(telling);
-    this.#retryLater();
+    this.#rounds.later();
   }
 
   #forgetOld(): void {
@@ -201,35 +201,15 @@ export class LogTeller {
     return Math.min(socketClock.monotonic(), wellAt()) - AGAIN_MS;
   }
 
-  #retryLater(): void {
-    this.#retry ??= this.#options.socketClock.setTimeout(
-      () => {
-        this.#retry = undefined;
-        void inBackground(() => this.#flush());
-      },
-      RETRY_MS,
-      { background: true },
-    );
-  }
-
-  async #flush(): Promise<void> {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    let isWell = true;
-    while (isWell && this.#outbox.size > 0) {
-      const sent = await Promise.all(this.#outbox.first(AT_ONCE).map((telling) => this.#trySend(telling)));
-      isWell = sent.every((each) => each);
-    }
-    this.#flushing = false;
-    if (this.#outbox.size > 0) this.#retryLater();
-  }
-
-  async #trySend(telling: Telling): Promise<boolean> {
+  async #attempt(telling: Telling): Promise<Attempt> {
+    let attempt: Attempt = "no store";
     try {
-      await this.#send(telling);
-      return true;
+      await telling.write();
+      attempt = "no log";
+      await this.#add(telling);
+      return "told";
     } catch {
-      return false;
+      return attempt;
     }
   }
 }

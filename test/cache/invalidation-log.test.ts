@@ -116,3 +116,48 @@ test("A minute from when a master was lost that another one replaced is told aga
   expect([one, other].map(({ log }) => log.status().told)).toEqual([2, 0]);
   expect(other.heard).toEqual([userFact("ana"), userFact("ana")]);
 });
+
+test.each([
+  ["a cluster, where the store tells of it as well", true, false],
+  ["a cluster, and entries are missing there", true, true],
+  ["a Redis whose connections alone tell of it, and entries are missing there", false, true],
+])(
+  "One failover tells everything again once, 200 in a second; the next one once more: of %s",
+  async (_, isTold, hasGap) => {
+    const { clock, wire, processes } = await start();
+    const [one, other] = processes;
+    for (let n = 0; n < 100; n++) await one.log.tell(told(userFact(`${n}`)));
+    await settle();
+    const failOver = async (master: string) => {
+      await clock.advance(1000);
+      wire.master = master;
+      if (hasGap) wire.records = wire.records.slice(0, -10);
+      wire.cut();
+      if (isTold) wire.takenOver();
+      await clock.advance(90);
+      expect(one.log.status().told % 100).toBeLessThanOrEqual(40);
+      await clock.advance(10_000);
+    };
+    await failOver("two");
+    expect([one.log.status().told, one.log.status().gaps]).toEqual([200, hasGap ? 1 : 0]);
+    await failOver("three");
+    expect([one.log.status().told, other.log.status().heard]).toEqual([300, 300]);
+  },
+);
+
+test("What is told to a new master, and lost there before the log is read, is told again.", async () => {
+  const { clock, wire, processes } = await start();
+  const [one, other] = processes;
+  await one.log.tell(told(userFact("ana")));
+  await settle();
+  wire.refusal = new Error("out of reach");
+  wire.master = "two";
+  wire.cut();
+  wire.takenOver();
+  await settle();
+  expect(one.log.status().told).toBe(2);
+  wire.records = wire.records.slice(0, -1);
+  wire.refusal = undefined;
+  await clock.advance(10_000);
+  expect([one.log.status().told, other.log.status().heard]).toEqual([3, 2]);
+});
