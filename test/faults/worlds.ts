@@ -1,21 +1,16 @@
-import type { IncomingMessage } from "node:http";
-import {
-  type AuthClient,
-  type AuthClientOptions,
-  AuthError,
-  authenticate,
-  createAuthClient,
-  requirePermission,
-} from "../../src/index.js";
+import { type AuthClient, type AuthClientOptions, createAuthClient } from "../../src/index.js";
 import { type FakeAuthService, startAuthService } from "../../src/testing.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { ONE_CONNECTION } from "../support/one-connection.js";
 import { type RedisServer, startRedisServer } from "../support/redis-server.js";
 import { until } from "../support/until.js";
+import { ask, askForLocal, askToWrite } from "./asking.js";
 import { kept } from "./kept.js";
 
 /** No call ends because the machine is busy. */
 const NEVER_MS = 60_000;
+/** A code of gRPC. */
+const UNIMPLEMENTED = 12;
 const ANA = { userId: "ana", organizationId: "org-1" };
 const users = { "token-ana": { id: "ana", organizationId: "org-1", permissions: ["read"] } };
 
@@ -34,7 +29,7 @@ export interface World {
 export async function openWorlds(): Promise<ReadonlyMap<string, World>> {
   return new Map(
     await Promise.all(
-      Object.entries({ well, bothDown, grpcDown, refusals, slow, redisGone, oneReplicaDown }).map(
+      Object.entries({ well, bothDown, grpcDown, otherServer, refusals, slow, redisGone, oneReplicaDown }).map(
         async ([name, openWorld]) => [name, await openWorld()] as const,
       ),
     ),
@@ -72,7 +67,10 @@ async function bothDown(): Promise<World> {
   return {
     client,
     alerts: ["PorteroGrpcLeftAlone", "PorteroServes503"],
-    step: () => usual(service, client),
+    async step() {
+      await usual(service, client);
+      await askForLocal(client);
+    },
     strike: async () => void (await Promise.all([service.grpc.stop(), service.rest.stop()])),
   };
 }
@@ -85,6 +83,18 @@ async function grpcDown(): Promise<World> {
     alerts: ["PorteroGrpcLeftAlone"],
     step: () => usual(service, client),
     strike: () => service.grpc.stop(),
+  };
+}
+
+/** The URL of gRPC leads to another service: it is well, and has no such method. */
+async function otherServer(): Promise<World> {
+  const service = await startService();
+  const client = openClient(service);
+  return {
+    client,
+    alerts: ["PorteroGrpcAnswersNothing"],
+    step: () => usual(service, client),
+    strike: async () => service.grpc.fail(UNIMPLEMENTED),
   };
 }
 
@@ -181,26 +191,6 @@ async function oneReplicaDown(): Promise<World> {
 async function usual(service: FakeAuthService, client: AuthClient): Promise<void> {
   for (let times = 0; times < 3; times++) await ask(client, "token-ana");
   await Promise.all([1, 2].map(() => ask(client, newToken(service))));
-}
-
-async function ask(client: AuthClient, token: string): Promise<void> {
-  try {
-    await authenticate(requestWith(token), { client });
-  } catch (error) {
-    if (!(error instanceof AuthError)) throw error;
-  }
-}
-
-/** A guard denies it. */
-async function askToWrite(client: AuthClient): Promise<void> {
-  const request = requestWith("token-ana");
-  await authenticate(request, { client, attach: true });
-  const response = { writeHead: () => response, end: () => response };
-  requirePermission("write")(request as IncomingMessage, response as never, () => undefined);
-}
-
-function requestWith(token: string): Pick<IncomingMessage, "headers"> {
-  return { headers: { authorization: `Bearer ${token}` } };
 }
 
 let count = 0;

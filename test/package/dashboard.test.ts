@@ -51,7 +51,7 @@ describe("the dashboard", () => {
 test("every alert has a runbook in docs/observability.md", () => {
   const alerts = [...rules.matchAll(/^ {6}- alert: (\w+)$/gm)].map(([, name]) => name);
   const runbooks = [...document.matchAll(/^### (Portero\w+)$/gm)].map(([, name]) => name);
-  expect(alerts.length).toBe(6);
+  expect(alerts.length).toBe(8);
   expect(runbooks).toEqual(alerts);
 });
 
