@@ -53,6 +53,6 @@ await build({
 rmSync(compiled, { recursive: true });
 
 const files = Object.keys(bundled.metafile.outputs).filter((file) => file.endsWith(".js"));
-// `import()` stays as it is: it loads the ES modules among the dependencies.
-await build({ ...options, entryPoints: files, outbase: esm, outdir: cjs, format: "cjs" });
+// `import()` stays as it is: it loads the ES modules among the dependencies. It can be read as it is, without maps: they hold all sources.
+await build({ ...options, entryPoints: files, outbase: esm, outdir: cjs, format: "cjs", sourcemap: false });
 writeFileSync(join(cjs, "package.json"), '{ "type": "commonjs" }\n');

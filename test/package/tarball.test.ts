@@ -35,7 +35,7 @@ describe("the tarball", () => {
     expect(files.filter((file) => /^dist\/(esm|cjs)\/(?!src\/|gen\/|package\.json)/.test(file))).toEqual([]);
     const bytes = files.reduce((sum, file) => sum + statSync(join(installed, file)).size, 0);
     process.stdout.write(`the package: ${files.length} files, ${Math.round(bytes / 1024)} KiB\n`);
-    expect(bytes).toBeLessThan(5.25 * 1024 * 1024); // half of it are source maps, with the sources
+    expect(bytes).toBeLessThan(4.75 * 1024 * 1024); // a quarter of it are source maps, with the sources
   });
 
   test("has what its documents link to and show", () => {
