@@ -93,7 +93,7 @@ export interface AuthClientStatus {
     readonly lookups: Readonly<Record<"token" | "locals" | "permissions" | "organization", LookupCounts>>;
     /** What was invalidated with this client, and what the log told of; `refusal`: another process was refused a token that it held. */
     readonly invalidations: InvalidationCounts;
-    /** Operations of the shared cache that failed; `refused`: it said so itself. */
+    /** Operations of the shared cache that failed; `refused`: it said so itself, now or when it was connected to. */
     readonly sharedErrors: Readonly<Record<"timeout" | "not_connected" | "refused" | "other", number>>;
     /** How often it came back, and went away. */
     readonly sharedTransitions: Readonly<Record<"available" | "unavailable", number>>;

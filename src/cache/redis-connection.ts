@@ -3,7 +3,7 @@ import type { Clock, Timer } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
 import { type Waiting, WaitList } from "../runtime/wait-list.js";
 import { MAX_REPLY_BYTES, ReplyGuard } from "./reply-guard.js";
-import { errorCode, NotConnectedError } from "./store-error.js";
+import { errorCode, isReply, NotConnectedError } from "./store-error.js";
 
 /** A Redis client for one connection. */
 export interface RedisWire {
@@ -224,9 +224,4 @@ export class RedisConnection {
       { background: true },
     );
   }
-}
-
-/** Redis' answers begin with a code; what the client itself says does not. */
-function isReply(error: unknown): boolean {
-  return /^[A-Z]{3,20} /.test(String((error as { message?: unknown } | undefined)?.message));
 }

@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import { inBackground } from "../runtime/channels.js";
 import type { Timer } from "../runtime/clock.js";
 import { isElsewhere, RedisConnection, type RedisConnectionOptions, type RedisWire } from "./redis-connection.js";
@@ -26,6 +27,8 @@ const [MIN_PACE_MS, MAX_PACE_MS] = [1000, 1700];
 export class RedisDialer {
   readonly #options: RedisDialerOptions;
   readonly #listeners: (() => void)[] = [];
+  /** Of the constructor: listeners are the application's work too, and no upkeep. */
+  readonly #scope = new AsyncResource("portero.redis");
   readonly #pongListeners: (() => void)[] = [];
   /** Settles when the first attempt has ended; rejects when it failed. */
   readonly ready: Promise<void>;
@@ -120,7 +123,7 @@ export class RedisDialer {
       this.#connection = connection;
       if (refusal) return this.#first.reject(refusal);
       this.#first.resolve();
-      for (const listener of this.#listeners) listener();
+      for (const listener of this.#listeners) this.#scope.runInAsyncScope(listener);
       this.#lostAt = undefined;
     } catch (error) {
       this.#first.reject(error);

@@ -5,7 +5,12 @@ export function errorCode(error: unknown): string | undefined {
   return typeof message === "string" ? /^[A-Z]{3,20}(?= )/.exec(message)?.[0] : undefined;
 }
 
-/** Operations that failed, by why. */
+/** Whether Redis itself said it: its answers begin with a code, what its client says does not. */
+export function isReply(error: unknown): boolean {
+  return /^[A-Z]{3,20} /.test(String((error as { message?: unknown } | undefined)?.message));
+}
+
+/** Operations that failed, by why; `refused`: Redis said so itself, now or when it was connected to (READONLY, NOAUTH). */
 export type StoreErrors = Record<"timeout" | "not_connected" | "refused" | "other", number>;
 
 export function newStoreErrors(): StoreErrors {
@@ -17,7 +22,7 @@ export class SlowError extends Error {}
 
 export function countError(errors: StoreErrors, error: unknown): void {
   if (error instanceof SlowError) errors.timeout++;
-  else if (error instanceof NotConnectedError) errors.not_connected++;
+  else if (error instanceof NotConnectedError && !isReply(error.cause)) errors.not_connected++;
   else if (errorCode(error) === undefined) errors.other++;
   else errors.refused++;
 }

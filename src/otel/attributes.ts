@@ -17,7 +17,7 @@ export function answerOf({ source, errorType }: QuestionMessage): Attributes {
 
 /** What came of a try, in this package's terms. */
 export function outcomeOf({ outcome, errorType }: CallMessage): Attributes {
-  return { "portero.outcome": outcome, ...(errorType !== undefined && { "error.type": errorType }) };
+  return { "portero.outcome": outcome, ...(errorType !== undefined && { "error.type": bounded(errorType) }) };
 }
 
 /** A try over gRPC, in those of the semantic conventions for RPC. */
@@ -29,7 +29,7 @@ export function rpcOf({ operation }: CallMessage): Attributes {
 export function rpcEndOf({ outcome, errorType }: CallMessage): Attributes {
   if (outcome === "answered") return { "rpc.status_code": "OK" };
   const code = statusCode(outcome, errorType);
-  return { ...(code !== undefined && { "rpc.status_code": code }), "error.type": code ?? errorType ?? "_OTHER" };
+  return { ...(code !== undefined && { "rpc.status_code": code }), "error.type": code ?? bounded(errorType ?? "") };
 }
 
 function statusCode(outcome: CallMessage["outcome"], errorType = ""): string | undefined {
@@ -42,6 +42,17 @@ function statusCode(outcome: CallMessage["outcome"], errorType = ""): string | u
 
 function upperCased(name: string): string {
   return name.replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+}
+
+/** Codes of tries: those of a custom transport or agent can be anything, and each would be a series. */
+const MAX_CODES = 50;
+const codes = new Set<string>();
+
+function bounded(code: string): string {
+  if (codes.has(code)) return code;
+  if (codes.size >= MAX_CODES || !/^[A-Za-z][\w .-]{1,63}$/.test(code)) return "_OTHER";
+  codes.add(code);
+  return code;
 }
 
 /** As the semantic conventions name what has no name. */

@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, test } from "@jest/globals";
 import type { ClusterSide, RedisWire } from "../../src/cache/redis-connection.js";
 import { RedisDialer } from "../../src/cache/redis-dialer.js";
@@ -96,6 +98,25 @@ test("An address that nobody answers at is tried less and less often, up to once
   expect(gaps.slice(0, 9)).toEqual([1700, 50, 100, 200, 400, 800, 1600, 2000, 2000]);
   await expect(remove()).rejects.toMatchObject({ code: "ECONNREFUSED" });
   await dialer.close();
+});
+
+test("Connecting is upkeep, and what is told of a connection is not.", async () => {
+  const upkeep = new AsyncLocalStorage<true>();
+  const onMessage = (message: unknown) =>
+    (message as { runIn(around: (run: () => void) => void): void }).runIn((run) => upkeep.run(true, run));
+  subscribe("portero:background", onMessage);
+  try {
+    const { clock, redis, dialer } = await dial();
+    const seen: (string | true | undefined)[] = [];
+    redis.reach = async () => void seen.push("connects", upkeep.getStore());
+    dialer.onConnected(() => seen.push("told", upkeep.getStore()));
+    dialer.redial();
+    await clock.advance(1);
+    expect(seen).toEqual(["connects", true, "told", undefined]);
+    await dialer.close();
+  } finally {
+    unsubscribe("portero:background", onMessage);
+  }
 });
 
 describe("An idle process", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { SharedStore } from "../../src/cache/shared-store.js";
-import { NotConnectedError } from "../../src/cache/store-error.js";
+import { NotConnectedError, newStoreErrors } from "../../src/cache/store-error.js";
 import { StoreGate, type StoreOperation } from "../../src/cache/store-gate.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 
@@ -447,6 +447,19 @@ test("A gate says nothing where nobody listens.", async () => {
   }
   expect(gate.available).toBe(false);
   await gate.close([]);
+});
+
+test("Errors are counted by who says so: Redis itself, also when it was connected to, or the network.", async () => {
+  const errors = newStoreErrors();
+  const options = { store: {} as SharedStore, clock: new ManualClock(), onTransition: () => undefined, errors };
+  const gate = new StoreGate(options);
+  const causes = [
+    new Error("READONLY You can't write against a read only replica."),
+    Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:6379"), { code: "ECONNREFUSED" }),
+  ];
+  for (const cause of causes)
+    await gate.run(() => Promise.reject(new NotConnectedError(cause)), "read").catch(() => undefined);
+  expect(errors).toEqual({ timeout: 0, not_connected: 1, refused: 1, other: 0 });
 });
 
 describe("A gate that is closed", () => {

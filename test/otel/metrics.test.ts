@@ -6,8 +6,10 @@ import { trace } from "@opentelemetry/api";
 import express from "express";
 import supertest from "supertest";
 import { requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
+import { outcomeOf, rpcEndOf } from "../../src/otel/attributes.js";
 import { instrument } from "../../src/otel.js";
 import { stubAuthClient } from "../../src/testing.js";
+import type { CallMessage } from "../../src/transport/call-channel.js";
 import { TestMeters } from "../support/collected.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
@@ -232,6 +234,18 @@ describe("the metrics of a client", () => {
     expect(said()).toBe(0);
     instrument(client)();
     expect(said()).toBe(1);
+  });
+
+  test("have a bounded number of codes, whatever a transport says", () => {
+    const call = (errorType: string) => ({ outcome: "broken", errorType }) as CallMessage;
+    const said = (errorType: string) => outcomeOf(call(errorType))["error.type"];
+    expect(["ECONNRESET", "HTTP 500", "https://user@host", "x".repeat(65), "", "ana@example.com"].map(said)).toEqual([
+      ...["ECONNRESET", "HTTP 500", "_OTHER", "_OTHER", "_OTHER", "_OTHER"],
+    ]);
+    const many = new Set(Array.from({ length: 200 }, (_, at) => said(`E${at}`)));
+    expect(many.size).toBeLessThanOrEqual(51);
+    expect(rpcEndOf(call("E199"))["error.type"]).toBe("_OTHER");
+    expect(said("ECONNRESET")).toBe("ECONNRESET");
   });
 
   test("are all in the documents, and no others", async () => {
