@@ -83,6 +83,7 @@ test("Two URLs are enough: everything else has its default.", () => {
     maxAnswerBytes: 1_048_576,
     deadlineMs: 3000,
     tokenSyntax: undefined,
+    risks: [],
     maxTokenBytes: 8192,
     logger: console,
     clock: systemClock,
