@@ -20,7 +20,8 @@ if (!hasIpv6) process.stderr.write("Tests of IPv6 skipped: this machine has no :
 const testOverIpv6 = hasIpv6 ? test : test.skip;
 
 function clientOf(grpc: AuthClientOptions["grpc"]) {
-  return opened(createAuthClient({ grpc: { ...ONE_CONNECTION, ...grpc }, retry: { attempts: 1 }, logger: false }));
+  const patient = { ...ONE_CONNECTION, timeoutMs: 10_000 }; // none of these is about time
+  return opened(createAuthClient({ grpc: { ...patient, ...grpc }, retry: { attempts: 1 }, logger: false }));
 }
 
 /** A gRPC server on `::1` that keeps what each request said about where it goes, and as whom it greeted us in TLS. */
