@@ -2,7 +2,7 @@ import type { Clock } from "../runtime/clock.js";
 import { Standing } from "../runtime/standing.js";
 import type { AskedQuestion } from "./question-watch.js";
 
-/** Usual answer times that a caller waits for a turn, at most. */
+/** So many usual answer times a caller waits for a turn: to the power of the loads that are under way, so that these do not become many. */
 const PATIENCE = 2;
 /** What is taken for the usual answer time before there was an answer, in milliseconds. */
 const FIRST_ANSWER_MS = 100;

@@ -31,7 +31,7 @@ export interface InvalidationLogOptions {
 }
 
 export interface LogStatus {
-  /** `live`: within the last 3 s all was read that had been told; `behind`: that cannot be said; `none`: there is no log. */
+  /** `live`: all that had been told was read, and a read returned within the last 3 s; `behind`: that cannot be said; `none`: there is no log. */
   readonly log: "none" | "live" | "behind";
   /** What this process told others. */
   readonly told: number;
@@ -47,8 +47,8 @@ export interface LogStatus {
 const MAX_RECORD_LENGTH = 16_384;
 
 /**
- * The log of invalidations: what one process tells, all others on the same shared cache hear, within milliseconds. It bounds nothing:
- * a process that hears nothing forgets when its entries end, as it would without.
+ * The log of invalidations: what one process tells, all others on the same shared cache hear, within milliseconds. No bound relies
+ * on it: a process that hears nothing forgets when its entries end, as it would without.
  */
 export class InvalidationLog {
   readonly #options: InvalidationLogOptions;
@@ -151,7 +151,7 @@ export class InvalidationLog {
     if (state === "live") this.#use("hear", undefined);
     else if (state === "unusable") {
       this.#use("hear", error);
-      this.#teller.forget();
+      this.#teller.forgetLog();
     }
     this.#say(state === "live");
   }

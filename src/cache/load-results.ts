@@ -28,7 +28,7 @@ export interface ResultOptions {
 /** Entries that were stored together should not expire together: each lives up to this share shorter. */
 const JITTER = 0.1;
 
-/** Leaves in the tiers what a load brought. Whether it may is for the loader to say. */
+/** Leaves in the tiers what a load brought. Whether it may is for `ServiceLoads` to say. */
 export class LoadResults<Q, V, P, R> {
   readonly #spec: CacheSpec<Q, V, P, R>;
   readonly #tiers: ResultTiers<Q, V, P, R>;

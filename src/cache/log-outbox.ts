@@ -58,6 +58,12 @@ export class LogOutbox {
     return [...all.filter((each) => !this.#failed.has(each)), ...all.filter((each) => this.#failed.has(each))];
   }
 
+  /** Lets go of all others. */
+  keep(isKept: (telling: Telling) => boolean): void {
+    for (const room of [this.#invalidations, this.#refusals])
+      for (const [key, telling] of room) if (!isKept(telling)) this.#remove(room, key);
+  }
+
   clear(): void {
     this.#invalidations.clear();
     this.#refusals.clear();

@@ -1,22 +1,17 @@
 import type { Clock } from "../runtime/clock.js";
-import { type LogConnection, NO_RECORD } from "./log-wire.js";
+import type { LogConnection } from "./log-wire.js";
 
 /** Knows up to which entry of the stream nothing is missing. */
 export class LogProof {
   readonly #clock: Clock;
   /** The last one of which that was known. */
-  #proven = NO_RECORD;
+  #proven = "";
   /** When it was, monotonic in milliseconds. */
   #provenAt = 0;
 
   /** @param clock of the sockets */
   constructor(clock: Clock) {
     this.#clock = clock;
-  }
-
-  /** Whether the stream was empty when it was looked at last. */
-  get isOfNothing(): boolean {
-    return this.#proven === NO_RECORD;
   }
 
   /** Nothing before that entry is missing. */
@@ -30,13 +25,11 @@ export class LogProof {
   }
 
   /**
-   * Whether nothing is missing before what was read just now.
+   * Whether nothing is missing before what was read just now. Something was vouched for before.
    *
    * @param before on a new connection, the entry behind which it was read: a master that took over may lack it, and count from before it
-   * @param areAll nothing else is there
    */
-  async holds(connection: LogConnection, before: string | undefined, areAll: boolean): Promise<boolean> {
-    if (this.isOfNothing) return before === undefined && areAll; // nothing can be there still
+  async holds(connection: LogConnection, before: string | undefined): Promise<boolean> {
     if (!(await connection.has(this.#proven))) return false;
     return before === undefined || before === this.#proven || (await connection.has(before));
   }

@@ -11,7 +11,6 @@ import {
   type LogConnection,
   type LogRecord,
   type LogWire,
-  NO_RECORD,
   RIGHTS_PAUSE_MS,
 } from "./log-wire.js";
 
@@ -38,8 +37,6 @@ export interface LogReaderOptions {
 interface Reading {
   /** The last entry that it brought. */
   readonly last: string | undefined;
-  /** Nothing else is there. */
-  readonly areAll: boolean;
   /** It is the first of another master. */
   readonly isOther: boolean;
 }
@@ -83,7 +80,7 @@ export class LogReader {
   readonly ready: Promise<void>;
   #isReady!: () => void;
   gaps = 0;
-  /** When everything had been read last, by the clock of the sockets. */
+  /** When a read returned last, and nothing was missing before what it brought: by the clock of the sockets. */
   wellAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: LogReaderOptions) {
@@ -168,15 +165,13 @@ export class LogReader {
         await this.#begin(connection);
         isUnproven = false;
       }
-      const [before, count] = [this.#last ?? NO_RECORD, this.#batch.size];
+      const [before, count] = [this.#last as string, this.#batch.size];
       const records = await connection.read(before, count, isNew ? undefined : WAIT_MS);
       const [last, areAll] = [records.at(-1)?.id, records.length < count];
       this.#last = last ?? this.#last;
       this.#options.onRecords(records);
-      // Of a stream that was empty, it is the beginning.
-      if (last !== undefined && this.#proof.isOfNothing && !isUnproven && areAll) this.#proof.vouch(last);
       if (isUnproven || !areAll || this.#proof.isOlderThan(WAIT_MS))
-        await this.#prove(connection, isUnproven ? before : undefined, { last, areAll, isOther: isOther && isNew });
+        await this.#prove(connection, isUnproven ? before : undefined, { last, isOther: isOther && isNew });
       if (this.#last === undefined) continue;
       isUnproven = false;
       if (isNew) await this.#options.onConnected(connection, isOther);
@@ -203,7 +198,7 @@ export class LogReader {
    * @param before see log-proof.ts
    */
   async #prove(connection: LogConnection, before: string | undefined, read: Reading): Promise<void> {
-    if (await this.#proof.holds(connection, before, read.areAll)) return this.#proof.vouch(this.#last as string);
+    if (await this.#proof.holds(connection, before)) return this.#proof.vouch(this.#last as string);
     this.#missed(read.isOther);
     if (read.last !== undefined) this.#proof.vouch(read.last);
     else this.#last = undefined; // it may have been begun anew, with smaller ids

@@ -50,6 +50,8 @@ export class LogTeller {
   /** What was told lately, the latest last. No refusals: the service says them again. */
   readonly #told = new Map<string, Told>();
   readonly #echoes = new LogEchoes();
+  /** What the store has forgotten. */
+  readonly #written = new WeakSet<Telling>();
   #closed = false;
   /** When Redis said that it takes no entries: for a while none is tried. Monotonic, in milliseconds. */
   #refusedAt: number | undefined;
@@ -75,7 +77,7 @@ export class LogTeller {
   async tell(telling: Telling): Promise<void> {
     if (this.#isRefused()) return void (await telling.write());
     try {
-      await telling.write();
+      await this.#write(telling);
       await this.#add(telling);
     } catch (error) {
       this.#postpone(telling);
@@ -112,19 +114,25 @@ export class LogTeller {
     this.#rounds.begin();
   }
 
-  /** What waits is not told, and nothing is told again. */
-  forget(): void {
-    this.#outbox.clear();
+  /** There can be no log: nothing is told again, and what waits only until the store has forgotten it. */
+  forgetLog(): void {
+    this.#outbox.keep((telling) => !this.#written.has(telling));
     this.#told.clear();
     this.#echoes.clear();
-    this.#rounds.stop();
   }
 
   /** Nothing is told any more. */
   close(): void {
     this.#closed = true;
-    this.forget();
+    this.#outbox.clear();
+    this.forgetLog();
+    this.#rounds.stop();
     this.#limit.rest();
+  }
+
+  async #write(telling: Telling): Promise<void> {
+    await telling.write();
+    this.#written.add(telling);
   }
 
   async #add(telling: Telling): Promise<void> {
@@ -167,7 +175,7 @@ export class LogTeller {
 
   #refused(error: unknown): void {
     this.#refusedAt = this.#options.socketClock.monotonic();
-    this.forget();
+    this.forgetLog();
     this.#options.onUsable(error);
   }
 
@@ -204,9 +212,10 @@ export class LogTeller {
   async #attempt(telling: Telling): Promise<Attempt> {
     let attempt: Attempt = "no store";
     try {
-      await telling.write();
+      await this.#write(telling);
       attempt = "no log";
-      await this.#add(telling);
+      if (this.#isRefused()) this.#outbox.told(telling);
+      else await this.#add(telling);
       return "told";
     } catch {
       return attempt;

@@ -5,7 +5,7 @@ export interface LogRecord {
   readonly text: string | undefined;
 }
 
-/** Before all entries: the end of a stream that is empty. */
+/** Before all entries. */
 export const NO_RECORD = "0-0";
 
 /** Rights may be granted, and Redis be replaced by a newer one: it is tried again after so long, in milliseconds. */

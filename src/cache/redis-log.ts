@@ -9,7 +9,7 @@ import { errorCode, NotConnectedError } from "./store-error.js";
 
 /** About so many entries are kept: a fleet that tells 20 in a second has them for eight minutes. Not exactly, which would cost more. */
 const MAX_RECORDS = 10_000;
-/** As long as a tombstone: what is older holds against no entry. In milliseconds. */
+/** Longer than a tombstone is remembered: what is older holds against no entry. In milliseconds. */
 const KEPT_MS = 25 * 3_600_000;
 /** The one field of an entry. */
 const FIELD = "e";

@@ -31,7 +31,14 @@ export class StaleIfError<Q, V, P> {
   /** A store that could be read has the last word: an entry that is missing or in doubt there may have been refused elsewhere. */
   find(asking: Asking, { lookup, entry }: Looked<V>): V | P | undefined {
     if (!lookup?.known) return this.#process.findStale(asking.id)?.hit;
-    return entry && this.#shared(asking, entry);
+    return entry ? this.#shared(asking, entry) : lookup.entry && this.#newer(asking, lookup.entry);
+  }
+
+  /** What the process holds, where it is newer than what lies in the store: another process wrote that later. */
+  #newer(asking: Asking, stored: Entry<V>): P | undefined {
+    const held = this.#process.findStale(asking.id);
+    const isNext = held && isNewer(held, stored) && held.subject === stored.subject; // what contradicts another subject was not looked for
+    return isNext ? held.hit : undefined;
   }
 
   #shared(asking: Asking, entry: Entry<V>): V | P | undefined {

@@ -93,14 +93,15 @@ export class SubjectInvalidations implements Subjects {
     this.#record(subjectKey(about, subject), made, made.wall, "store");
     const store = this.#store;
     if (!store) return;
-    const tombstone = { askedAt: made.wall, expiresAt: made.wall + TOMBSTONE_MS, value: true };
     let isAgain = false;
     const write = async () => {
       // When it is told again, another process may have invalidated it since: an older tombstone must not take the place of that one.
-      if (isAgain && (await this.#storedAt(about, subject, store)) > made.wall) return;
+      const at = Math.max(made.wall, isAgain ? await this.#storedAt(about, subject, store) : made.wall);
       isAgain = true;
-      await store.writeConfirmed(tombstoneOf(about, subject), tombstone, TOMBSTONE_MS);
-      await store.writeConfirmed(anyInvalidated(about), tombstone, TOMBSTONE_MS); // written second, with the same TTL: it ends last
+      const tombstone = { askedAt: at, expiresAt: at + TOMBSTONE_MS, value: true };
+      if (at === made.wall) await store.writeConfirmed(tombstoneOf(about, subject), tombstone, TOMBSTONE_MS);
+      // Written second, with the same TTL: it ends last. Also where the other process has come no further than its tombstone.
+      await store.writeConfirmed(anyInvalidated(about), tombstone, TOMBSTONE_MS);
     };
     // What others need of it is the key, which has a bound as entries of the log have.
     if (this.#log) await this.#log.tell({ fact: { kind: about, subject: boundedKey(subject), at: made.wall }, write });

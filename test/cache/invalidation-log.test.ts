@@ -96,7 +96,7 @@ test("What a process has read of what it told is not asked for again, whether th
   wire.append = add;
   await one.log.tell(told(userFact("ben")));
   await clock.advance(10_000);
-  const [first, second] = wire.records.map(({ id }) => id);
+  const [first, second] = wire.records.slice(-2).map(({ id }) => id);
   wire.commands.length = 0;
   wire.cut();
   await clock.advance(1000);

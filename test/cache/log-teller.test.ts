@@ -319,6 +319,21 @@ describe("What was told within the last minute is told again", () => {
   });
 });
 
+test("Where the log is refused, the store is told all the same of what waits, and nothing else is told then.", async () => {
+  const { clock, log, told, store, teller, telling, tell } = start();
+  log.appendRefusal = down;
+  await expect(tell("told to the store")).rejects.toBe(down);
+  store.refusal = down;
+  await expect(tell("told to nobody")).rejects.toBe(down);
+  store.refusal = undefined;
+  log.appendRefusal = new Error("NOPERM no");
+  await teller.tell({ ...telling(userFact("ana")), write: async () => undefined });
+  expect(teller.waiting).toBe(1);
+  told.length = 0;
+  await clock.advance(1000);
+  expect([told, teller.waiting, teller.told]).toEqual([["store told to nobody"], 0, 0]);
+});
+
 test("20 refusals in a second are told, and all are told to the store.", async () => {
   const { clock, log, told, teller, telling } = start();
   const refusal = (n: number): Fact => ({ kind: "refusal", id: `${n}`, meaning: undefined, at: 1 });

@@ -222,6 +222,20 @@ describe("With a shared cache an expired entry", () => {
     await expect(first.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
   });
 
+  test("stands in from the process where another one has written an older answer since, and not where there is none", async () => {
+    const { clock, store, first, fail } = await twoClients();
+    await first.verifyToken("token-ana");
+    await settle();
+    const [key = ""] = store.keys("token");
+    const entry = JSON.parse(String(store.texts.get(key)));
+    await store.set(key, JSON.stringify({ ...entry, askedAt: entry.askedAt - 100 }), TTL_MS);
+    fail();
+    await clock.advance(30_000); // the process has to look there
+    expect((await first.verifyToken("token-ana")).source).toBe("stale");
+    store.texts.delete(key);
+    await expect(first.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
+  });
+
   test("does not stand in by default, not even one that only the process cache has let go of", async () => {
     const { clock, store, first, fail } = await twoClients(0);
     await first.verifyToken("token-ana");

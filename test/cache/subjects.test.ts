@@ -158,6 +158,27 @@ test("What is told again does not take the place of a later invalidation by anot
   await expect(first.write()).rejects.toThrow("cannot be read");
 });
 
+test("What is told again says that there are tombstones, also where another process has come no further than its own.", async () => {
+  const clock = new ManualClock();
+  const memory = new MemoryStore(clock);
+  const tellings: Telling[] = [];
+  const log = { tell: async (telling: Telling) => void tellings.push(telling) } as unknown as InvalidationLog;
+  const store = new GuardedStore({ store: memory, clock, keyring: createKeyring({ identity: "shop", secrets: [] }) });
+  const subjects = new SubjectInvalidations({ store, timeline: new Timeline(clock), log });
+  memory.before = (_operation, key) => key.includes("any-user-invalidated") && fail();
+  for (const ms of [0, 1000]) {
+    await clock.advance(ms);
+    await subjects.invalidate("user", "ana");
+    await expect(tellings.at(-1)?.write()).rejects.toThrow();
+  }
+  memory.before = () => undefined;
+  await tellings[0]?.write();
+  const [tombstone = "", any = ""] = ["user-invalidated", "any-user-invalidated"].flatMap((kind) => memory.keys(kind));
+  expect(JSON.parse(String(memory.texts.get(tombstone))).askedAt).toBe(clock.now());
+  expect(memory.texts.has(any)).toBe(true);
+  expect(memory.ttlMs(any)).toBeGreaterThanOrEqual(memory.ttlMs(tombstone));
+});
+
 describe("What the log tells of a subject", () => {
   const MINUTE_MS = 60_000;
 

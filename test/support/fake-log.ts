@@ -1,10 +1,4 @@
-import {
-  type LogConnection,
-  type LogRecord,
-  type LogWire,
-  NO_RECORD,
-  UnreadableReplyError,
-} from "../../src/cache/log-wire.js";
+import { type LogConnection, type LogRecord, type LogWire, UnreadableReplyError } from "../../src/cache/log-wire.js";
 import type { Clock } from "../../src/runtime/clock.js";
 
 /** A stream in memory, whose connections can be cut, and that can lose what was told. */
@@ -123,7 +117,7 @@ class FakeConnection implements LogConnection {
 
   tail(isAdded: boolean): Promise<string> {
     if (isAdded) return this.#answer("tail added", () => this.#log.add(""));
-    return this.#answer("tail", () => this.#checked(this.#log.records.slice(-1))[0]?.id ?? NO_RECORD);
+    return this.#answer("tail", () => this.#checked(this.#log.records.slice(-1))[0]?.id ?? this.#log.add(""));
   }
 
   #checked(records: readonly LogRecord[]): readonly LogRecord[] {
