@@ -16,7 +16,7 @@ const FRESH = "a known user on the fresh route";
 const TTL_MS = 5000;
 const USERS = 20;
 const DELAY_MS = 20;
-const SECONDS = { long: 60, short: 20, calm: 3, quick: 0.5 };
+const SECONDS = { long: 60, short: 20, calm: 8, quick: 0.5 };
 /** A smoke check needs no more open files than a process has everywhere. */
 const ATTACKERS_CONNECTIONS = { full: 1350, quick: 100 };
 
@@ -27,7 +27,8 @@ export const flood: Bench = {
     "The load comes from one process, the client is in a second one, where `client.verifyToken` is measured, and the auth service in a third one. " +
     "The service gives so many answers a second, in the order of the questions, each 20 ms after its turn; it answers what is waited for no more, too. " +
     `${USERS} known users come in turn, 100 requests a second, with a TTL of ${TTL_MS / 1000} s: the flood lasts for many of these. ` +
-    "Beside them come garbage, each token once, and ten strangers a second with a good token. " +
+    "Beside them come garbage, each token once, and forty strangers a second with a good token. " +
+    `Before, for ${SECONDS.calm} s, the same users come with 200 garbage a second. ` +
     "A known user of a process that was just started is one that the shared cache knows; without it, all begin as strangers.",
   async run(context) {
     const parts: Findings[] = [];
@@ -60,14 +61,14 @@ function secondsOf({ quick }: Context, seconds: keyof typeof SECONDS): number {
 }
 
 function crowdsOf(garbagePerSecond: number, known: Crowd = usersInTurn(USERS, 100)) {
-  return { [KNOWN]: known, [STRANGERS]: newcomers(10), [GARBAGE]: garbage(garbagePerSecond) };
+  return { [KNOWN]: known, [STRANGERS]: newcomers(40), [GARBAGE]: garbage(garbagePerSecond) };
 }
 
-/** What comes before a flood: the same users, and a little garbage. */
+/** What comes before a flood: the same users, and some garbage. What comes later finds a process that has done all of it before. */
 function calmOf(context: Context): Pick<FloodPlan, "known" | "calm" | "calmMs"> {
   return {
     known: USERS,
-    calm: { [KNOWN]: usersInTurn(USERS, 100), [GARBAGE]: garbage(20) },
+    calm: { [KNOWN]: usersInTurn(USERS, 100), [GARBAGE]: garbage(200) },
     calmMs: secondsOf(context, "calm"),
   };
 }

@@ -3,7 +3,7 @@ import { shuffle } from "../kit/shuffle.js";
 import { distinctToken, garbageToken } from "../kit/tokens.js";
 import type { Visit } from "./notes.js";
 
-/** Requests that come at a steady pace. */
+/** Requests that come at a pace, each at a random moment of its turn: in step with the service, all would find it free, or none. */
 export interface Crowd {
   readonly perSecond: number;
   /** The next one who comes. */
@@ -49,14 +49,18 @@ export async function letCome<S extends string>(
 ): Promise<void> {
   const names = Object.keys(crowds) as S[];
   const sent = Object.fromEntries(names.map((name) => [name, 0])) as Record<S, number>;
+  const delay = Object.fromEntries(names.map((name) => [name, Math.random()])) as Record<S, number>;
   const began = performance.now();
   for (let elapsed = 0; elapsed < ms; ) {
     elapsed = Math.min(ms, performance.now() - began);
     const wave: Visit[] = [];
     for (const name of names) {
-      const due = dueBy(crowds[name], elapsed) - sent[name];
-      for (let visit = 0; visit < due; visit++) wave.push({ ...crowds[name].next(), crowd: name });
-      sent[name] += due;
+      const all = dueBy(crowds[name], ms);
+      const turns = elapsed < ms ? (crowds[name].perSecond * elapsed) / 1000 : Number.POSITIVE_INFINITY;
+      for (; sent[name] < all && sent[name] + delay[name] <= turns; sent[name]++) {
+        wave.push({ ...crowds[name].next(), crowd: name });
+        delay[name] = Math.random();
+      }
     }
     shuffle(wave); // of strangers that wait the latest goes first
     await send(wave);

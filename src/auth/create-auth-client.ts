@@ -2,6 +2,7 @@ import { setMaxListeners } from "node:events";
 import type { Outcome } from "../cache/spec.js";
 import { errorName } from "../runtime/error-name.js";
 import { tolerant } from "../runtime/logger.js";
+import { untraced } from "../runtime/untraced.js";
 import { OverloadedError, UnavailableError } from "../transport/outcome.js";
 import type { AuthClient, CallOptions, VerifyOptions } from "./auth-client.js";
 import { type CacheSurroundings, createCaches } from "./caches.js";
@@ -84,11 +85,11 @@ export function assembleAuthClient(
       closing.signal.throwIfAborted();
       const outcome = await question(call);
       if (outcome.kind === "answer") return outcome.answer;
-      throw new AuthError(outcome.reason);
+      throw untraced(() => new AuthError(outcome.reason));
     } catch (error) {
       if (error instanceof AuthError) throw error;
       if (call.signal?.aborted && error === call.signal.reason) throw error;
-      throw toAuthError(error);
+      throw untraced(() => toAuthError(error));
     }
   }
 

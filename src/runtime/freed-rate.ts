@@ -1,4 +1,4 @@
-/** What was counted before so much time is let go of, in milliseconds. */
+/** What was counted before so much time is let go of; less time tells nothing: it may be one stall. In milliseconds. */
 const WINDOW_MS = 1000;
 /** Fewer tell nothing. */
 const MIN_FREED = 8;
@@ -41,7 +41,7 @@ export class FreedRate {
 
   /** Infinite where it is not known. */
   get perMs(): number {
-    const freed = this.#freed + this.#formerFreed;
-    return freed < MIN_FREED ? Number.POSITIVE_INFINITY : freed / (this.#ms + this.#formerMs);
+    const [freed, ms] = [this.#freed + this.#formerFreed, this.#ms + this.#formerMs];
+    return freed < MIN_FREED || ms < WINDOW_MS ? Number.POSITIVE_INFINITY : freed / ms;
   }
 }

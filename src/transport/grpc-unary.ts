@@ -11,6 +11,7 @@ import { Code, ConnectError, createContextValues, type Interceptor, type UnaryRe
 import { createMethodUrl, runUnaryCall } from "@connectrpc/connect/protocol";
 import { requestHeader, validateResponseWithCompression, validateTrailer } from "@connectrpc/connect/protocol-grpc";
 import { raceAbort } from "../runtime/abort.js";
+import { untraced } from "../runtime/untraced.js";
 import { isChecked } from "./checked-headers.js";
 import { abortError, exchange, networkError } from "./grpc-exchange.js";
 import { mark } from "./grpc-fate.js";
@@ -111,7 +112,7 @@ export function createGrpcUnary({ url, session, interceptors, maxAnswerBytes }: 
     });
     const message = reply.message && parse(method.output, reply.message);
     const trailer = toWebHeaders(reply.trailers ?? {});
-    validateTrailer(trailer, header);
+    untraced(() => validateTrailer(trailer, header));
     if (!message) throw headerError ?? missingMessage(trailer);
     if (headerError || (trailer.get(STATUS) ?? header.get(STATUS)) !== "0") throw unexpectedMessage();
     return { stream: false, service: method.parent, method, header, message, trailer };

@@ -2,6 +2,7 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor, Transport, UnaryResponse } from "@connectrpc/connect";
 import type { Clock } from "../runtime/clock.js";
 import type { TlsSource } from "../runtime/tls-options.js";
+import { untraced } from "../runtime/untraced.js";
 import type { Address } from "./addresses.js";
 import { hadItsTime } from "./call-context.js";
 import { networkError } from "./grpc-exchange.js";
@@ -99,7 +100,8 @@ function classified(inner: Transport, isVerdict: (error: ConnectError) => boolea
     try {
       response = await forward(inner, call);
     } catch (error) {
-      throw call.signal?.aborted && !isTimeout(error) ? error : toUpstreamError(error, call, isVerdict);
+      if (call.signal?.aborted && !isTimeout(error)) throw error;
+      throw untraced(() => toUpstreamError(error, call, isVerdict));
     }
     const { message } = response;
     const defect = answerDefect(call.method, message) ?? answersAnother(call.method, call.message, message);

@@ -2,6 +2,7 @@ import { AdaptiveLimit } from "../runtime/adaptive-limit.js";
 import type { Clock } from "../runtime/clock.js";
 import { type Load, Places } from "../runtime/places.js";
 import type { Standing } from "../runtime/standing.js";
+import { untraced } from "../runtime/untraced.js";
 import { OverloadedError, type Upstream } from "./outcome.js";
 
 export interface LimitOptions {
@@ -43,7 +44,7 @@ export class UpstreamLimits {
       allowance: () => this.#inForce,
       maxQueue,
       clock,
-      overloaded: (reason, retryAfterMs) => new OverloadedError(reason, retryAfterMs),
+      overloaded: (reason, retryAfterMs) => untraced(() => new OverloadedError(reason, retryAfterMs)),
     });
   }
 

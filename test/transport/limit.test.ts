@@ -291,6 +291,19 @@ describe("a queue bounded by time", () => {
     expect(states(calls).lastIndexOf("rejected")).toBe(5);
   });
 
+  test("is not made short by a stall: what was measured for less than a second tells nothing", async () => {
+    const { upstream, clock, start, many, turn } = create({ maxQueue: 1000 });
+    for (let asked = 0; asked < 12; asked++) start({ deadlineMs: 60_000 });
+    await turn();
+    for (let freed = 0; freed < 11; freed++) {
+      upstream.held[freed]?.answer();
+      await clock.advance(freed === 5 ? 900 : 1);
+    }
+    const calls = many(30);
+    await turn();
+    expect(count(calls, "rejected")).toBe(0);
+  });
+
   test("tells when to come back: when the queue has been served", async () => {
     const { known, many, users, turn } = await measured("ana");
     users(9);
