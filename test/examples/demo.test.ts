@@ -13,16 +13,11 @@ const runDemo = (env: Readonly<Record<string, string>> = {}) => {
 };
 const lastLine = (demo: Program) => demo.output.trimEnd().split("\n").at(-1);
 
-test("the demo goes through every step as expected, with Redis where there is one", async () => {
+test("the demo goes through every step as expected, with Redis where there is one, and writes no colours into a pipe", async () => {
   const hasRedis = spawnSync("redis-server", ["--version"]).status === 0;
-  const demo = runDemo();
+  const demo = runDemo({ FORCE_COLOR: "1" });
   expect([await demo.exitCode(), lastLine(demo)]).toEqual([0, `${hasRedis ? 22 : 20} steps, all as expected`]);
   expect(demo.output.includes("user from: shared cache")).toBe(hasRedis);
-});
-
-test("the demo says each source by its name, and writes no colours into a pipe", async () => {
-  const demo = runDemo({ FORCE_COLOR: "1" });
-  await demo.exitCode();
   for (const source of ["gRPC", "process cache", "REST"]) expect(demo.output).toContain(`user from: ${source} `);
   expect(demo.output).not.toContain("\u001b");
 });

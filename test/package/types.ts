@@ -1,16 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
-import { createProject, filesIn, pack, packages, root, run, temporaryFolder } from "../support/workspace.js";
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import { filesIn, root, run } from "../support/workspace.js";
+import { app, COMPILERS, created } from "./packed.js";
 
-jest.setTimeout(300_000);
-
-/** The least compiler that the README names, the least that checks the declarations of the libraries too, and today's. */
-const COMPILERS = {
-  "5.0": { installed: "typescript50@npm:typescript@5.0.4", folder: "typescript50", skipLibCheck: true },
-  "5.9": { installed: "typescript59@npm:typescript@5.9.3", folder: "typescript59", skipLibCheck: false },
-  today: { installed: packages("typescript")[0]!, folder: "typescript", skipLibCheck: false },
-};
 type Compiler = keyof typeof COMPILERS;
 
 /** `commonjs` and `node16` make CommonJS of `.ts`, `node16` an ES module of `.mts`; the others know ES modules alone. */
@@ -27,16 +20,9 @@ const SETUPS: readonly (readonly [compiler: Compiler, moduleResolution: string, 
 ];
 
 describe("the types of what is installed", () => {
-  const folder = temporaryFolder();
-  const app = join(folder.path, "app");
   const samples = filesIn(join(root, "test", "types")).filter((file) => file.endsWith(".ts"));
 
-  beforeAll(async () => {
-    const compilers = Object.values(COMPILERS).map(({ installed }) => installed);
-    const types = packages("@opentelemetry/api", "@types/express", "@types/koa", "@types/node", "@types/passport");
-    await createProject(app, [await pack(folder.path), ...packages("express", "koa"), ...types, ...compilers]);
-  });
-  afterAll(() => folder.remove());
+  beforeAll(created);
 
   // `wrong.ts` is among the samples: types that have become `any` allow what it expects to be an error.
   test.each(SETUPS)("TypeScript %s, moduleResolution %s, module %s", async (compiler, moduleResolution, module) => {

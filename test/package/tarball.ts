@@ -1,24 +1,11 @@
 import { cpSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { beforeAll, describe, expect, test } from "@jest/globals";
 import { redisAvailable, startRedisServer } from "../support/redis-server.js";
-import { createProject, filesIn, output, pack, packages, root, run, temporaryFolder } from "../support/workspace.js";
+import { filesIn, manifest, output, root, run } from "../support/workspace.js";
+import { app, bare, created, installed, sources } from "./packed.js";
 
-jest.setTimeout(300_000);
-
-const folder = temporaryFolder();
-/** A project with portero alone, and one with the frameworks and a user's files. */
-const bare = join(folder.path, "bare");
-const app = join(folder.path, "app");
-const installed = join(bare, "node_modules", "portero");
-
-beforeAll(async () => {
-  const tarball = await pack(folder.path);
-  await createProject(bare, [tarball]);
-  await createProject(app, [tarball, ...packages("express", "koa", "supertest", "@opentelemetry/api")]);
-  cpSync(join(root, "test", "package", "fixtures"), app, { recursive: true });
-});
-afterAll(() => folder.remove());
+beforeAll(created);
 
 describe("the tarball", () => {
   test("holds what is needed, and nothing else", () => {
@@ -56,16 +43,19 @@ describe("the tarball", () => {
   });
 
   test("leaves package.json as it was when it is packed, also when npm was interrupted the time before", async () => {
-    const sources = join(folder.path, "sources");
     const now = () => readFileSync(join(sources, "package.json"), "utf8");
-    const step = (name: "prepack" | "postpack") => output("npm", ["run", name], { cwd: sources });
+    const script = "scripts/packed-manifest.js";
+    const step = (how: "with" | "without") => output(process.execPath, [script, how], { cwd: sources });
+    expect(now()).toBe(readFileSync(join(root, "package.json"), "utf8")); // it was packed by npm
+    const { prepack, postpack } = manifest.scripts;
+    expect([prepack, postpack]).toEqual([`npm run build && node ${script} without`, `node ${script} with`]);
     const packed = now();
     expect(JSON.parse(packed).scripts).toHaveProperty("prepare");
-    await step("prepack");
-    await step("prepack");
+    await step("without");
+    await step("without");
     expect(JSON.parse(now()).scripts).not.toHaveProperty("prepare");
-    await step("postpack");
-    await step("postpack");
+    await step("with");
+    await step("with");
     expect(now()).toBe(packed);
   });
 
@@ -99,7 +89,7 @@ describe("the tarball", () => {
   test("says nothing of the machine that built it", () => {
     const telling = filesIn(installed).filter((file) => {
       const text = readFileSync(join(installed, file), "utf8");
-      return text.includes(folder.path) || text.includes(root);
+      return text.includes(sources) || text.includes(root);
     });
     expect(telling).toEqual([]);
   });

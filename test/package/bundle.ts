@@ -1,20 +1,10 @@
-import { cpSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { beforeAll, describe, expect, test } from "@jest/globals";
 import { snippetsOf } from "../support/markdown.js";
 import { redisAvailable, startRedisServer } from "../support/redis-server.js";
-import {
-  createProject,
-  type Finished,
-  output,
-  pack,
-  packages,
-  root,
-  run,
-  temporaryFolder,
-} from "../support/workspace.js";
-
-jest.setTimeout(300_000);
+import { type Finished, output, root, run } from "../support/workspace.js";
+import { app, created } from "./packed.js";
 
 /** The line of the README. */
 const LINE = snippetsOf(readFileSync(join(root, "README.md"), "utf8")).find(({ code }) =>
@@ -24,14 +14,7 @@ const LINE = snippetsOf(readFileSync(join(root, "README.md"), "utf8")).find(({ c
 const WITHOUT_BANNER = LINE.replace(/ \\\n\s+--banner:js='[^']*'/, "");
 
 describe("in a bundle of esbuild", () => {
-  const folder = temporaryFolder();
-  const app = join(folder.path, "app");
-
-  beforeAll(async () => {
-    await createProject(app, [await pack(folder.path), ...packages("express", "koa")]);
-    cpSync(join(root, "test", "package", "fixtures"), app, { recursive: true });
-  });
-  afterAll(() => folder.remove());
+  beforeAll(created);
 
   /** Bundles a file as a line says of `app.js`, and runs it. */
   async function bundled(file: string, line: string): Promise<Finished> {

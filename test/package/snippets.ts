@@ -4,21 +4,11 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { beforeAll, describe, expect, test } from "@jest/globals";
 import { startAuthService } from "../../src/testing.js";
 import { type Instruction, isCode, type Snippet, snippetsOf } from "../support/markdown.js";
-import {
-  copySources,
-  type Finished,
-  finished,
-  output,
-  plainEnvironment,
-  root,
-  run,
-  temporaryFolder,
-} from "../support/workspace.js";
-
-jest.setTimeout(120_000);
+import { type Finished, finished, plainEnvironment, root, run } from "../support/workspace.js";
+import { packed, sources } from "./packed.js";
 
 /** How long a snippet may run. */
 const SNIPPET_TIMEOUT_MS = 20_000;
@@ -39,14 +29,11 @@ const snippets = ["README.md", "docs/observability.md"].flatMap((document) =>
 );
 
 describe("the snippets of the documents", () => {
-  const folder = temporaryFolder();
-  const sources = join(folder.path, "portero");
   const place = join(sources, "snippets");
   let typeCheck: Finished;
 
   beforeAll(async () => {
-    copySources(sources);
-    await output("npm", ["run", "build"], { cwd: sources });
+    await packed();
     mkdirSync(place);
     for (const snippet of snippets) writeFileSync(join(place, fileOf(snippet)), snippet.code);
     const compilerOptions = { target: "es2023", module: "nodenext", strict: true, skipLibCheck: true, noEmit: true };
@@ -55,7 +42,6 @@ describe("the snippets of the documents", () => {
     const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
     typeCheck = await run(process.execPath, [tsc, "-p", place, "--pretty", "false"], { cwd: place });
   });
-  afterAll(() => folder.remove());
 
   test.each(snippets.filter(({ language }) => language === "ts").map(named))(
     "have no type errors: %s",
