@@ -18,7 +18,7 @@ export interface StoredEntry {
  * which matters for a tombstone.
  */
 export interface StoreLookup {
-  readonly known: boolean;
+  readonly wasRead: boolean;
   /** What lies there: while a secret is rotated, an entry may lie in two slots. */
   readonly entries: readonly StoredEntry[];
 }
@@ -98,11 +98,11 @@ export class GuardedStore {
   /**
    * Deletes, and rejects when the store could not be told.
    *
-   * @param isKnown no stranger brings it about
+   * @param isOurs no stranger brings it about
    */
-  async remove(name: EntryName, isKnown: boolean): Promise<void> {
+  async remove(name: EntryName, isOurs: boolean): Promise<void> {
     const slots = this.#keyring.slots(name);
-    await Promise.all(slots.map(({ key }) => this.#delete(key, isKnown ? "delete" : "stranger's delete")));
+    await Promise.all(slots.map(({ key }) => this.#delete(key, isOurs ? "delete" : "stranger's delete")));
   }
 
   /** Waits for what is being written, no longer than for any operation, and lets go of the store. */
@@ -138,7 +138,7 @@ export class GuardedStore {
       };
       return gate.run(readAll, kind).then(
         (stored) => behind.map((slot, at) => open(slot, stored[at])),
-        () => behind.map(() => NOT_KNOWN),
+        () => behind.map(() => NOT_READ),
       );
     };
     const [first] = gates as [StoreGate];
@@ -156,7 +156,7 @@ export class GuardedStore {
       .run(() => this.#store.get(slot.key), kind)
       .then(
         (stored) => open(slot, stored),
-        () => NOT_KNOWN,
+        () => NOT_READ,
       );
   }
 
@@ -171,23 +171,23 @@ export class GuardedStore {
   }
 }
 
-const NOT_KNOWN: StoreLookup = { known: false, entries: [] };
-const NO_ENTRY: StoreLookup = { known: true, entries: [] };
+const NOT_READ: StoreLookup = { wasRead: false, entries: [] };
+const NO_ENTRY: StoreLookup = { wasRead: true, entries: [] };
 
 function open(slot: Slot, stored: unknown): StoreLookup {
   if (typeof stored !== "string" || stored.length > MAX_ENTRY_LENGTH) return NO_ENTRY;
   try {
     const text = slot.open(stored);
-    if (text === undefined) return slot.isMisplaced(stored) ? NOT_KNOWN : NO_ENTRY;
+    if (text === undefined) return slot.isMisplaced(stored) ? NOT_READ : NO_ENTRY;
     const entry = parse(text);
-    return entry ? { known: true, entries: [entry] } : NO_ENTRY;
+    return entry ? { wasRead: true, entries: [entry] } : NO_ENTRY;
   } catch {
     return NO_ENTRY; // foreign, or garbage
   }
 }
 
 function together(found: readonly StoreLookup[]): StoreLookup {
-  return { known: found.every(({ known }) => known), entries: found.flatMap(({ entries }) => entries) };
+  return { wasRead: found.every(({ wasRead }) => wasRead), entries: found.flatMap(({ entries }) => entries) };
 }
 
 function parse(text: string): StoredEntry | undefined {

@@ -27,8 +27,9 @@ import { boundedKey, MAX_TOMBSTONES, type Tombstone, Tombstones } from "./tombst
  * |                                            |                                                      | and an answer that was asked |
  * |                                            |                                                      | for before is not stored     |
  *
- * A refusal is void only by what is remembered of its own id: it lets nobody in. Of a flood, which strangers can make of ids that were
- * neither held nor written here, the oldest are forgotten; of all else that must make room a floor is left (`tombstones.ts`).
+ * A refusal is void only by what is remembered of its own id: it lets nobody in. Strangers can make a flood of ids. Of those that were
+ * invalidated or refused the oldest are forgotten, for they were deleted as well, and of those that could not be deleted, where they were
+ * neither held nor written here; of all else that must make room a floor is left (`tombstones.ts`).
  *
  * Of subjects other processes learn in any case, see `subject-invalidations.ts`; of tokens where there is a log (`invalidation-log.ts`).
  * Else an id that was invalidated or refused here they serve from their own memory for a while, and one that could not be deleted from the
@@ -39,7 +40,8 @@ import { boundedKey, MAX_TOMBSTONES, type Tombstone, Tombstones } from "./tombst
  * of this process, which no clock can change; of what it has accepted, also the time. `isVoidInStore` is asked of what the shared cache
  * brings; there, times are by other clocks, and what could have been asked before a contradiction counts as asked before. Of two answers
  * the one with the later time is the newer, whatever the clocks: the other is younger by no more than they differ. Either is asked after
- * the last `await`. No other file decides by when something was asked for.
+ * the last `await`. What a wall time of another process means here is for `timeline` to say, and of an entry from the future for
+ * `shared-cache`.
  */
 
 /** What the clocks of processes that share a store may differ by, in milliseconds. */
@@ -126,7 +128,7 @@ export class Invalidation {
   readonly #undeleted: Tombstones;
   readonly #refused: Tombstones;
   /** Ids that were refused while everybody was. */
-  readonly #doubted: Tombstones;
+  readonly #refusedWithAll: Tombstones;
   /** What was heard of an id last: the same again is no news. */
   #heard: BoundedMap<{ readonly at: number; readonly until: Tombstone }> | undefined;
 
@@ -140,7 +142,7 @@ export class Invalidation {
     this.#deleted = new Tombstones(maxTombstones);
     this.#undeleted = new Tombstones(maxTombstones);
     this.#refused = new Tombstones(maxTombstones);
-    this.#doubted = new Tombstones(maxTombstones);
+    this.#refusedWithAll = new Tombstones(maxTombstones);
   }
 
   isVoid({ order, subject, meaning, isShared, askedAt }: Kept): boolean {
@@ -188,9 +190,9 @@ export class Invalidation {
     return asking.order > this.#subjects.latest && !this.isUnproven(asking) && !this.isDiscarded(asking);
   }
 
-  /** @param isKnown the process holds, or wrote, an id of that meaning: no stranger's */
-  invalidated(id: string, at: Tombstone, meaning: string | undefined, isKnown: boolean): void {
-    if (meaning !== undefined) this.#meanings.record(meaning, at, isKnown);
+  /** @param isOurs the process holds, or wrote, an id of that meaning: no stranger's */
+  invalidated(id: string, at: Tombstone, meaning: string | undefined, isOurs: boolean): void {
+    if (meaning !== undefined) this.#meanings.record(meaning, at, isOurs);
     this.#deleted.record(this.#keyOf(id), at, false);
     this.#onContradicted?.(id, meaning, at);
   }
@@ -229,18 +231,18 @@ export class Invalidation {
   }
 
   /** The id was refused while everybody was: its entry may be used to its end, and no longer. */
-  doubted(id: string, at: Tombstone): void {
-    this.#doubted.record(this.#keyOf(id), at);
+  refusedWithAll(id: string, at: Tombstone): void {
+    this.#refusedWithAll.record(this.#keyOf(id), at);
   }
 
   /** Whether an entry must not be served when it has ended. */
-  isDoubted(id: string, { askedAt }: Dated): boolean {
-    return !this.#doubted.isEmpty && this.#doubted.voidStored(this.#keyOf(id), askedAt - MAX_SKEW_MS);
+  wasRefusedWithAll(id: string, { askedAt }: Dated): boolean {
+    return !this.#refusedWithAll.isEmpty && this.#refusedWithAll.voidStored(this.#keyOf(id), askedAt - MAX_SKEW_MS);
   }
 
   /** The store could not be told to delete the id. */
-  undeleted(id: string, at: Tombstone, isKnown: boolean): void {
-    this.#undeleted.record(this.#keyOf(id), at, isKnown);
+  undeleted(id: string, at: Tombstone, isOurs: boolean): void {
+    this.#undeleted.record(this.#keyOf(id), at, isOurs);
   }
 
   #keyOf(id: string): string {

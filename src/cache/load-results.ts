@@ -82,13 +82,13 @@ export class LoadResults<Q, V, P, R> {
   refuse(id: string, reason: R, tried: Tombstone, lookup: SharedLookup<V> | undefined, isNews: boolean): void {
     const { invalidation, negative, process, shared } = this.#tiers;
     const wasHeld = process.forget(id);
-    const isThere = lookup?.known ? lookup.mayBeThere : undefined;
+    const isThere = lookup?.wasRead ? lookup.mayBeThere : undefined;
     // Also where it is not to be repeated: the shared cache, a request or a connection may still hold what it contradicts.
     invalidation.refused(id, tried);
     if (shared) {
-      const isKnown = wasHeld || isThere === true || shared.hasWritten(id);
+      const isOurs = wasHeld || isThere === true || shared.hasWritten(id);
       // For a flood of garbage tokens there is nothing to delete.
-      if (isKnown || isThere === undefined) shared.refuse(id, tried, isKnown, isNews);
+      if (isOurs || isThere === undefined) shared.refuse(id, tried, isOurs, isNews);
     }
     negative.remember(id, reason, this.#jittered(this.#spec.refusalTtlMs));
   }

@@ -151,7 +151,7 @@ export class ProcessView<Q, V, P> {
     if (this.#clock.monotonic() >= entry.staleUntil) return undefined;
     if (this.#clock.now() >= entry.askedAt + entry.staleForMs) return undefined;
     if (this.#invalidation.isUnproven(entry)) return undefined;
-    return this.#invalidation.isVoid(entry) || this.#invalidation.isDoubted(id, entry) ? undefined : entry;
+    return this.#invalidation.isVoid(entry) || this.#invalidation.wasRefusedWithAll(id, entry) ? undefined : entry;
   }
 
   /** The entry that is held, void or expired though it is. Does not count as a use. */

@@ -65,11 +65,11 @@ export class ServiceLoads<Q, V, P, R> {
     const { id, task } = load;
     const { mode, standing, asked: watched } = task;
     // When the question left last, should the answer be a refusal: that holds against all that was asked before.
-    let tried = timeline.contradicts();
+    let tried = timeline.stamp();
     const asked = timeline.asks();
     load.asks(asked.order);
     const onTry = (isBeside: boolean) => {
-      tried = timeline.contradicts();
+      tried = timeline.stamp();
       load.tries(tried.order, isBeside);
     };
     const fresh = mode.kind === "fresh";
@@ -106,7 +106,7 @@ export class ServiceLoads<Q, V, P, R> {
     load.answered(order);
     const isRefusing = refusals.isRefusing(source);
     // While everybody is refused the entry is used to its end, and asked about again before.
-    if (!isInformed && task.mode.kind === "refresh" && isRefusing) invalidation.doubted(id, tried);
+    if (!isInformed && task.mode.kind === "refresh" && isRefusing) invalidation.refusedWithAll(id, tried);
     else this.#results.refuse(id, reason, tried, looked.lookup, held !== undefined && !isRefusing);
   }
 

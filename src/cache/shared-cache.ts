@@ -12,17 +12,17 @@ import { WrittenIds } from "./written-ids.js";
 /** What a look into the shared cache brought. */
 export interface SharedLookup<V> {
   /** The store could be asked. True also where the entry is in doubt: then none of the process is served stale. */
-  readonly known: boolean;
+  readonly wasRead: boolean;
   /** What lies there may be the answer, void or expired though it is. */
   readonly mayBeThere: boolean;
   /** It may be void, and expired: then it can still be served while the service is unavailable. */
   readonly entry: Entry<V> | undefined;
 }
 
-const NOT_KNOWN = { known: false, mayBeThere: true, entry: undefined };
-const NO_ENTRY = { known: true, mayBeThere: false, entry: undefined };
+const NOT_READ = { wasRead: false, mayBeThere: true, entry: undefined };
+const NO_ENTRY = { wasRead: true, mayBeThere: false, entry: undefined };
 /** An entry of no use now: it does not decode, is too old or from the future by this clock, or what contradicts it could not be read. */
-const IN_DOUBT = { known: true, mayBeThere: true, entry: undefined };
+const UNUSABLE = { wasRead: true, mayBeThere: true, entry: undefined };
 
 export interface SharedCacheOptions {
   readonly subjects: SubjectInvalidations;
@@ -75,21 +75,21 @@ export class SharedCache<Q, V> {
       if (!this.#invalidation.isUnproven({ order })) return lookup;
       // What was read before something was missed may be what that contradicts.
     }
-    return IN_DOUBT;
+    return UNUSABLE;
   }
 
   async #look(question: Q, asking: Asking, isKnown: boolean): Promise<SharedLookup<V>> {
     const { about } = this.#spec;
     const names = [this.#nameOf(asking.id), anyInvalidated(about)] as const;
     const [lookup, any] = await (isKnown ? this.#store.read(...names) : this.#store.readForStranger(...names));
-    if (!lookup.known && lookup.entries.length === 0) return NOT_KNOWN;
+    if (!lookup.wasRead && lookup.entries.length === 0) return NOT_READ;
     const stored = latestOf(lookup.entries);
     if (!stored) return NO_ENTRY;
     const value = this.#decode(stored);
-    if (value === undefined) return IN_DOUBT;
+    if (value === undefined) return UNUSABLE;
     const subject = this.#spec.subjectOf(question, value);
-    const mayBeInvalidated = !any.known || any.entries.length > 0;
-    if (mayBeInvalidated && !(await this.#subjects.learn(about, subject, this.#store))) return IN_DOUBT;
+    const mayBeInvalidated = !any.wasRead || any.entries.length > 0;
+    if (mayBeInvalidated && !(await this.#subjects.learn(about, subject, this.#store))) return UNUSABLE;
     const [now, askedAt] = [this.#clock.now(), stored.askedAt];
     const expiresAt = Math.min(stored.expiresAt, askedAt + this.#spec.ttlMs); // of another process, whose TTLs may be longer: ours hold here
     const endsAt = this.#clock.monotonic() + (expiresAt - Math.max(now, askedAt));
@@ -104,7 +104,7 @@ export class SharedCache<Q, V> {
       subject: subjectKey(about, subject),
       meaning: asking.meaning,
     };
-    return { known: true, mayBeThere: true, entry };
+    return { wasRead: true, mayBeThere: true, entry };
   }
 
   /** Writes behind. */
@@ -127,12 +127,12 @@ export class SharedCache<Q, V> {
   /**
    * Deletes behind what was refused.
    *
-   * @param isKnown the process held or wrote it, or the store had it: no stranger's
+   * @param isOurs the process held or wrote it, or the store had it: no stranger's
    * @param isNews nothing had contradicted it before: the other processes are told
    */
-  refuse(id: string, at: Tombstone, isKnown: boolean, isNews: boolean): void {
-    if (!isNews || !this.#log) return this.drop(id, at, isKnown);
-    const write = () => this.#delete(id, at, isKnown);
+  refuse(id: string, at: Tombstone, isOurs: boolean, isNews: boolean): void {
+    if (!isNews || !this.#log) return this.drop(id, at, isOurs);
+    const write = () => this.#delete(id, at, isOurs);
     this.#log.tellRefusal({ fact: { kind: "refusal", id, meaning: undefined, at: at.wall }, write });
   }
 
@@ -147,15 +147,15 @@ export class SharedCache<Q, V> {
   }
 
   /** Deletes behind. */
-  drop(id: string, at: Tombstone, isKnown: boolean): void {
-    void this.#delete(id, at, isKnown).catch(() => undefined); // it left a tombstone
+  drop(id: string, at: Tombstone, isOurs: boolean): void {
+    void this.#delete(id, at, isOurs).catch(() => undefined); // it left a tombstone
   }
 
-  async #delete(id: string, at: Tombstone, isKnown: boolean): Promise<void> {
+  async #delete(id: string, at: Tombstone, isOurs: boolean): Promise<void> {
     try {
-      await this.#store.remove(this.#nameOf(id), isKnown);
+      await this.#store.remove(this.#nameOf(id), isOurs);
     } catch (error) {
-      this.#invalidation.undeleted(id, at, isKnown);
+      this.#invalidation.undeleted(id, at, isOurs);
       throw error;
     }
   }

@@ -30,7 +30,7 @@ export class StaleIfError<Q, V, P> {
 
   /** A store that could be read has the last word: an entry that is missing or in doubt there may have been refused elsewhere. */
   find(asking: Asking, { lookup, entry }: Looked<V>): V | P | undefined {
-    if (!lookup?.known) return this.#process.findStale(asking.id)?.hit;
+    if (!lookup?.wasRead) return this.#process.findStale(asking.id)?.hit;
     return entry ? this.#shared(asking, entry) : lookup.entry && this.#newer(asking, lookup.entry);
   }
 
@@ -49,7 +49,8 @@ export class StaleIfError<Q, V, P> {
     if (clock.now() >= entry.expiresAt + staleIfErrorMs) return undefined;
     // Once more: meanwhile its id may have been invalidated, or refused.
     if (this.#invalidation.isVoidInStore(asking, entry, this.#process.peek(asking.id))) return undefined;
-    if (this.#invalidation.isUnproven(entry) || this.#invalidation.isDoubted(asking.id, entry)) return undefined;
+    if (this.#invalidation.isUnproven(entry) || this.#invalidation.wasRefusedWithAll(asking.id, entry))
+      return undefined;
     // That was asked of the question. The entry is older: what has been answered since it was accepted has the last word.
     const { order } = entry;
     const { history } = asking;

@@ -89,7 +89,7 @@ export class SubjectInvalidations implements Subjects {
 
   /** Rejects when the others could not be told; this process has forgotten all the same. */
   async invalidate(about: Subject, subject: string): Promise<void> {
-    const made = this.#timeline.contradicts();
+    const made = this.#timeline.stamp();
     this.#record(subjectKey(about, subject), made, made.wall, "store");
     const store = this.#store;
     if (!store) return;
@@ -110,8 +110,8 @@ export class SubjectInvalidations implements Subjects {
 
   /** What the tombstone in the store says; rejects when it cannot be read. */
   async #storedAt(about: Subject, subject: string, store: GuardedStore): Promise<number> {
-    const [{ known, entries }] = await store.read(tombstoneOf(about, subject));
-    if (!known) throw new Error("the tombstone in the store cannot be read");
+    const [{ wasRead, entries }] = await store.read(tombstoneOf(about, subject));
+    if (!wasRead) throw new Error("the tombstone in the store cannot be read");
     return latestOf(entries)?.askedAt ?? Number.NEGATIVE_INFINITY;
   }
 
@@ -121,9 +121,9 @@ export class SubjectInvalidations implements Subjects {
    *
    * @param at wall time in milliseconds, by the clock of that process
    */
-  hear(about: Subject, subject: string, at: number): void {
+  hearStored(about: Subject, subject: string, at: number): void {
     this.#hear(subjectKey(about, subject), at, "store", () => {
-      const { order, wall } = this.#timeline.contradicts();
+      const { order, wall } = this.#timeline.stamp();
       // One from the future is cut to now: else it would make void what is asked from now on and, once evicted, raise the floor for all.
       return { order, wall: Math.min(at, wall) };
     });
@@ -152,9 +152,9 @@ export class SubjectInvalidations implements Subjects {
 
   /** Takes over what the store knows of the subject; `false` when it cannot be asked. */
   async learn(about: Subject, subject: string, store: GuardedStore): Promise<boolean> {
-    const [{ known, entries }] = await store.read(tombstoneOf(about, subject));
-    if (entries.length > 0) this.hear(about, subject, (latestOf(entries) as StoredEntry).askedAt);
-    return known;
+    const [{ wasRead, entries }] = await store.read(tombstoneOf(about, subject));
+    if (entries.length > 0) this.hearStored(about, subject, (latestOf(entries) as StoredEntry).askedAt);
+    return wasRead;
   }
 }
 

@@ -30,6 +30,9 @@ export interface CacheCounts extends LoadCounts {
 /**
  * One kind of answer, cached in the process (L1), then in the shared cache (L2), then asked of the service: one question under way per
  * id, however many ask at once. `invalidation.ts` says which entries are void.
+ *
+ * To be read in this order: `spec`, `invalidation` with its table, `timeline` and `tombstones`, this file, `loader`, `service-loads`, then
+ * the tiers `process-cache` and `shared-cache`; `log-*` and `redis-*` when they are needed.
  */
 export class TieredCache<Q, V, P, R> {
   readonly counts: CacheCounts = { hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0, renewals: 0 };
@@ -96,7 +99,7 @@ export class TieredCache<Q, V, P, R> {
   ): Promise<Outcome<P, R>> {
     const { fresh = false, signal } = call;
     signal?.throwIfAborted();
-    const known = fresh ? undefined : this.#known(question, id);
+    const known = fresh ? undefined : this.#held(question, id);
     if (known) return known;
     const { watch } = this.#options;
     if (!watch) return this.#ask(question, call, id);
@@ -105,7 +108,7 @@ export class TieredCache<Q, V, P, R> {
   }
 
   /** What the process knows. */
-  #known(question: Q, id: string): Outcome<P, R> | undefined {
+  #held(question: Q, id: string): Outcome<P, R> | undefined {
     const answer = this.peek(question, id);
     return answer === undefined ? this.#loader.refusal(id) : { kind: "answer", answer, source: "process" };
   }
@@ -125,7 +128,7 @@ export class TieredCache<Q, V, P, R> {
       // load of the next would wait for as many gates as there are callers.
       if (gate && !this.holds(id)) await raceAbort(gate(), call.signal);
       call.signal?.throwIfAborted();
-      return (fresh ? undefined : this.#known(question, id)) ?? this.#ask(question, others, id);
+      return (fresh ? undefined : this.#held(question, id)) ?? this.#ask(question, others, id);
     }
     if (landing.kind !== "unavailable") return landing;
     if (fresh || landing.stale === undefined) throw landing.error;
@@ -138,7 +141,7 @@ export class TieredCache<Q, V, P, R> {
     const id = this.#spec.id(question);
     const digest = this.#spec.read?.(question).meaning;
     const meaning = shortMeaning(digest);
-    const at = this.#timeline.contradicts();
+    const at = this.#timeline.stamp();
     this.#invalidation.invalidated(id, at, meaning, meaning !== undefined && this.#knows(meaning));
     this.#loader.invalidated(id, meaning, at.order);
     this.#process.forget(id);

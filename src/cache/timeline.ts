@@ -69,10 +69,10 @@ export class Timeline {
   }
 
   /**
-   * Something makes void what was asked for before. Its wall time is not before that of any question of this process, or of any answer
+   * The moment of something that makes void what was asked for before. Its wall time is not before that of any question of this process, or of any answer
    * that it took from the shared cache, and no two have the same, also when the clock was set back since.
    */
-  contradicts(): Tombstone {
+  stamp(): Tombstone {
     const now = this.#clock.now();
     this.#latestWall = now > this.#latestWall ? now : this.#latestWall + LEAST_MS;
     return { order: this.next(), wall: this.#latestWall };
@@ -86,7 +86,7 @@ export class Timeline {
    * wall clock can be set, and the monotonic one stands still while the machine is suspended
    */
   hears(at: number, skewMs: number): Tombstone {
-    const { order, wall } = this.contradicts();
+    const { order, wall } = this.stamp();
     const sinceMs = this.#clock.now() - (at + skewMs);
     if (sinceMs <= 0) return { order, wall: Math.min(at, wall) };
     const until = this.#clock.monotonic() - sinceMs;

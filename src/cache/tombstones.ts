@@ -30,7 +30,7 @@ const NONE: Tombstone = { order: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE
  */
 export class Tombstones {
   #floor = NONE;
-  #known: BoundedMap<Tombstone> | undefined;
+  #ours: BoundedMap<Tombstone> | undefined;
   #strangers: BoundedMap<Tombstone> | undefined;
   readonly #maxEntries: number;
 
@@ -38,9 +38,9 @@ export class Tombstones {
     this.#maxEntries = maxEntries;
   }
 
-  /** @param isKnown else a stranger can make many such: it goes to the room without a floor */
-  record(key: string, tombstone: Tombstone, isKnown = true): void {
-    const room = isKnown ? this.#roomOfKnown() : this.#roomOfStrangers();
+  /** @param isOurs else a stranger can make many such: it goes to the room without a floor */
+  record(key: string, tombstone: Tombstone, isOurs = true): void {
+    const room = isOurs ? this.#roomOfOurs() : this.#roomOfStrangers();
     room.set(key, laterOf(room.peek(key), tombstone));
   }
 
@@ -62,29 +62,29 @@ export class Tombstones {
   void(key: string, order: number, storedAt = Number.POSITIVE_INFINITY): boolean {
     if (this.isEmpty) return false; // the usual case, on every request
     if (isBefore(order, storedAt, this.#floor)) return true;
-    return isBefore(order, storedAt, this.#known?.peek(key)) || isBefore(order, storedAt, this.#strangers?.peek(key));
+    return isBefore(order, storedAt, this.#ours?.peek(key)) || isBefore(order, storedAt, this.#strangers?.peek(key));
   }
 
   /** Whether what may have been asked for at that time, wall time in milliseconds, is void. */
   voidStored(key: string, askedAt: number): boolean {
     if (this.isEmpty) return false;
     if (askedAt <= this.#floor.wall) return true;
-    return askedAt <= (this.#known?.peek(key) ?? NONE).wall || askedAt <= (this.#strangers?.peek(key) ?? NONE).wall;
+    return askedAt <= (this.#ours?.peek(key) ?? NONE).wall || askedAt <= (this.#strangers?.peek(key) ?? NONE).wall;
   }
 
   get isEmpty(): boolean {
-    return this.#known === undefined && this.#strangers === undefined;
+    return this.#ours === undefined && this.#strangers === undefined;
   }
 
   /** Made when it is needed: it reserves its room at once. */
-  #roomOfKnown(): BoundedMap<Tombstone> {
-    this.#known ??= createBoundedMap<Tombstone>({
+  #roomOfOurs(): BoundedMap<Tombstone> {
+    this.#ours ??= createBoundedMap<Tombstone>({
       maxEntries: this.#maxEntries,
       onEvict: (evicted) => {
         this.#floor = laterOf(this.#floor, evicted);
       },
     });
-    return this.#known;
+    return this.#ours;
   }
 
   #roomOfStrangers(): BoundedMap<Tombstone> {

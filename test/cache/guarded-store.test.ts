@@ -10,8 +10,8 @@ const MAX_ENTRY_LENGTH = 2 ** 23;
 const ANA: EntryName = { kind: "token", id: "ana" };
 const BEN: EntryName = { kind: "token", id: "ben" };
 const ENTRY = { askedAt: 1000, expiresAt: 2000, value: { of: "ana" } };
-const NOTHING = { known: true, entries: [] };
-const NOT_KNOWN = { known: false, entries: [] };
+const NOTHING = { wasRead: true, entries: [] };
+const NOT_READ = { wasRead: false, entries: [] };
 const [OLD, NEW] = ["the old secret of the store", "its new secret, after that"];
 
 interface Given {
@@ -44,7 +44,7 @@ describe("What was written", () => {
     const { store } = start({ secrets });
     expect(await store.read(ANA, BEN)).toEqual([NOTHING, NOTHING]);
     await store.writeConfirmed(ANA, ENTRY, 1000);
-    const found = { known: true, entries: [ENTRY] };
+    const found = { wasRead: true, entries: [ENTRY] };
     expect(await store.read(ANA)).toEqual([found]);
     expect(await store.readForStranger(BEN, ANA)).toEqual([NOTHING, found]);
   });
@@ -119,7 +119,7 @@ describe("What lies there and is no entry is a miss:", () => {
     await store.writeConfirmed(BEN, ENTRY, 1000);
     const bens = memory.keys("token").find((each) => each !== anas) ?? "";
     memory.texts.set(anas, memory.texts.get(bens));
-    expect(await store.read(ANA)).toEqual([NOT_KNOWN]);
+    expect(await store.read(ANA)).toEqual([NOT_READ]);
   });
 });
 
@@ -128,7 +128,7 @@ describe("Nothing is known of what a store", () => {
     const { memory, store } = start();
     await store.writeConfirmed(ANA, ENTRY, 1000);
     memory.before = fail;
-    expect(await store.read(ANA, BEN)).toEqual([NOT_KNOWN, NOT_KNOWN]);
+    expect(await store.read(ANA, BEN)).toEqual([NOT_READ, NOT_READ]);
   });
 
   test.each<[string, SharedStore["getAll"]]>([
@@ -138,7 +138,7 @@ describe("Nothing is known of what a store", () => {
     ["brings nothing of at all", async () => undefined as never],
   ])("%s", async (_how, getAll) => {
     const { store } = start({ getAll });
-    expect(await store.read(ANA, BEN)).toEqual([NOT_KNOWN, NOT_KNOWN]);
+    expect(await store.read(ANA, BEN)).toEqual([NOT_READ, NOT_READ]);
   });
 });
 
@@ -161,7 +161,7 @@ test("A store that can read several at once is asked once, and for one alone as 
     },
   });
   await made.store.writeConfirmed(BEN, ENTRY, 1000);
-  expect(await made.store.read(ANA, BEN)).toEqual([NOTHING, { known: true, entries: [ENTRY] }]);
+  expect(await made.store.read(ANA, BEN)).toEqual([NOTHING, { wasRead: true, entries: [ENTRY] }]);
   expect([asked.length, asked[0]?.length, made.memory.count("get")]).toEqual([1, 2, 0]);
   expect((await made.store.read(BEN))[0].entries).toEqual([ENTRY]);
   expect([asked.length, made.memory.count("get")]).toEqual([1, 1]);
@@ -177,9 +177,9 @@ describe("While a secret is rotated", () => {
 
   test("an entry lies in two slots, of which the new one is written and both are read", async () => {
     const { memory, store, older, open } = await rotated();
-    expect(await store.read(BEN, ANA)).toEqual([NOTHING, { known: true, entries: [older] }]);
+    expect(await store.read(BEN, ANA)).toEqual([NOTHING, { wasRead: true, entries: [older] }]);
     await store.writeConfirmed(ANA, ENTRY, 1000);
-    expect(await store.read(ANA, BEN)).toEqual([{ known: true, entries: [ENTRY, older] }, NOTHING]);
+    expect(await store.read(ANA, BEN)).toEqual([{ wasRead: true, entries: [ENTRY, older] }, NOTHING]);
     expect(memory.keys("token").length).toBe(2);
     expect((await open([NEW]).read(ANA))[0].entries).toEqual([ENTRY]);
   });
@@ -188,7 +188,7 @@ describe("While a secret is rotated", () => {
     const { memory, store, older } = await rotated();
     const [old] = memory.keys("token");
     memory.before = (operation, key) => operation === "get" && key !== old && fail();
-    expect(await store.read(ANA)).toEqual([{ known: false, entries: [older] }]);
+    expect(await store.read(ANA)).toEqual([{ wasRead: false, entries: [older] }]);
   });
 
   test("it is deleted from both", async () => {
@@ -205,7 +205,7 @@ describe("A deletion", () => {
     await store.writeConfirmed(ANA, ENTRY, 1000);
     await store.writeConfirmed(BEN, ENTRY, 1000);
     await store.remove(ANA, true);
-    expect(await store.read(ANA, BEN)).toEqual([NOTHING, { known: true, entries: [ENTRY] }]);
+    expect(await store.read(ANA, BEN)).toEqual([NOTHING, { wasRead: true, entries: [ENTRY] }]);
     memory.before = fail;
     expect(await reasonOf(store.remove(BEN, true))).toBe("the store is out of order");
   });
@@ -273,7 +273,7 @@ test("A store that is let go of is waited for while it writes, no longer than fo
   expect(closed).toBe(0);
   letGo();
   await settle();
-  expect([closed, await store.read(ANA)]).toEqual([1, [NOT_KNOWN]]);
+  expect([closed, await store.read(ANA)]).toEqual([1, [NOT_READ]]);
   const other = start();
   other.memory.hold("set");
   other.store.write(ANA, ENTRY, 1000);

@@ -130,7 +130,7 @@ describe("An entry serves", () => {
   test("not if it was void when it came in, or has become it", () => {
     const { invalidation, timeline, keep, view } = start();
     keep("a", { meaning: "7" });
-    invalidation.invalidated("b", timeline.contradicts(), "7", true);
+    invalidation.invalidated("b", timeline.stamp(), "7", true);
     expect(view.findFresh("a")).toBeUndefined();
     keep("a", { meaning: "7" });
     expect(view.findFresh("a")?.hit).toBe(1);
@@ -277,8 +277,8 @@ describe("An entry that has ended serves while the service is unavailable", () =
 
   test("unless it is void, or doubted", () => {
     const [voided, doubted] = [stale({ staleIfErrorMs: 500 }), stale({ staleIfErrorMs: 500 })];
-    voided.invalidation.invalidated("other", voided.timeline.contradicts(), "7", true);
-    doubted.invalidation.doubted("a", doubted.timeline.contradicts());
+    voided.invalidation.invalidated("other", voided.timeline.stamp(), "7", true);
+    doubted.invalidation.refusedWithAll("a", doubted.timeline.stamp());
     expect([voided.findStale(), doubted.findStale()]).toEqual([undefined, undefined]);
     expect(doubted.view.findFresh("a")?.hit).toBe(1);
   });

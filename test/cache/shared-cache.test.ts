@@ -14,9 +14,9 @@ const TTL_MS = 300_000;
 /** So many are remembered one by one. */
 const MAX_TOMBSTONES = 20;
 const NEVER = Number.POSITIVE_INFINITY;
-const NOT_KNOWN = { known: false, mayBeThere: true, entry: undefined };
-const NO_ENTRY = { known: true, mayBeThere: false, entry: undefined };
-const IN_DOUBT = { known: true, mayBeThere: true, entry: undefined };
+const NOT_READ = { wasRead: false, mayBeThere: true, entry: undefined };
+const NO_ENTRY = { wasRead: true, mayBeThere: false, entry: undefined };
+const IN_DOUBT = { wasRead: true, mayBeThere: true, entry: undefined };
 
 interface Put {
   /** By age … */
@@ -91,7 +91,7 @@ describe("What one process has shared", () => {
     const other = process();
     const before = other.timeline.next();
     expect(await other.find("ana")).toEqual({
-      known: true,
+      wasRead: true,
       mayBeThere: true,
       entry: {
         value: "of ana",
@@ -116,7 +116,7 @@ describe("What one process has shared", () => {
     expect((await other.find("ana", false)).entry?.value).toBe("of ana");
     const letGo = memory.hold("get");
     const crowd = Array.from({ length: 64 }, () => other.find("ana", false));
-    expect(await other.find("ana", false)).toEqual(NOT_KNOWN);
+    expect(await other.find("ana", false)).toEqual(NOT_READ);
     const known = other.find("ana", true);
     letGo();
     expect((await known).entry?.value).toBe("of ana");
@@ -172,7 +172,7 @@ describe("What one process has shared", () => {
     const [key] = memory.keys("locals");
     memory.before = (operation, other) => operation === "get" && other.includes(":locals:") && other !== key && fail();
     expect((await process([newer, older]).find("ana")).entry?.value).toBe("of ana");
-    expect(await process([newer]).find("ana")).toEqual(NOT_KNOWN);
+    expect(await process([newer]).find("ana")).toEqual(NOT_READ);
   });
 
   test("is not known where the store cannot be asked, or has mixed up its replies", async () => {
@@ -182,9 +182,9 @@ describe("What one process has shared", () => {
     await put("ben");
     const ben = memory.keys("locals").find((key) => key !== ana) ?? "";
     memory.texts.set(ana, memory.texts.get(ben));
-    expect(await find("ana")).toEqual(NOT_KNOWN);
+    expect(await find("ana")).toEqual(NOT_READ);
     memory.before = fail;
-    expect(await find("ben")).toEqual(NOT_KNOWN);
+    expect(await find("ben")).toEqual(NOT_READ);
   });
 });
 
@@ -268,10 +268,10 @@ describe("A deletion", () => {
   test("deletes, and leaves nothing behind", async () => {
     const made = start();
     await made.put("ana");
-    await made.shared.invalidate("ana", undefined, made.timeline.contradicts());
+    await made.shared.invalidate("ana", undefined, made.timeline.stamp());
     expect([made.kept(), isVoid(made, "ana")]).toEqual([[], false]);
     await made.put("ana");
-    made.shared.drop("ana", made.timeline.contradicts(), true);
+    made.shared.drop("ana", made.timeline.stamp(), true);
     await settle();
     expect(made.kept()).toEqual([]);
   });
@@ -279,12 +279,12 @@ describe("A deletion", () => {
   test.each<[string, (made: ReturnType<typeof start>) => Promise<unknown>]>([
     [
       "that is waited for rejects, and",
-      ({ shared, timeline }) => shared.invalidate("ana", undefined, timeline.contradicts()),
+      ({ shared, timeline }) => shared.invalidate("ana", undefined, timeline.stamp()),
     ],
     [
       "behind rejects nowhere, and",
       async ({ shared, timeline }) => {
-        shared.drop("ana", timeline.contradicts(), true);
+        shared.drop("ana", timeline.stamp(), true);
         await settle();
         throw new Error("the store is out of order");
       },
@@ -301,7 +301,7 @@ describe("A deletion", () => {
     const made = start();
     made.memory.before = fail;
     for (let n = 1; n <= 2 * MAX_TOMBSTONES; n++) {
-      await expect(made.shared.invalidate(`known-${n}`, undefined, made.timeline.contradicts())).rejects.toThrow();
+      await expect(made.shared.invalidate(`known-${n}`, undefined, made.timeline.stamp())).rejects.toThrow();
     }
     expect([isVoid(made, "known-1"), isVoid(made, "ben")]).toEqual([true, true]);
   });
@@ -309,9 +309,9 @@ describe("A deletion", () => {
   test("of what strangers bring costs no others a tombstone, however many there are", async () => {
     const made = start();
     made.memory.before = fail;
-    made.shared.drop("ana", made.timeline.contradicts(), true);
+    made.shared.drop("ana", made.timeline.stamp(), true);
     await settle();
-    for (let n = 1; n <= 2 * MAX_TOMBSTONES; n++) made.shared.drop(`garbage-${n}`, made.timeline.contradicts(), false);
+    for (let n = 1; n <= 2 * MAX_TOMBSTONES; n++) made.shared.drop(`garbage-${n}`, made.timeline.stamp(), false);
     await settle();
     expect([isVoid(made, "ana"), isVoid(made, `garbage-${2 * MAX_TOMBSTONES}`), isVoid(made, "ben")]).toEqual([
       true,

@@ -81,7 +81,7 @@ describe("What another process has invalidated", () => {
       clock,
       timeline,
       subjects,
-      hear: (at: number) => subjects.hear("user", "ana", at),
+      hear: (at: number) => subjects.hearStored("user", "ana", at),
       isVoid: (order: number) => subjects.void(key, order),
       isVoidStored: (askedAt: number) => subjects.voidStored(key, askedAt),
     };
@@ -216,13 +216,13 @@ describe("What the log tells of a subject", () => {
       await clock.advance(5 * MINUTE_MS);
       const latest = clock.now();
       if (first === "the log") subjects.hearTold("user", "ana", latest);
-      subjects.hear("user", "ana", latest);
+      subjects.hearStored("user", "ana", latest);
       await clock.advance(5 * MINUTE_MS);
       const { order } = timeline.asks();
       for (let turn = 0; turn < 3; turn++) {
         subjects.hearTold("user", "ana", latest);
         subjects.hearTold("user", "ana", old);
-        subjects.hear("user", "ana", latest);
+        subjects.hearStored("user", "ana", latest);
       }
       expect(isVoid(order)).toBe(false);
     },

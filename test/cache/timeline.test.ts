@@ -11,20 +11,20 @@ function start() {
 describe("The wall time of what makes others void", () => {
   test("is the clock's where nothing was asked at that time or later", () => {
     const { timeline } = start();
-    expect(timeline.contradicts().wall).toBe(1000);
+    expect(timeline.stamp().wall).toBe(1000);
   });
 
   test("is after that of a question asked within the same millisecond, by less than one", () => {
     const { timeline } = start();
     const asked = timeline.asks();
-    const { wall } = timeline.contradicts();
+    const { wall } = timeline.stamp();
     expect(wall).toBeGreaterThan(asked.wall);
     expect(wall).toBeLessThan(asked.wall + 1);
   });
 
   test("is another one each time, also while the clock stands still: the same again would be no news elsewhere", () => {
     const { timeline } = start();
-    const walls = [1, 2, 3].map(() => timeline.contradicts().wall);
+    const walls = [1, 2, 3].map(() => timeline.stamp().wall);
     expect(new Set(walls).size).toBe(3);
     expect(walls).toEqual([...walls].sort((a, b) => a - b));
   });
@@ -33,24 +33,24 @@ describe("The wall time of what makes others void", () => {
     const { clock, timeline } = start();
     const asked = timeline.asks();
     clock.setWall(-500);
-    expect(timeline.contradicts().wall).toBeGreaterThan(asked.wall);
+    expect(timeline.stamp().wall).toBeGreaterThan(asked.wall);
   });
 
   test("is after that of an answer of a process whose clock is ahead, once it was accepted", () => {
     const { timeline } = start();
     timeline.accepts(1500);
     timeline.accepts(1200);
-    expect(timeline.contradicts().wall).toBeGreaterThan(1500);
+    expect(timeline.stamp().wall).toBeGreaterThan(1500);
   });
 
   test("is after that of any question asked since, when the clock was set forward", () => {
     const { clock, timeline } = start();
-    timeline.contradicts();
+    timeline.stamp();
     clock.setWall(500);
     timeline.asks();
     clock.setWall(-100);
     timeline.asks();
-    expect(timeline.contradicts().wall).toBeGreaterThan(1500);
+    expect(timeline.stamp().wall).toBeGreaterThan(1500);
   });
 });
 
@@ -60,7 +60,7 @@ test("All that happens has a place of its own in the order of the process.", () 
     timeline.next(),
     timeline.asks().order,
     timeline.accepts(900),
-    timeline.contradicts().order,
+    timeline.stamp().order,
     timeline.next(),
   ];
   expect(orders).toEqual([...new Set(orders)].sort((a, b) => a - b));

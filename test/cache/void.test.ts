@@ -130,9 +130,9 @@ test("A load is discarded if it asked before its id was invalidated, or tried be
 
 test("An entry is doubted that may have been asked for before its id was refused with everybody.", () => {
   const { invalidation } = start();
-  const isDoubted = (askedAt: number, id = "ana") => invalidation.isDoubted(id, { askedAt });
+  const isDoubted = (askedAt: number, id = "ana") => invalidation.wasRefusedWithAll(id, { askedAt });
   expect(isDoubted(START)).toBe(false);
-  invalidation.doubted("ana", at);
+  invalidation.refusedWithAll("ana", at);
   expect([START, START + MAX_SKEW_MS, START + MAX_SKEW_MS + 1].map((askedAt) => isDoubted(askedAt))).toEqual([
     true,
     true,
