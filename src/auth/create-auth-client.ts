@@ -89,15 +89,14 @@ export function assembleAuthClient(
     } catch (error) {
       if (error instanceof AuthError) throw error;
       if (call.signal?.aborted && error === call.signal.reason) throw error;
-      throw untraced(() => toAuthError(error));
+      throw toAuthError(error);
     }
   }
 
   function toAuthError(error: unknown): AuthError {
-    if (error instanceof OverloadedError)
-      return new AuthError("overloaded", { cause: error, retryAfterMs: error.retryAfterMs });
-    if (error instanceof UnavailableError) {
-      return new AuthError("auth_unavailable", { cause: error, retryAfterMs: error.retryAfterMs });
+    if (error instanceof OverloadedError || error instanceof UnavailableError) {
+      const code = error instanceof OverloadedError ? "overloaded" : "auth_unavailable";
+      return untraced(() => new AuthError(code, { cause: error, retryAfterMs: error.retryAfterMs }));
     }
     if (error === closing.signal.reason) return new AuthError("auth_unavailable", { cause: error });
     // A fault of our own. It says nothing about the token, and its text could hold one.

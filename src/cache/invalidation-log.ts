@@ -71,6 +71,7 @@ export class InvalidationLog {
       seal: (text) => slot.seal(text),
       socketClock,
       wellAt: () => Math.min(this.#reader.wellAt, wire.lostAt),
+      isReadable: () => !this.#refused.has("hear"),
       onDeleted: () => this.#reader.reset(),
       onUsable: (error) => this.#use("tell", error), // what others tell is heard all the same
     });
@@ -111,13 +112,12 @@ export class InvalidationLog {
 
   /** Resolves when the store has forgotten and the others are told; else it rejects, and they are told later. */
   tell(telling: Telling): Promise<unknown> {
-    return this.#refused.has("hear") ? telling.write() : this.#teller.tell(telling);
+    return this.#teller.tell(telling);
   }
 
   /** The same for a refusal, behind. */
   tellRefusal(telling: Telling): void {
-    if (this.#refused.has("hear")) telling.write().catch(() => undefined);
-    else this.#teller.tellRefusal(telling);
+    this.#teller.tellRefusal(telling);
   }
 
   status(): LogStatus {

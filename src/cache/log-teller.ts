@@ -1,5 +1,6 @@
 import type { Clock } from "../runtime/clock.js";
 import { TimeLimit } from "../runtime/time-limit.js";
+import { SHARED_LIFE_MS } from "./invalidation.js";
 import { LogEchoes } from "./log-echoes.js";
 import { encodeFact, type Fact, factKey } from "./log-facts.js";
 import { LogOutbox, type Telling } from "./log-outbox.js";
@@ -15,6 +16,8 @@ export interface LogTellerOptions {
   readonly socketClock: Clock;
   /** When the log and all of the store were known to be well last, by that clock; at the beginning of time where they never were. */
   readonly wellAt: () => number;
+  /** Whether there can be a log, as far as those know that read it. */
+  readonly isReadable: () => boolean;
   /** The stream took no more, and was deleted. */
   readonly onDeleted: () => void;
   /** Redis says that it takes no entries, or, without an error, takes some again. */
@@ -50,8 +53,10 @@ export class LogTeller {
   /** What was told lately, the latest last. No refusals: the service says them again. */
   readonly #told = new Map<string, Told>();
   readonly #echoes = new LogEchoes();
-  /** What the store has forgotten. */
-  readonly #written = new WeakSet<Telling>();
+  /** What the store has forgotten, as long as it has lost nothing. */
+  #written = new WeakSet<Telling>();
+  /** Monotonic, in milliseconds. */
+  readonly #postponedAt = new WeakMap<Telling, number>();
   #closed = false;
   /** When Redis said that it takes no entries: for a while none is tried. Monotonic, in milliseconds. */
   #refusedAt: number | undefined;
@@ -75,7 +80,6 @@ export class LogTeller {
 
   /** Resolves when the store has forgotten and the log, where there can be one, is told; else it rejects, and is told later. */
   async tell(telling: Telling): Promise<void> {
-    if (this.#isRefused()) return void (await telling.write());
     try {
       await this.#write(telling);
       await this.#add(telling);
@@ -111,6 +115,7 @@ export class LogTeller {
     const since = this.#toldAgainSince();
     for (const { telling, at } of this.#told.values()) if (at >= since) this.#outbox.add(telling);
     this.#echoes.clear();
+    this.#written = new WeakSet();
     this.#rounds.begin();
   }
 
@@ -137,7 +142,7 @@ export class LogTeller {
 
   async #add(telling: Telling): Promise<void> {
     if (this.#closed) return;
-    const id = await this.#append(telling.fact);
+    const id = this.#isRefused() ? undefined : await this.#append(telling.fact);
     this.#outbox.told(telling);
     if (id === undefined) return;
     this.told++;
@@ -186,11 +191,13 @@ export class LogTeller {
   }
 
   #isRefused(): boolean {
+    if (!this.#options.isReadable()) return true;
     return this.#refusedAt !== undefined && this.#options.socketClock.monotonic() - this.#refusedAt < RIGHTS_PAUSE_MS;
   }
 
   #postpone(telling: Telling): void {
     if (this.#closed) return;
+    this.#postponedAt.set(telling, this.#options.socketClock.monotonic());
     this.#outbox.add(telling);
     this.#rounds.later();
   }
@@ -211,11 +218,13 @@ export class LogTeller {
 
   async #attempt(telling: Telling): Promise<Attempt> {
     let attempt: Attempt = "no store";
+    const now = this.#options.socketClock.monotonic();
+    if (now - (this.#postponedAt.get(telling) ?? now) >= SHARED_LIFE_MS) this.#outbox.told(telling); // it contradicts nothing any more
+    if (!this.#outbox.has(telling)) return "told";
     try {
       await this.#write(telling);
       attempt = "no log";
-      if (this.#isRefused()) this.#outbox.told(telling);
-      else await this.#add(telling);
+      await this.#add(telling);
       return "told";
     } catch {
       return attempt;

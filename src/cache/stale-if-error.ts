@@ -28,17 +28,13 @@ export class StaleIfError<Q, V, P> {
     this.#options = options;
   }
 
-  /** A store that could be read has the last word: an entry that is missing or in doubt there may have been refused elsewhere. */
+  /**
+   * A store that could be read has the last word: an entry that is missing or in doubt there may have been refused elsewhere, and one that
+   * is older than what is held may have been written after that had been deleted.
+   */
   find(asking: Asking, { lookup, entry }: Looked<V>): V | P | undefined {
     if (!lookup?.wasRead) return this.#process.findStale(asking.id)?.hit;
-    return entry ? this.#shared(asking, entry) : lookup.entry && this.#newer(asking, lookup.entry);
-  }
-
-  /** What the process holds, where it is newer than what lies in the store: another process wrote that later. */
-  #newer(asking: Asking, stored: Entry<V>): P | undefined {
-    const held = this.#process.findStale(asking.id);
-    const isNext = held && isNewer(held, stored) && held.subject === stored.subject; // what contradicts another subject was not looked for
-    return isNext ? held.hit : undefined;
+    return entry && this.#shared(asking, entry);
   }
 
   #shared(asking: Asking, entry: Entry<V>): V | P | undefined {

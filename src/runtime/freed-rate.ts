@@ -14,13 +14,17 @@ export class FreedRate {
   #ms = 0;
   #formerFreed = 0;
   #formerMs = 0;
+  /** The longest time between two, in either: it may be a stall of this process, which says nothing of the upstream. */
+  #longest = 0;
+  #formerLongest = 0;
   #last: number | undefined;
   #measuredAt = Number.NEGATIVE_INFINITY;
 
   /** The line was empty, and one waits now. All times are monotonic, in milliseconds. */
   waits(now: number): void {
     this.#last = undefined;
-    if (now - this.#measuredAt > HOLDS_MS) this.#freed = this.#ms = this.#formerFreed = this.#formerMs = 0;
+    if (now - this.#measuredAt > HOLDS_MS)
+      this.#freed = this.#ms = this.#longest = this.#formerFreed = this.#formerMs = this.#formerLongest = 0;
   }
 
   /** One that waited got a place. */
@@ -33,15 +37,18 @@ export class FreedRate {
     this.#measuredAt = now;
     this.#freed++;
     this.#ms += ms;
+    this.#longest = Math.max(ms, this.#longest);
     if (this.#ms < WINDOW_MS || this.#freed < MIN_FREED) return;
     this.#formerFreed = this.#freed;
     this.#formerMs = this.#ms;
-    this.#freed = this.#ms = 0;
+    this.#formerLongest = this.#longest;
+    this.#freed = this.#ms = this.#longest = 0;
   }
 
   /** Infinite where it is not known. */
   get perMs(): number {
     const [freed, ms] = [this.#freed + this.#formerFreed, this.#ms + this.#formerMs];
-    return freed < MIN_FREED || ms < WINDOW_MS ? Number.POSITIVE_INFINITY : freed / ms;
+    if (freed < MIN_FREED || ms < WINDOW_MS) return Number.POSITIVE_INFINITY;
+    return (freed - 1) / (ms - Math.max(this.#longest, this.#formerLongest));
   }
 }

@@ -12,7 +12,7 @@ function start() {
   const log = new FakeLog(clock);
   const teller = new LogTeller({
     ...{ wire: log, by: "me", seal: (text: string) => text, socketClock: clock, wellAt: () => clock.monotonic() },
-    ...{ onDeleted: () => undefined, onUsable: () => undefined },
+    ...{ isReadable: () => true, onDeleted: () => undefined, onUsable: () => undefined },
   });
   const away = new Set<string>();
   const tried: string[] = [];

@@ -19,14 +19,15 @@ function start() {
     return id;
   };
   const happened = { deleted: 0, usable: [] as unknown[] };
-  /** When the log was well last; default: now. */
-  const well: { at?: number } = {};
+  /** When the log was well last; default: now. Whether it can be read; default: it can. */
+  const well: { at?: number; isReadable?: boolean } = {};
   const teller = new LogTeller({
     wire: log,
     by: "me",
     seal: (text) => text,
     socketClock: clock,
     wellAt: () => well.at ?? clock.monotonic(),
+    isReadable: () => well.isReadable ?? true,
     onDeleted: () => void happened.deleted++,
     onUsable: (error) => happened.usable.push(error),
   });
@@ -332,6 +333,41 @@ test("Where the log is refused, the store is told all the same of what waits, an
   told.length = 0;
   await clock.advance(1000);
   expect([told, teller.waiting, teller.told]).toEqual([["store told to nobody"], 0, 0]);
+});
+
+test("Where the log cannot be read, the store alone is told, and again until it is.", async () => {
+  const { clock, log, told, store, teller, well, tell } = start();
+  well.isReadable = false;
+  store.refusal = down;
+  await expect(tell("ana")).rejects.toBe(down);
+  expect(teller.waiting).toBe(1);
+  store.refusal = undefined;
+  await clock.advance(1000);
+  await tell("ben");
+  expect([told, teller.waiting, teller.told, log.records]).toEqual([["store ana", "store ben"], 0, 0, []]);
+});
+
+test("What no entry can be as old as is not told any more.", async () => {
+  const { clock, store, teller, tell } = start();
+  store.refusal = down;
+  await expect(tell("ana")).rejects.toBe(down);
+  await clock.advance(10_000);
+  expect(teller.waiting).toBe(1);
+  const { monotonic } = clock;
+  clock.monotonic = () => monotonic.call(clock) + 24 * 3_600_000;
+  await clock.advance(1000);
+  expect(teller.waiting).toBe(0);
+});
+
+test("What a failover may have lost is told to the store again also where the log is refused by then.", async () => {
+  const { clock, log, told, tell } = start();
+  const users = Array.from({ length: 50 }, (_, n) => `user-${n}`);
+  for (const user of users) await tell(user);
+  told.length = 0;
+  log.appendRefusal = new Error("NOPERM no");
+  log.takenOver();
+  await clock.advance(2000);
+  expect(told).toEqual(users.map((user) => `store ${user}`));
 });
 
 test("20 refusals in a second are told, and all are told to the store.", async () => {

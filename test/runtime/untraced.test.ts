@@ -26,9 +26,12 @@ test("Where the limit cannot be set, there is a trace.", () => {
   }
 });
 
-test("A refusal has no trace, nor has what it is caused by.", async () => {
+test("A refusal has no trace, nor have the error of a question without a place and what it is caused by.", async () => {
   const service = await startService({ users: {} });
-  const client = openClient(service);
-  const refusal = (await client.verifyToken("nobody-0123").catch((error: unknown) => error)) as Error;
+  const client = openClient(service, { limit: { maxConcurrent: 1, maxQueue: 0 } } as never);
+  const errorOf = (token: string) => client.verifyToken(token).catch((error: unknown) => error) as Promise<Error>;
+  const [refusal, overloaded] = await Promise.all([errorOf("nobody-0123"), errorOf("nobody-4567")]);
   expect(refusal.stack).toBe("AuthError: The token is not valid.");
+  expect(overloaded.stack).toBe("AuthError: Too many verifications are waiting.");
+  expect((overloaded.cause as Error).stack).toMatch(/^OverloadedError: [^\n]*$|^Error: [^\n]*$/);
 });
