@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { snippetsOf } from "../support/markdown.js";
 import { redisAvailable, startRedisServer } from "../support/redis-server.js";
 import { type Finished, output, root, run } from "../support/workspace.js";
@@ -14,7 +14,13 @@ const LINE = snippetsOf(readFileSync(join(root, "README.md"), "utf8")).find(({ c
 const WITHOUT_BANNER = LINE.replace(/ \\\n\s+--banner:js='[^']*'/, "");
 
 describe("in a bundle of esbuild", () => {
-  beforeAll(created);
+  // A user who bundles need not have the optional peer.
+  const [there, away] = [join(app, "node_modules", "@opentelemetry"), join(app, "without-peer")];
+  beforeAll(async () => {
+    await created();
+    renameSync(there, away);
+  });
+  afterAll(() => renameSync(away, there));
 
   /** Bundles a file as a line says of `app.js`, and runs it. */
   async function bundled(file: string, line: string): Promise<Finished> {

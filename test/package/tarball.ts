@@ -160,13 +160,16 @@ describe("installed in an empty project", () => {
     const { version } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
     const manifest = join(app, "package.json");
     const before = readFileSync(manifest, "utf8");
-    for (const type of ["commonjs", "module"]) {
-      writeFileSync(manifest, JSON.stringify({ ...JSON.parse(before), type }));
-      expect(await command("--version")).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
-      const { code, stdout } = await command("doctor");
-      expect([code, stdout]).toEqual([2, expect.stringContaining("AUTH_GRPC_URL or AUTH_REST_URL is nothing")]);
+    try {
+      for (const type of ["commonjs", "module"]) {
+        writeFileSync(manifest, JSON.stringify({ ...JSON.parse(before), type }));
+        expect(await command("--version")).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+        const { code, stdout } = await command("doctor");
+        expect([code, stdout]).toEqual([2, expect.stringContaining("AUTH_GRPC_URL or AUTH_REST_URL is nothing")]);
+      }
+    } finally {
+      writeFileSync(manifest, before);
     }
-    writeFileSync(manifest, before);
   });
 
   test("it works without Express, Koa and OpenTelemetry, and says what portero/otel needs", async () => {

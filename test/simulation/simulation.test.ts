@@ -25,7 +25,7 @@ describe("a simulated world", () => {
     }
     expect(requests).toBeGreaterThan(20 * SEEDS);
     expect(calls).toBeGreaterThan(10 * SEEDS);
-    expect(most).toBeGreaterThan(1500); // a flood was among them
+    expect(most).toBeGreaterThan(1000); // a flood was among them
     expect([...logs].sort()).toEqual(["none", "refused", "stream"]);
   }, 120_000);
 
