@@ -1,5 +1,8 @@
 import type { Axis, Plot } from "./bench.js";
 
+/** A line of more points is drawn without marks at them: each takes 300 bytes of the file. */
+const MARKED = 20;
+
 /** Draws a plot as an SVG file. */
 export async function drawPlot({ title, x, y, marks = "line", series }: Plot): Promise<string> {
   const echarts = await import("echarts");
@@ -22,6 +25,7 @@ export async function drawPlot({ title, x, y, marks = "line", series }: Plot): P
       name,
       type: marks === "dots" ? ("scatter" as const) : ("line" as const),
       symbolSize: marks === "dots" ? 5 : 6,
+      ...(marks === "line" && { showSymbol: points.length <= MARKED }),
       data: points.map((point) => [...point]),
     })),
   });

@@ -147,7 +147,10 @@ class RedisLogConnection implements LogConnection {
     if (this.#failure !== undefined) return Promise.reject(new NotConnectedError(this.#failure));
     return new Promise((resolve, reject) => {
       const timer = setPatientTimeout(this.#clock, () => this.#fail(new Error("Redis does not answer")), ms);
-      this.#onEnd = (error) => reject(new NotConnectedError(error));
+      this.#onEnd = (error) => {
+        timer.clear(); // the operation may never end
+        reject(new NotConnectedError(error));
+      };
       inBackground(operation)
         .then(resolve, reject)
         .finally(() => timer.clear());

@@ -197,6 +197,16 @@ describeWithRedis("The log", () => {
     await heard(second);
   });
 
+  test("keeps about 10,000 entries: Redis lets go of the oldest by whole nodes", async () => {
+    const { command, clients } = await startFleet(1);
+    const fill = "for n = 1, 10500 do redis.call('XADD', KEYS[1], '*', 'e', '') end";
+    await command("EVAL", fill, "1", LOG_KEY);
+    await clients[0].invalidateToken("token-ana");
+    const length = Number(await command("XLEN", LOG_KEY));
+    expect(length).toBeGreaterThanOrEqual(10_000);
+    expect(length).toBeLessThan(10_200);
+  });
+
   test("is not written before Redis has forgotten: nobody who hears of it takes the entry back", async () => {
     const { clients, redis, command } = await startFleet();
     const [first] = clients;
