@@ -35,7 +35,7 @@ export const telemetry: Bench = {
     "One client that `instrument()` measures and traces by turns, and that it does not, in one process: the same `requireAuth()` with requests " +
     "of 100 users that it knows, then tokens that are new to it, over gRPC. Every question is sampled; spans are batched and dropped, " +
     "the metrics collected once a second. The context manager and the propagator are there all the time, as an application has them. " +
-    "What two spans, three histograms and a `traceparent` take of the SDK by themselves stands beside it: that much is added to each question in any case.",
+    "Two spans, three records and a `traceparent`, made by the SDK alone, stand beside it: so much is added to each question in any case.",
   async run(bench) {
     await using service = await launch<AuthServiceProcess>(new URL("./subjects/auth-service.ts", import.meta.url));
     const { grpc } = await service.call("urls");
