@@ -22,7 +22,7 @@ const ATTACKERS_CONNECTIONS = { full: 1350, quick: 100 };
 
 export const flood: Bench = {
   name: "flood",
-  question: "Who is answered while strangers flood the client, or while the service is slow?",
+  question: "Are known users answered while strangers flood the client, or while the service is slow?",
   setup:
     "The load comes from one process, the client is in a second one, where `client.verifyToken` is measured, and the auth service in a third one. " +
     "The service gives so many answers a second, in the order of the questions, each 20 ms after its turn; it answers what is waited for no more, too. " +
