@@ -155,7 +155,8 @@ export class ReplicaWatch implements LeafObserver {
 
   replicaMoved(address: string, to: string): void {
     this.#chronicle.record("", "replica", address, to);
-    const server = this.#servers.all.find(({ addresses }) => addresses.some((each) => address.includes(each)));
+    const host = address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+    const server = this.#servers.all.find(({ addresses }) => addresses.includes(host));
     if (to !== "out")
       this.#outUntil.set(address, Math.min(this.#clock.time, this.#outUntil.get(address) ?? this.#clock.time));
     if (to !== "out" || !server) return;
