@@ -147,8 +147,9 @@ export class ReplicaWatch implements LeafObserver {
 
   breakerMoved(upstream: string, from: string, to: string): void {
     this.#chronicle.record("", "breaker", upstream, to);
-    const { isOneIll, grpcMs } = this.#settings;
-    if (isOneIll && from === "closed" && this.#couldTell(this.#clock.time - 2 * grpcMs))
+    const { isOneIll, grpcMs, hedgeMs } = this.#settings;
+    // Where nothing is doubled, a timeout while nobody else asks is all that is known.
+    if (isOneIll && hedgeMs > 0 && from === "closed" && this.#couldTell(this.#clock.time - 2 * grpcMs))
       this.#violate(`the breaker of ${upstream} is ${to}, and another replica could tell`);
     if (upstream === "grpc") this.#openUntil = to === "closed" ? this.#clock.time : Number.POSITIVE_INFINITY;
   }
