@@ -18,7 +18,7 @@ export default {
   // What hangs is found all the same; a machine that does much else at the time is no fault of the code.
   testTimeout: 30_000,
   // A worker keeps the modules of all suites that it has run; what collects garbage would take ever longer.
-  workerIdleMemoryLimit: "400MB",
+  workerIdleMemoryLimit: "600MB",
   testSequencer: "<rootDir>/test/support/slowest-first.js",
   // V8 counts for the whole process: each file of tests would begin and end that anew, and pay for all that ran before it.
   coverageProvider: "babel",

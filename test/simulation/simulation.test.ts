@@ -5,7 +5,7 @@ import { simulateReplicas } from "./replica-simulation.js";
 import { simulate } from "./simulation.js";
 
 /** A simulated client reserves the room for its caches when it is made: more seeds take longer than a test may. */
-const SEEDS = 150;
+const SEEDS = 100;
 const REPLICA_SEEDS = 30;
 /** Of worlds that once broke a rule, before there was a log: fresh questions whose turn comes when hardly any of their time is left. */
 const FOUND = [21_001_722, 21_004_567];
