@@ -30,9 +30,9 @@ fi
 report=$3
 cd "$copy"
 npm run check:types
-# The long attacks, the floods of tombstones and the texts are the same on every Node, the projects of test/package have the newest of everything in the other run,
-# too, and the lockfile here is not the one that is kept. What the doctor asks of Redis it asks as the cache does, and the examples run
-# what is built: they add nothing to the coverage, and the recipes alone depend on what is new.
+# The long attacks, the floods of tombstones and the texts are the same on every Node, the projects of test/package have the newest of
+# everything in the other run, too, and the lockfile here is not the one that is kept. What the doctor asks of Redis it asks as the cache
+# does, and the examples run what is built: they add nothing to the coverage, and the recipes alone depend on what is new.
 floods=(test/attack/flood test/attack/recent-headers test/attack/known-users test/attack/shared-flood test/cache/shares test/cache/refusals)
 texts=(test/words test/structure test/readme test/settings test/properties/config)
 examples=(test/examples/demo test/examples/start)

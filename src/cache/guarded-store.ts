@@ -171,6 +171,14 @@ export class GuardedStore {
   }
 }
 
+/** The one that was asked for last. */
+export function latestOf(entries: readonly StoredEntry[]): StoredEntry | undefined {
+  return entries.reduce<StoredEntry | undefined>(
+    (latest, entry) => (latest && latest.askedAt >= entry.askedAt ? latest : entry),
+    undefined,
+  );
+}
+
 const NOT_READ: StoreLookup = { wasRead: false, entries: [] };
 const NO_ENTRY: StoreLookup = { wasRead: true, entries: [] };
 

@@ -31,7 +31,10 @@ export interface InvalidationLogOptions {
 }
 
 export interface LogStatus {
-  /** `live`: all that had been told was read, and a read returned within the last 3 s; `behind`: that cannot be said; `none`: there is no log. */
+  /**
+   * `live`: all that had been told was read, and a read returned within the last 3 s; `behind`: that cannot be said; `none`: there is no
+   * log.
+   */
   readonly log: "none" | "live" | "behind";
   /** What this process told others. */
   readonly told: number;

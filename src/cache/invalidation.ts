@@ -1,5 +1,4 @@
 import { type BoundedMap, createBoundedMap } from "../runtime/bounded-map.js";
-import type { StoredEntry } from "./guarded-store.js";
 import type { Entry, Origin } from "./spec.js";
 import { boundedKey, MAX_TOMBSTONES, type Tombstone, Tombstones } from "./tombstones.js";
 
@@ -52,14 +51,6 @@ export const MAX_SKEW_MS = 60_000;
  * processes have that share it: a tombstone need not be remembered for longer.
  */
 export const SHARED_LIFE_MS = 24 * 3_600_000;
-
-/** The one that was asked for last. */
-export function latestOf(entries: readonly StoredEntry[]): StoredEntry | undefined {
-  return entries.reduce<StoredEntry | undefined>(
-    (latest, entry) => (latest && latest.askedAt >= entry.askedAt ? latest : entry),
-    undefined,
-  );
-}
 
 /** Whether an entry is newer than the one that it would replace. */
 export function isNewer(entry: Dated, than: Dated): boolean {

@@ -1,6 +1,6 @@
 import type { Clock } from "../runtime/clock.js";
-import type { GuardedStore, StoredEntry } from "./guarded-store.js";
-import { type Asking, type Invalidation, latestOf, MAX_SKEW_MS, SHARED_LIFE_MS } from "./invalidation.js";
+import { type GuardedStore, latestOf, type StoredEntry } from "./guarded-store.js";
+import { type Asking, type Invalidation, MAX_SKEW_MS, SHARED_LIFE_MS } from "./invalidation.js";
 import type { InvalidationLog } from "./invalidation-log.js";
 import type { EntryName } from "./keyring.js";
 import type { CacheSpec, Entry } from "./spec.js";

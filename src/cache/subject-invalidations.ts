@@ -1,6 +1,6 @@
 import { type BoundedMap, createBoundedMap } from "../runtime/bounded-map.js";
-import type { GuardedStore, StoredEntry } from "./guarded-store.js";
-import { latestOf, MAX_SKEW_MS, SHARED_LIFE_MS, type Subjects } from "./invalidation.js";
+import { type GuardedStore, latestOf, type StoredEntry } from "./guarded-store.js";
+import { MAX_SKEW_MS, SHARED_LIFE_MS, type Subjects } from "./invalidation.js";
 import type { InvalidationLog } from "./invalidation-log.js";
 import type { EntryName } from "./keyring.js";
 import type { Subject } from "./spec.js";

@@ -99,8 +99,8 @@ export class TieredCache<Q, V, P, R> {
   ): Promise<Outcome<P, R>> {
     const { fresh = false, signal } = call;
     signal?.throwIfAborted();
-    const known = fresh ? undefined : this.#held(question, id);
-    if (known) return known;
+    const held = fresh ? undefined : this.#held(question, id);
+    if (held) return held;
     const { watch } = this.#options;
     if (!watch) return this.#ask(question, call, id);
     const traits = { kind: this.#spec.name, fresh, isRefresh: false, signal };

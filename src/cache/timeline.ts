@@ -69,8 +69,8 @@ export class Timeline {
   }
 
   /**
-   * The moment of something that makes void what was asked for before. Its wall time is not before that of any question of this process, or of any answer
-   * that it took from the shared cache, and no two have the same, also when the clock was set back since.
+   * The moment of something that makes void what was asked for before. Its wall time is not before that of any question of this process,
+   * or of any answer that it took from the shared cache, and no two have the same, also when the clock was set back since.
    */
   stamp(): Tombstone {
     const now = this.#clock.now();

@@ -5,6 +5,7 @@ import type { Got } from "got";
 import type { Clock } from "../runtime/clock.js";
 import { type DependencyError, lazyImport } from "../runtime/lazy-import.js";
 import type { TlsSource } from "../runtime/tls-options.js";
+import { untraced } from "../runtime/untraced.js";
 import { isFresh } from "./call-context.js";
 import { answersAnother } from "./operation.js";
 import { UpstreamError } from "./outcome.js";
@@ -71,7 +72,8 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       throwHttpErrors: false,
     });
     const { statusCode, headers, rawBody } = await send(client, call, agents());
-    if (!isAnswer(statusCode)) throw fromHttpStatus(call.method, statusCode, headers["retry-after"], now);
+    if (!isAnswer(statusCode))
+      throw untraced(() => fromHttpStatus(call.method, statusCode, headers["retry-after"], now));
     const message = decode(call, rawBody) as MessageShape<O>;
     const defect = answersAnother(call.method, call.message, message);
     if (defect) throw new UpstreamError("rest", "broken", defect);

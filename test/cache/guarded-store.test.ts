@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { GuardedStore } from "../../src/cache/guarded-store.js";
+import { GuardedStore, latestOf, type StoredEntry } from "../../src/cache/guarded-store.js";
 import { createKeyring, type EntryName } from "../../src/cache/keyring.js";
 import type { SharedStore } from "../../src/cache/shared-store.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
@@ -318,4 +318,12 @@ test("It tells of itself as its gate does.", async () => {
   memory.before = fail;
   for (let time = 0; time < 3; time++) await store.read(ANA);
   expect(store.available).toBe(false);
+});
+
+test("Of several entries the one counts that was asked for last; of two at once, the first slot's.", () => {
+  const entry = (askedAt: number, value: string): StoredEntry => ({ askedAt, expiresAt: 9, value });
+  expect(latestOf([])).toBeUndefined();
+  expect(latestOf([entry(1, "a"), entry(2, "b")])?.value).toBe("b");
+  expect(latestOf([entry(2, "a"), entry(1, "b")])?.value).toBe("a");
+  expect(latestOf([entry(1, "a"), entry(1, "b")])?.value).toBe("a");
 });

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import type { StoredEntry } from "../../src/cache/guarded-store.js";
-import { contradicts, Invalidation, latestOf, MAX_SKEW_MS } from "../../src/cache/invalidation.js";
+import { contradicts, Invalidation, MAX_SKEW_MS } from "../../src/cache/invalidation.js";
 import { SubjectInvalidations, subjectKey } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import { ManualClock } from "../support/manual-clock.js";
@@ -139,14 +138,6 @@ test("An entry is doubted that may have been asked for before its id was refused
     false,
   ]);
   expect(isDoubted(START, "ben")).toBe(false);
-});
-
-test("Of several entries the one counts that was asked for last; of two at once, the first slot's.", () => {
-  const entry = (askedAt: number, value: string): StoredEntry => ({ askedAt, expiresAt: 9, value });
-  expect(latestOf([])).toBeUndefined();
-  expect(latestOf([entry(1, "a"), entry(2, "b")])?.value).toBe("b");
-  expect(latestOf([entry(2, "a"), entry(1, "b")])?.value).toBe("a");
-  expect(latestOf([entry(1, "a"), entry(1, "b")])?.value).toBe("a");
 });
 
 describe("What another process told", () => {

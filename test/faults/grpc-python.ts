@@ -2,29 +2,20 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { describe, test } from "@jest/globals";
+import { describeWith, type Need } from "../support/needs.js";
 
 const PYTHON = "/usr/bin/python3"; // Debian's, which has Debian's packages
 const PROGRAM = fileURLToPath(new URL("grpc-python.py", import.meta.url));
-const isThere = spawnSync(PYTHON, ["-c", "import grpc"]).status === 0;
+const GRPCIO: Need = {
+  what: "gRPC for Python",
+  isThere: spawnSync(PYTHON, ["-c", "import grpc"]).status === 0,
+  variable: "PORTERO_REQUIRE_GRPCIO",
+  missing: "Tests of gRPC in Python skipped: it is not installed (Debian: apt-get install python3-grpcio)",
+};
 
-/**
- * A `describe` of tests that need gRPC for Python. Without it they are skipped, and one line says so; with `PORTERO_REQUIRE_GRPCIO=1`
- * they fail instead.
- */
+/** See {@link describeWith}. */
 export function describeWithGrpcio(name: string, tests: () => void): void {
-  if (isThere) return describe(name, tests);
-  if (process.env.PORTERO_REQUIRE_GRPCIO === "1") {
-    return describe(name, () => {
-      test("has gRPC for Python to run against", () => {
-        throw new Error("python3-grpcio is not installed, and PORTERO_REQUIRE_GRPCIO=1 asks for it");
-      });
-    });
-  }
-  process.stderr.write(
-    "Tests of gRPC in Python skipped: it is not installed (Debian: apt-get install python3-grpcio)\n",
-  );
-  describe.skip(name, tests);
+  describeWith(GRPCIO, name, tests);
 }
 
 export interface GrpcioServer {

@@ -1,5 +1,5 @@
 import { accessSync, constants, readFileSync, writeFileSync } from "node:fs";
-import { describe, test } from "@jest/globals";
+import { describeWith } from "../support/needs.js";
 
 const FILE = "/etc/hosts";
 
@@ -22,11 +22,14 @@ export function openHostsFile(): HostsFile {
   };
 }
 
-/** A `describe` of tests that write the names of this machine. Where that may not be done they are skipped, and one line says so. */
+/** See {@link describeWith}. */
 export function describeWithHostsFile(name: string, tests: () => void): void {
-  if (isWritable()) return describe(name, tests);
-  process.stderr.write(`Tests of names skipped: ${FILE} may not be written here\n`);
-  describe.skip(name, () => test("needs the names of this machine", () => undefined));
+  const missing = `Tests of names skipped: ${FILE} may not be written here (run them as root, on Linux)`;
+  describeWith(
+    { what: `a ${FILE} that may be written`, isThere: isWritable(), variable: "PORTERO_REQUIRE_HOSTS", missing },
+    name,
+    tests,
+  );
 }
 
 function isWritable(): boolean {

@@ -4,30 +4,24 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { describe, test } from "@jest/globals";
 import { eventually } from "../support/eventually.js";
 import { listen } from "../support/listen.js";
+import { describeWith, type Need } from "../support/needs.js";
 import { temporaryFolder } from "../support/workspace.js";
 
 /** Another process may take a free port before Prometheus does. */
 const PORTS_TO_TRY = 5;
-const MISSING =
-  "the dashboard and the alerts are not tested: prometheus is not installed (Debian: apt-get install prometheus)";
+const PROMETHEUS: Need = {
+  what: "prometheus",
+  isThere: ["prometheus", "promtool"].every((name) => spawnSync(name, ["--version"]).status === 0),
+  variable: "PORTERO_REQUIRE_PROMETHEUS",
+  missing:
+    "the dashboard and the alerts are not tested: prometheus is not installed (Debian: apt-get install prometheus)",
+};
 
-const isInstalled = ["prometheus", "promtool"].every((name) => spawnSync(name, ["--version"]).status === 0);
-
-/** A `describe` that needs Prometheus: skipped without it, which one line says; with `PORTERO_REQUIRE_PROMETHEUS=1` it fails instead. */
+/** See {@link describeWith}. */
 export function describeWithPrometheus(name: string, tests: () => void): void {
-  if (isInstalled) return describe(name, tests);
-  if (process.env.PORTERO_REQUIRE_PROMETHEUS === "1") {
-    return describe(name, () => {
-      test("has a prometheus to run against", () => {
-        throw new Error("prometheus is not installed, and PORTERO_REQUIRE_PROMETHEUS=1 asks for it");
-      });
-    });
-  }
-  process.stderr.write(`${MISSING}\n`);
-  describe.skip(name, tests);
+  describeWith(PROMETHEUS, name, tests);
 }
 
 export interface Series {

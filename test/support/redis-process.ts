@@ -35,8 +35,9 @@ const PORTS_TO_TRY = 5;
 
 /** Whether this machine has a `redis-server`. */
 export const redisAvailable = spawnSync("redis-server", ["--version"]).status === 0;
-/** Whether what needs one fails without it, instead of being skipped. */
-export const redisRequired = process.env.PORTERO_REQUIRE_REDIS === "1";
+/** With `1` in it, what needs one fails without it, instead of being skipped. */
+export const REDIS_VARIABLE = "PORTERO_REQUIRE_REDIS";
+export const redisRequired = process.env[REDIS_VARIABLE] === "1";
 
 export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServer> {
   for (let attempt = 1; ; attempt++) {
