@@ -2,7 +2,7 @@ import { describe, test } from "@jest/globals";
 
 /** What tests need of the machine, beyond Node. */
 export interface Need {
-  /** As it stands in a sentence. */
+  /** As a sentence has it. */
   readonly what: string;
   readonly isThere: boolean;
   /** With `1` in it, what is missing fails its tests instead of having them skipped. */
