@@ -1,4 +1,4 @@
-import { mayHaveFloor } from "./floor-rules.js";
+import { mayHaveFloor, mayHaveForgotten, type Neighbourhood } from "./floor-rules.js";
 import { type Journal, ROUNDING_MS, SHARED_LOOKUP_MS } from "./journal.js";
 import { type Ask, type Question, subjectOf, triesOf } from "./records.js";
 import { budgets, type Settings } from "./settings.js";
@@ -89,8 +89,9 @@ export class FlightRules {
   #checkRefusalKept({ question, began }: Ask, last: Ask): void {
     const keptMs = this.#settings.cache.refusalTtlMs * LEAST_TTL_SHARE - ROUNDING_MS;
     if (question.operation !== "VerifyToken" || began.at >= last.verdict!.ended.at + keptMs) return;
-    if (this.#journal.isDoubted(last)) return;
+    if (last.mayBeDoubted) return; // where a refresh brought it, it is not kept, whoever else waited for that
     if (this.#journal.hasExcuse(question, last.began.at - this.#hiddenMs)) return;
+    if (this.#mayHaveForgotten()) return; // a look that began before it brings back what it contradicts
     this.#violate(`a token was asked about again, though it was refused at ${last.verdict!.ended.at}`);
   }
 
@@ -117,7 +118,15 @@ export class FlightRules {
   }
 
   #mayHaveFloor(): boolean {
-    return mayHaveFloor({ settings: this.#settings, journal: this.#journal, everyJournal: this.#everyJournal() });
+    return mayHaveFloor(this.#neighbourhood());
+  }
+
+  #mayHaveForgotten(): boolean {
+    return mayHaveForgotten(this.#neighbourhood());
+  }
+
+  #neighbourhood(): Neighbourhood {
+    return { settings: this.#settings, journal: this.#journal, everyJournal: this.#everyJournal() };
   }
 
   /** When the token ends by its own word, in the simulation's time. */

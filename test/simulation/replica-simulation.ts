@@ -4,10 +4,14 @@ import type { ReplicaSettings } from "./replica-settings.js";
 import { ReplicaWorld, TOKENS } from "./replica-world.js";
 import { settle } from "./virtual-clock.js";
 
-/** A replica that was out is tried after 30 s at most, where anything is asked; what has left is gone after two look-ups. */
+/**
+ * A replica that was out is tried after 30 s at most, where anything is asked and the budget for extra calls is not spent; what has left is
+ * gone after two look-ups. An open breaker lets no question earn anything for 30 s.
+ */
 const RECOVERY = [
   { calls: 40, everyMs: 1000 },
   { calls: 5, everyMs: 9000 },
+  { calls: 60, everyMs: 1000 },
 ];
 
 /** What was found when a seed was run. */
