@@ -19,8 +19,14 @@ export function whyStoreSufficed(answers: readonly Answer[], use: Use): string |
   const { by, request } = use;
   if (by.settings.store !== "honest" || by.wasStoreTroubled || request.fresh || by.journal.closed) return undefined;
   if (by.journal.mostLooking > MOST_LOOKING || by.journal.newsAt >= request.began.at - SETTLED_MS) return undefined;
+  if (mayHaveJoinedOneThatWaits(use)) return undefined;
   const suits = answers.find((answer) => isStored(answer, use) && !isContradicted(answer, request.question, by));
   return suits && `though the store has held ${markOf(suits)} since ${by.storedAs(markOf(suits) ?? "")?.writtenAt}`;
+}
+
+/** What waits for our own credentials has looked into the store before, perhaps too early; a caller that joins it is told what it is. */
+function mayHaveJoinedOneThatWaits({ by, request }: Use): boolean {
+  return by.journal.credentialFaults.some(({ began, ended }) => began <= request.began.at && ended > request.began.at);
 }
 
 /** Whether it was there when the request came, and holds when that is turned away. */
@@ -77,8 +83,9 @@ function isYoung(text: string, question: Question, { settings, wall }: Witness):
   const { askedAt, expiresAt } = JSON.parse(text) as { askedAt: number; expiresAt: number };
   const { authority, token } = question;
   const livesMs = Math.min(expiresAt - askedAt, ttlOf(question, settings));
+  // Where this process' clock is behind the writer's, it is held for its time from now on.
   const ends = Math.min(
-    askedAt + livesMs * REFRESH_SHARE,
+    Math.min(askedAt, wall) + livesMs * REFRESH_SHARE,
     token === undefined ? Number.POSITIVE_INFINITY : authority.expOf(token),
   );
   return wall + MARGIN_MS < ends;
