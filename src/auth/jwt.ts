@@ -5,6 +5,8 @@ import type { TokenFacts } from "./model.js";
 
 /** What base64url of `{` begins with, and of the blanks that JSON allows before it. */
 const MAY_BE_JOSE: ReadonlySet<string> = new Set([..."eICD"]);
+/** Characters of a token that decoders skip, and parts that are empty. */
+const SKIPPED: ReadonlySet<string> = new Set([...".~="]);
 
 const MAX_PARTS = 5;
 
@@ -21,12 +23,14 @@ function partsOf(token: string): readonly string[] {
 }
 
 /**
- * Whether it is a JWT: it has three parts (JWS) or five (JWE), and the first is base64url of a JSON object with a text `alg` (RFC 7515
- * §4.1.1, RFC 7516 §4.1.1), read as leniently as any service might read it.
+ * Whether it is a JWT: it has three parts (JWS) or, where its header has an `enc`, five (JWE), and the first is base64url of a JSON object
+ * with a text `alg` (RFC 7515 §4.1.1, RFC 7516 §4.1.1 and §4.1.2), read as leniently as any service might read it.
  */
 function isJwt(parts: readonly string[]): boolean {
   const [header] = parts as [string];
-  return (parts.length === 3 || parts.length === MAX_PARTS) && mayBeJose(header) && headerOf(header).isJose;
+  if ((parts.length !== 3 && parts.length !== MAX_PARTS) || !mayBeJose(header)) return false;
+  const { isJose, isEncrypted } = headerOf(header);
+  return isJose && (parts.length === 3 || isEncrypted);
 }
 
 /** An opaque token is not looked at once more. */
@@ -35,23 +39,15 @@ function mayBeJose(token: string): boolean {
 }
 
 /** The tokens of one issuer begin alike: the first part of the last one is not read again. */
-let latest = { part: "", isJose: false };
+let latest = { part: "", isJose: false, isEncrypted: false };
 
 function headerOf(part: string): typeof latest {
   if (part !== latest.part) {
-    const bytes = decoded(part);
-    latest = { part: ownCopyOf(part), isJose: readsAsJose(bytes) };
+    const { alg, enc } = objectIn(part);
+    const isJose = typeof alg === "string";
+    latest = { part: ownCopyOf(part), isJose, isEncrypted: isJose && typeof enc === "string" };
   }
   return latest;
-}
-
-function readsAsJose(bytes: Buffer): boolean {
-  try {
-    const header: unknown = JSON.parse(bytes.toString("utf8"));
-    return typeof (header as { alg?: unknown } | null)?.alg === "string" && !Array.isArray(header);
-  } catch {
-    return false;
-  }
 }
 
 /** Node skips what is no base64url, and takes the other alphabet of base64. */
@@ -62,13 +58,23 @@ function decoded(part: string): Buffer {
 /**
  * Whether a token is a JWT in another spelling than the one that its issuer gave it: services that decode leniently take it for the same
  * token. Every part of a JWT must be canonical base64url: no padding, no other alphabet, unused bits zero (RFC 7515 §2, RFC 4648 §3.5).
+ * There is no part more, and nothing before the first: some services drop what is empty at the end, or look at the first three alone.
  *
  * @param isBase64url whether it is known to have no other characters than base64url, and dots
  */
 export function isMisspeltJwt(token: string, isBase64url: boolean): boolean {
-  if (!mayBeJose(token)) return false;
-  const parts = partsOf(token);
-  return isJwt(parts) && !(isBase64url && parts.every(hasCanonicalEnd));
+  const start = SKIPPED.has(token.charAt(0)) ? skipped(token) : 0;
+  if (!mayBeJose(token.charAt(start))) return false;
+  const parts = partsOf(start === 0 ? token : token.slice(start));
+  if (parts.length < 3 || !headerOf(parts[0] as string).isJose) return false;
+  return start > 0 || !isJwt(parts) || !(isBase64url && parts.every(hasCanonicalEnd));
+}
+
+/** Where the first part begins that is not empty. */
+function skipped(token: string): number {
+  let start = 1;
+  while (SKIPPED.has(token.charAt(start))) start++;
+  return start;
 }
 
 /** Of a part of 4n+2 characters, the last has four unused bits, of one of 4n+3 two. */

@@ -28,7 +28,8 @@ import { boundedKey, MAX_TOMBSTONES, type Tombstone, Tombstones } from "./tombst
  *
  * A refusal is void only by what is remembered of its own id: it lets nobody in. Strangers can make a flood of ids. Of those that were
  * invalidated or refused the oldest are forgotten, for they were deleted as well, and of those that could not be deleted, where they were
- * neither held nor written here; of all else that must make room a floor is left (`tombstones.ts`).
+ * neither held nor written here; of all else that must make room a floor is left (`tombstones.ts`). A refusal of what was held, written or
+ * found makes room for others like it alone: an older answer may still be on its way to the store from another process.
  *
  * Of subjects other processes learn in any case, see `subject-invalidations.ts`; of tokens where there is a log (`invalidation-log.ts`).
  * Else an id that was invalidated or refused here they serve from their own memory for a while, and one that could not be deleted from the
@@ -117,7 +118,8 @@ export class Invalidation {
   readonly #deleted: Tombstones;
   /** Ids that the store could not be told to delete. */
   readonly #undeleted: Tombstones;
-  readonly #refused: Tombstones;
+  /** Ids that were refused: those of entries that were there, and all others, of which strangers can make a flood. */
+  readonly #refused: Readonly<Record<"ours" | "strangers", Tombstones>>;
   /** Ids that were refused while everybody was. */
   readonly #refusedWithAll: Tombstones;
   /** What was heard of an id last: the same again is no news. */
@@ -132,7 +134,7 @@ export class Invalidation {
     this.#meanings = new Tombstones(maxTombstones);
     this.#deleted = new Tombstones(maxTombstones);
     this.#undeleted = new Tombstones(maxTombstones);
-    this.#refused = new Tombstones(maxTombstones);
+    this.#refused = { ours: new Tombstones(maxTombstones), strangers: new Tombstones(maxTombstones) };
     this.#refusedWithAll = new Tombstones(maxTombstones);
   }
 
@@ -166,7 +168,8 @@ export class Invalidation {
       (meaning !== undefined && !this.#meanings.isEmpty && this.#meanings.voidStored(meaning, asked)) ||
       this.#deleted.voidStored(key, asked) ||
       this.#undeleted.voidStored(key, asked) ||
-      this.#refused.voidStored(key, asked) ||
+      this.#refused.ours.voidStored(key, asked) ||
+      this.#refused.strangers.voidStored(key, asked) ||
       (held !== undefined && isNewer(held, entry))
     );
   }
@@ -204,8 +207,9 @@ export class Invalidation {
     return until;
   }
 
-  refused(id: string, at: Tombstone): void {
-    this.#refused.record(this.#keyOf(id), at, false);
+  /** @param isOurs an entry was there: no stranger's */
+  refused(id: string, at: Tombstone, isOurs: boolean): void {
+    this.#refused[isOurs ? "ours" : "strangers"].record(this.#keyOf(id), at, false);
     this.#onContradicted?.(id, undefined, at);
   }
 
@@ -217,7 +221,8 @@ export class Invalidation {
     return (
       this.isVoid({ ...origin, subject }) ||
       this.#deleted.void(key, order, storedAt) ||
-      this.#refused.void(key, order, storedAt)
+      this.#refused.ours.void(key, order, storedAt) ||
+      this.#refused.strangers.void(key, order, storedAt)
     );
   }
 

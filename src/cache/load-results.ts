@@ -83,13 +83,11 @@ export class LoadResults<Q, V, P, R> {
     const { invalidation, negative, process, shared } = this.#tiers;
     const wasHeld = process.forget(id);
     const isThere = lookup?.wasRead ? lookup.mayBeThere : undefined;
+    const isOurs = wasHeld || isThere === true || (shared?.hasWritten(id) ?? false);
     // Also where it is not to be repeated: the shared cache, a request or a connection may still hold what it contradicts.
-    invalidation.refused(id, tried);
-    if (shared) {
-      const isOurs = wasHeld || isThere === true || shared.hasWritten(id);
-      // For a flood of garbage tokens there is nothing to delete.
-      if (isOurs || isThere === undefined) shared.refuse(id, tried, isOurs, isNews);
-    }
+    invalidation.refused(id, tried, isOurs);
+    // For a flood of garbage tokens there is nothing to delete.
+    if (isOurs || isThere === undefined) shared?.refuse(id, tried, isOurs, isNews);
     negative.remember(id, reason, this.#jittered(this.#spec.refusalTtlMs));
   }
 

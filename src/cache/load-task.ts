@@ -34,6 +34,8 @@ export class LoadTask<Q> {
   readonly gate: Gate | undefined;
   /** The question that it was begun for, where questions are watched. */
   asked: AskedQuestion | undefined;
+  /** Whether a caller waits for it: for a refresh, once one has joined it. */
+  isWaitedFor: boolean;
   readonly #reader: Reader<Q>;
   #reading: Reading | undefined;
 
@@ -49,6 +51,7 @@ export class LoadTask<Q> {
     this.standing = standing;
     this.gate = gate;
     this.asked = asked;
+    this.isWaitedFor = mode.kind !== "refresh";
     this.#reader = reader;
   }
 

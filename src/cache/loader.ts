@@ -58,7 +58,7 @@ export class Loader<Q, V, P, R> {
     // With a shared cache, a miss looks there first: it waits for a fresh load or a refresh only where it found nothing.
     const suits = ({ task }: LoadOf<Q, P, R>) => !this.#tiers.shared || task.mode.kind === "miss";
     const user = this.#knownUser(id, caller.asker);
-    const load = this.#join(this.#flights.joinable(id, suits), user, caller.asked);
+    const load = this.#waitFor(this.#flights.joinable(id, suits), user, caller.asked);
     return (load ?? this.#begin(id, question, MISS, new Standing(user), caller)).landed;
   }
 
@@ -110,14 +110,21 @@ export class Loader<Q, V, P, R> {
     return asker?.() ?? (this.#spec.isKnownByEntry ? this.#tiers.process.peek(id)?.subject : undefined);
   }
 
-  #join(
+  #join(load: LoadOf<Q, P, R> | undefined, user: string | undefined): LoadOf<Q, P, R> | undefined {
+    if (user !== undefined) load?.task.standing.moveUp(user);
+    return load;
+  }
+
+  /** Joins a load for a caller. */
+  #waitFor(
     load: LoadOf<Q, P, R> | undefined,
     user: string | undefined,
-    asked?: AskedQuestion,
+    asked: AskedQuestion | undefined,
   ): LoadOf<Q, P, R> | undefined {
-    if (user !== undefined) load?.task.standing.moveUp(user);
-    if (load && asked) asked.joined = load.task.asked;
-    return load;
+    if (!load) return undefined;
+    load.task.isWaitedFor = true;
+    if (asked) asked.joined = load.task.asked;
+    return this.#join(load, user);
   }
 
   #begin(id: string, question: Q, mode: LoadMode, standing: Standing, caller?: Caller): LoadOf<Q, P, R> {
@@ -151,7 +158,7 @@ export class Loader<Q, V, P, R> {
       const answered = this.#answeredMeanwhile(load.id, shared);
       if (answered) return answered;
       const { standing: own, asked } = load.task;
-      const beside = shared ? undefined : this.#join(this.#besideMiss(load.id), own.user, asked);
+      const beside = shared ? undefined : this.#waitFor(this.#besideMiss(load.id), own.user, asked);
       const landing = await beside?.landed;
       if (landing && landing.kind !== "turned away") return this.#landBeside(load, landing, { lookup, entry });
     }
@@ -170,14 +177,17 @@ export class Loader<Q, V, P, R> {
     return clock.monotonic() < entry.endsAt && clock.now() < Math.min(entry.expiresAt, hardExpiry);
   }
 
-  /** The answer or refusal that another load left in the process while this one looked, unless the shared cache has a newer entry. */
+  /**
+   * The answer that another load left in the process while this one looked, unless the shared cache has a newer entry; or the refusal:
+   * which the next caller meets in any case, before a look.
+   */
   #answeredMeanwhile(id: string, shared: Entry<V> | undefined): Outcome<P, R> | undefined {
     const held = this.#tiers.process.findFresh(id);
     if (held && (!shared || !isNewer(shared, held))) {
       this.#counts.hits++;
       return { kind: "answer", answer: held.hit, source: "process" };
     }
-    return shared ? undefined : this.refusal(id);
+    return this.refusal(id);
   }
 
   /** The refresh or fresh load that a miss waits for when it has looked in vain. Not another miss: that could wait for a third, and none would ask. */

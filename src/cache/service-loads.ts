@@ -103,11 +103,11 @@ export class ServiceLoads<Q, V, P, R> {
       refusals.refused(source, held.subject);
     const { order } = tried;
     if (invalidation.isDiscarded({ order, triedAs: order, history: load.history })) return;
-    load.answered(order);
     const isRefusing = refusals.isRefusing(source);
-    // While everybody is refused the entry is used to its end, and asked about again before.
-    if (!isInformed && task.mode.kind === "refresh" && isRefusing) invalidation.refusedWithAll(id, tried);
-    else this.#results.refuse(id, reason, tried, looked.lookup, held !== undefined && !isRefusing);
+    // While everybody is refused the entry is used to its end, and asked about again before: it contradicts nothing.
+    if (!isInformed && !task.isWaitedFor && isRefusing) return invalidation.refusedWithAll(id, tried);
+    load.answered(order);
+    this.#results.refuse(id, reason, tried, looked.lookup, held !== undefined && !isRefusing);
   }
 
   /** What was good by all that is known, however long ago: not what was invalidated, or has ended by its own word. */

@@ -39,6 +39,17 @@ describe("A JWT in another spelling than its issuer's is malformed, and no servi
     ["a line break before its header", `${encode('\n{"alg":"x"}')}.${payload}.${twinOf(JWT, 2).split(".")[2]}`],
     ["unused bits of a JWE's tag", twinOf(JWE, 4)],
     ["unused bits of a JWE's iv", twinOf(JWE, 2)],
+    // Some services split at the dots and drop what is empty at the end, or look at the first three parts alone.
+    ["an empty part at the end", `${JWT}.`],
+    ["two empty parts at the end", `${JWT}..`],
+    ["many empty parts at the end", `${JWT}${".".repeat(20)}`],
+    ["a fourth part", `${JWT}.AB`],
+    ["a fifth part, though it is not encrypted", `${JWT}.AB.AB`],
+    ["a sixth part", `${header}.AB.AB.AB.AB.AB`],
+    ["a sixth part of a JWE, which is empty", `${JWE}.`],
+    ["an empty part before the first", `.${JWT}`],
+    ["a character before it that decoders skip", `~${JWT}`],
+    ["several of them", `~.~~${JWT}`],
   ])("%s", async (_what, token) => {
     const service = await startService({ users: { [token]: { id: "ana" } } });
     const client = openClient(service);
@@ -69,8 +80,9 @@ test.each([
   ["base64url of a JSON array", `${encode('["alg"]')}.${payload}.AB`],
   ["base64url of null", `${encode("null")}.${payload}.AB`],
   ["two parts", `${header}.AB`],
-  ["four parts", `${header}.${payload}.AB.AB`],
-  ["six parts", `${header}.AB.AB.AB.AB.AB`],
+  ["four parts, the first of which is no JOSE header", `${encode('{"sub":1}')}.AB.AB.AB`],
+  ["one that begins with a dot", ".a.b.c"],
+  ["one that begins with a tilde", "~abc.def"],
 ])("%s is a token", async (_what, token) => {
   const service = await startService({ users: { [token]: { id: "ana" } } });
   expect((await openClient(service).verifyToken(token)).user.id).toBe("ana");

@@ -108,6 +108,22 @@ describe("While an upstream refuses everybody,", () => {
     expect(client.peekToken("token-9")).toBeUndefined();
   });
 
+  test("and so is that of a refresh which one has joined", async () => {
+    const { service, client, clock } = await refusing();
+    for (const token of people) service.refuse(token);
+    service.grpc.hang();
+    await clock.advance(TTL_MS - OLD_MS - 20);
+    client.peekToken("token-9"); // which is refreshed
+    await clock.advance(20);
+    const waiting = client.verifyToken("token-9");
+    await settle();
+    service.grpc.allow(); // answers what hangs
+    await expect(waiting).rejects.toMatchObject(invalid);
+    const asked = service.calls.total;
+    await expect(client.verifyToken("token-9")).rejects.toMatchObject(invalid);
+    expect(service.calls.total).toBe(asked); // it is remembered
+  });
+
   test("an entry whose refresh was refused is never stale, however long the service cannot be asked after its end", async () => {
     const { service, client, clock } = await refusing({ staleIfErrorMs: STALE_MS });
     service.grpc.fail();
@@ -145,6 +161,59 @@ describe("While an upstream refuses everybody,", () => {
     service.grpc.fail();
     service.rest.fail();
     await expect(client.verifyToken("token-9")).rejects.toMatchObject({ code: "auth_unavailable" });
+  });
+
+  /** The process is about to let go of its own entries, and the shared cache has them. */
+  async function refusingBesideStore() {
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const made = await world({ store, processTtlMs: 250_000 }, { clock });
+    await made.visit();
+    await settle();
+    await clock.advance(OLD_MS);
+    for (const token of people) made.service.refuse(token);
+    await made.visit();
+    await settle();
+    await clock.advance(9980);
+    return { ...made, store };
+  }
+
+  test("a request is let in by what it finds in the shared cache while a refresh is refused", async () => {
+    const { store, clock, client } = await refusingBesideStore();
+    const looks: (() => void)[] = [];
+    store.before = (operation) => operation === "get" && new Promise<void>((resolve) => looks.push(resolve));
+    client.peekToken("token-9"); // which is refreshed
+    await settle();
+    const first = looks.splice(0);
+    await clock.advance(20);
+    const waiting = client.verifyToken("token-9");
+    await settle();
+    const second = looks.splice(0);
+    store.before = () => undefined;
+    const before = client.status().grpc?.refusals ?? 0;
+    for (const letGo of first) letGo();
+    await until(() => client.status().grpc?.refusals === before + 1);
+    for (const letGo of second) letGo();
+    expect((await waiting).source).toBe("shared");
+  });
+
+  test("a request that looked in vain, and waited for a refresh, is refused for good", async () => {
+    const { service, store, clock, client, idle } = await refusingBesideStore();
+    service.grpc.hang();
+    client.peekToken("token-9"); // which is refreshed
+    await settle();
+    await clock.advance(20);
+    store.before = (operation) => operation === "get" && Promise.reject(new Error("a hiccup"));
+    const waiting = client.verifyToken("token-9");
+    await settle();
+    store.before = () => undefined;
+    service.grpc.allow(); // answers what hangs
+    await expect(waiting).rejects.toMatchObject(invalid);
+    await idle();
+    await settle();
+    expect(store.keys("token")).toHaveLength(5);
+    await clock.advance(60_000); // nothing is remembered any more
+    await expect(client.verifyToken("token-9")).rejects.toMatchObject(invalid);
   });
 
   test("look-ups stay as well, which a gateway answers with 404", async () => {

@@ -39,7 +39,8 @@ const own = { subject: "", isShared: false, askedAt: START };
 
 describe.each<[string, (on: Started) => void]>([
   ["an id was invalidated", ({ invalidation }) => invalidation.invalidated("ana", at, undefined, false)],
-  ["an id was refused", ({ invalidation }) => invalidation.refused("ana", at)],
+  ["an id was refused", ({ invalidation }) => invalidation.refused("ana", at, false)],
+  ["an id was refused that was held", ({ invalidation }) => invalidation.refused("ana", at, true)],
   ["a known id could not be deleted", ({ invalidation }) => invalidation.undeleted("ana", at, true)],
   ["a strange id could not be deleted", ({ invalidation }) => invalidation.undeleted("ana", at, false)],
 ])("What the store brings where %s", (_what, happens) => {
@@ -59,13 +60,21 @@ describe.each<[string, (on: Started) => void]>([
 test("Strangers' refusals, deletions and invalidations make nothing of others void, however many there are.", () => {
   const on = start();
   for (let n = 0; n < 10_100; n++) {
-    on.invalidation.refused(`garbage-${n}`, at);
+    on.invalidation.refused(`garbage-${n}`, at, false);
     on.invalidation.undeleted(`garbage-${n}`, at, false);
     on.invalidation.invalidated(`garbage-${n}`, at, `other-${n}`, false);
   }
   expect(on.isVoidInStore(START - 1, { meaning: MEANING })).toBe(false);
   expect(on.isVoidInStore(START - 1, { id: "garbage-10099" })).toBe(true);
   expect(on.invalidation.isVoid({ ...own, order: -1, meaning: MEANING })).toBe(false);
+});
+
+test("A refusal of what was held is remembered, however many strangers are refused after it.", () => {
+  const on = start();
+  on.invalidation.refused("ana", at, true);
+  for (let n = 0; n < 10_100; n++) on.invalidation.refused(`garbage-${n}`, at, false);
+  expect(on.isVoidInStore(START)).toBe(true);
+  expect(on.invalidation.isContradicted("user", { ...own, id: "ana", order: -1, meaning: undefined })).toBe(true);
 });
 
 describe("Where a meaning was invalidated, what has it is void", () => {

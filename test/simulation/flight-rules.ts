@@ -89,7 +89,7 @@ export class FlightRules {
   #checkRefusalKept({ question, began }: Ask, last: Ask): void {
     const keptMs = this.#settings.cache.refusalTtlMs * LEAST_TTL_SHARE - ROUNDING_MS;
     if (question.operation !== "VerifyToken" || began.at >= last.verdict!.ended.at + keptMs) return;
-    if (last.mayBeDoubted) return; // where a refresh brought it, it is not kept, whoever else waited for that
+    if (this.#journal.isDoubted(last)) return;
     if (this.#journal.hasExcuse(question, last.began.at - this.#hiddenMs)) return;
     if (this.#mayHaveForgotten()) return; // a look that began before it brings back what it contradicts
     this.#violate(`a token was asked about again, though it was refused at ${last.verdict!.ended.at}`);

@@ -17,6 +17,8 @@ export class Names {
   readonly listed: ReplicaServer[];
   /** When each left that is listed no more. */
   readonly leftAt = new Map<ReplicaServer, number>();
+  /** When an answer last left one out that should have been told of. */
+  readonly hiddenAt = new Map<ReplicaServer, number>();
   readonly lookup: Lookup;
   readonly #clock: VirtualClock;
 
@@ -33,6 +35,7 @@ export class Names {
           const family = weather === "flipped" ? 1 : 0;
           const all = this.listed.map(({ addresses }) => ({ address: addresses[family] }));
           const told = weather === "part" ? all.filter((_, index) => index > 0) : all;
+          if (weather === "part") this.hiddenAt.set(this.listed[0]!, clock.time);
           resolve(weather === "empty" ? [] : told);
         });
       });

@@ -27,6 +27,8 @@ interface Servers {
   readonly all: readonly ReplicaServer[];
   /** Those among them that should be asked. */
   readonly listed: readonly ReplicaServer[];
+  /** When an answer of the name server last left one out that it should have told of. */
+  readonly hiddenAt: ReadonlyMap<ReplicaServer, number>;
 }
 
 /** Holds each call that reaches a replica, and each that does not, against the specification. */
@@ -190,7 +192,8 @@ export class ReplicaWatch implements LeafObserver {
     if (this.#openUntil >= since || ill.length > 1) return false;
     return this.#servers.listed.some((server) => {
       const isIn = (this.#outUntil.get(`${server.addresses[0]}:50051`) ?? Number.NEGATIVE_INFINITY) < since;
-      const isFound = (this.#askedAt.get(server) ?? Number.POSITIVE_INFINITY) < since;
+      const isHidden = (this.#servers.hiddenAt.get(server) ?? Number.NEGATIVE_INFINITY) > since - LEFT_MS;
+      const isFound = !isHidden && (this.#askedAt.get(server) ?? Number.POSITIVE_INFINITY) < since;
       return isIn && isFound && server.wellSince < since;
     });
   }

@@ -43,7 +43,7 @@ export class ReplicaWorld {
     this.watch = new ReplicaWatch(this.settings, {
       clock: this.clock,
       chronicle: this.chronicle,
-      servers: { all: this.servers, listed: this.names.listed },
+      servers: { all: this.servers, listed: this.names.listed, hiddenAt: this.names.hiddenAt },
     });
     this.client = this.#createClient(new Random(seed, STREAM + 1));
     const { limit } = this.client.status().upstream;

@@ -83,9 +83,9 @@ function isYoung(text: string, question: Question, { settings, wall }: Witness):
   const { askedAt, expiresAt } = JSON.parse(text) as { askedAt: number; expiresAt: number };
   const { authority, token } = question;
   const livesMs = Math.min(expiresAt - askedAt, ttlOf(question, settings));
-  // Where this process' clock is behind the writer's, it is held for its time from now on.
+  if (askedAt > wall) return false; // of a clock that is ahead: how old it is cannot be seen
   const ends = Math.min(
-    Math.min(askedAt, wall) + livesMs * REFRESH_SHARE,
+    askedAt + livesMs * REFRESH_SHARE,
     token === undefined ? Number.POSITIVE_INFINITY : authority.expOf(token),
   );
   return wall + MARGIN_MS < ends;
