@@ -43,9 +43,9 @@ export class VirtualClock {
     return Math.floor(WALL_START + time);
   }
 
-  /** The first time of the simulation at which wall time is at least this. */
+  /** The first time of the simulation at which wall time is at least this; negative where that was before it began. */
   timeAtWall(wall: number): number {
-    return Math.max(0, Math.ceil((wall - WALL_START) * 8) / 8);
+    return Math.ceil((wall - WALL_START) * 8) / 8;
   }
 
   after(ms: number, callback: () => void, onFire?: () => void): Entry {
