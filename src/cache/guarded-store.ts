@@ -1,3 +1,4 @@
+import type { Clock, Timer } from "../runtime/clock.js";
 import type { EntryName, Keyring, Slot } from "./keyring.js";
 import { PendingWrites } from "./pending-writes.js";
 import type { SharedStore } from "./shared-store.js";
@@ -35,12 +36,17 @@ export class GuardedStore {
   readonly #store: SharedStore;
   readonly #keyring: Keyring;
   readonly #gates: StoreGates;
-  readonly #writes = new PendingWrites();
+  readonly #writes: PendingWrites;
+  readonly #clock: Clock;
+  /** Of deletions that are to be made once more, by key. */
+  readonly #again = new Map<string, Timer>();
 
   constructor({ keyring, ...options }: GuardedStoreOptions) {
     this.#store = options.store;
     this.#keyring = keyring;
     this.#gates = new StoreGates(options);
+    this.#clock = options.clock;
+    this.#writes = new PendingWrites(options.clock);
   }
 
   /** Settles when the first attempt to connect has ended, either way. */
@@ -107,6 +113,8 @@ export class GuardedStore {
 
   /** Waits for what is being written, no longer than for any operation, and lets go of the store. */
   close(): Promise<void> {
+    for (const timer of this.#again.values()) timer.clear();
+    this.#again.clear();
     return this.#gates.close(this.#writes.all());
   }
 
@@ -114,7 +122,10 @@ export class GuardedStore {
     const gate = this.#gates.of(key);
     const deleteNow = () => gate.run(() => this.#store.delete(key), kind);
     const writing = this.#writes.of(key);
-    if (!writing) return void (await deleteNow());
+    if (!writing) {
+      await deleteNow();
+      return this.#assertNoneIsLost(key, deleteNow);
+    }
     try {
       await gate.limit(writing); // a write on its way must not arrive after the deletion
     } catch (error) {
@@ -123,6 +134,19 @@ export class GuardedStore {
       throw error; // when it will arrive, and be deleted, is not known
     }
     await deleteNow();
+    this.#assertNoneIsLost(key, deleteNow);
+  }
+
+  /** Throws where a write may arrive behind the deletion, which is made once more when that is over. */
+  #assertNoneIsLost(key: string, deleteNow: () => Promise<unknown>): void {
+    const lostMs = this.#writes.lostFor(key);
+    if (lostMs === 0) return;
+    const again = () => {
+      this.#again.delete(key);
+      deleteNow().catch(() => undefined);
+    };
+    if (!this.#again.has(key)) this.#again.set(key, this.#clock.setTimeout(again, lostMs, { background: true }));
+    throw new Error("a write that was lost with its connection may still arrive");
   }
 
   #readSlots(slots: readonly Slot[], kind: StoreOperation): Promise<readonly StoreLookup[]> {

@@ -3,7 +3,7 @@ import type { Clock, Timer } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
 import { type Waiting, WaitList } from "../runtime/wait-list.js";
 import { MAX_REPLY_BYTES, ReplyGuard } from "./reply-guard.js";
-import { errorCode, isReply, NotConnectedError } from "./store-error.js";
+import { errorCode, isReply, LostError, NotConnectedError } from "./store-error.js";
 
 /** A Redis client for one connection. */
 export interface RedisWire {
@@ -160,7 +160,7 @@ export class RedisConnection {
   }
 
   #judge(error: unknown): unknown {
-    if (this.#ended) return new NotConnectedError(isReply(error) ? error : undefined);
+    if (this.#ended) return isReply(error) ? new NotConnectedError(error) : new LostError();
     this.#tellOfCluster(error);
     if (!this.#isUseless(error)) return error;
     this.end(error);

@@ -38,3 +38,6 @@ export class NotConnectedError extends Error {
     this.code = errorCode(cause);
   }
 }
+
+/** The connection ended while the operation was under way: it may have been carried out, or be carried out yet. */
+export class LostError extends NotConnectedError {}

@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { GuardedStore, latestOf, type StoredEntry } from "../../src/cache/guarded-store.js";
 import { createKeyring, type EntryName } from "../../src/cache/keyring.js";
 import type { SharedStore } from "../../src/cache/shared-store.js";
+import { LostError } from "../../src/cache/store-error.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { fail, MemoryStore } from "../support/memory-store.js";
 
@@ -247,6 +248,32 @@ describe("A deletion", () => {
     letGo();
     await settle();
     expect([memory.count("delete"), memory.texts.size]).toEqual([2, 0]);
+  });
+
+  test("behind a write that was lost with its connection is not told as done, and made once more when that can arrive no longer", async () => {
+    const { clock, memory, store } = start();
+    memory.before = (operation) => operation === "set" && Promise.reject(new LostError());
+    store.write(ANA, ENTRY, 1000);
+    await settle();
+    memory.before = () => undefined;
+    const late = "a write that was lost with its connection may still arrive";
+    expect([await reasonOf(store.remove(ANA, true)), await reasonOf(store.remove(ANA, true))]).toEqual([late, late]);
+    expect(await reasonOf(store.remove(BEN, true))).toBe("done");
+    expect(memory.count("delete")).toBe(3);
+    await clock.advance(4999);
+    expect(memory.count("delete")).toBe(3);
+    await clock.advance(1);
+    expect([memory.count("delete"), await reasonOf(store.remove(ANA, true))]).toEqual([4, "done"]);
+  });
+
+  test("that is to be made once more leaves no timer when the store is let go of", async () => {
+    const { clock, memory, store } = start();
+    memory.before = (operation) => operation === "set" && Promise.reject(new LostError());
+    store.write(ANA, ENTRY, 1000);
+    await settle();
+    await reasonOf(store.remove(ANA, true));
+    await store.close();
+    expect(clock.pending).toBe(0);
   });
 
   test("of that fails nobody when it fails in the end", async () => {

@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, test } from "@jest/globals";
 import type { ClusterSide, RedisWire } from "../../src/cache/redis-connection.js";
 import { RedisDialer } from "../../src/cache/redis-dialer.js";
+import { LostError, NotConnectedError } from "../../src/cache/store-error.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 
 const READONLY = new Error("READONLY You can't write against a read only replica.");
@@ -179,6 +180,27 @@ test("A Redis that is silent for 600 ms, though it was asked, is connected to an
   expect(redis.dialled).toHaveLength(2);
   await expect(remove()).resolves.toBe(true);
   await dialer.close();
+});
+
+test("An operation that was under way when its connection ended is lost; one that finds none, or was refused, is not.", async () => {
+  const { clock, redis, dialer, remove } = await dial();
+  let end: (error: Error) => void = () => undefined;
+  redis.lastDelete = () =>
+    new Promise((_resolve, reject) => {
+      end = reject;
+    });
+  const writing = remove();
+  redis.reach = () => new Promise(() => undefined);
+  await clock.advance(600);
+  end(new Error("Socket closed unexpectedly"));
+  await expect(writing).rejects.toBeInstanceOf(LostError);
+  const later = await remove().catch((error: unknown) => error);
+  expect([later instanceof NotConnectedError, later instanceof LostError]).toEqual([true, false]);
+  await dialer.close();
+  const other = await dial();
+  other.redis.lastDelete = () => Promise.reject(READONLY);
+  expect(await other.remove().catch((error: unknown) => error instanceof LostError)).toBe(false);
+  await other.dialer.close();
 });
 
 describe("A dialer whose master is another one", () => {
