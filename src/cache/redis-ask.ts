@@ -1,5 +1,6 @@
+import { whenAborted } from "../runtime/abort.js";
 import { inBackground } from "../runtime/channels.js";
-import type { Clock } from "../runtime/clock.js";
+import type { Clock, Timer } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
 import { openLink } from "./redis-link.js";
 import type { RedisEndpoint } from "./redis-topology.js";
@@ -41,16 +42,17 @@ async function conversation<T>(
 ): Promise<T> {
   const link = await openLink(endpoint);
   const guard = new ReplyGuard(bounds);
-  const end = new AbortController();
+  let timer: Timer | undefined;
+  let letGo: (() => void) | undefined;
+  let isOver = false;
   try {
     return await new Promise((resolve, reject) => {
       signal.throwIfAborted();
-      signal.addEventListener("abort", () => reject(new Error("the client is closed")), { signal: end.signal });
-      const timer = setPatientTimeout(clock, () => reject(new Error("Redis does not answer")), withinMs);
-      end.signal.addEventListener("abort", () => timer.clear());
+      letGo = whenAborted(signal, () => reject(new Error("the client is closed")));
+      timer = setPatientTimeout(clock, () => reject(new Error("Redis does not answer")), withinMs);
       link.onError(reject);
       link.guard((chunk) => {
-        const accepts = !end.signal.aborted && guard.accepts(chunk);
+        const accepts = !isOver && guard.accepts(chunk);
         if (!accepts) reject(new Error("Redis sent what can be no answer"));
         return accepts;
       });
@@ -60,7 +62,9 @@ async function conversation<T>(
         .then(resolve, reject);
     });
   } finally {
-    end.abort();
+    isOver = true;
+    letGo?.();
+    timer?.clear();
     link.destroy();
   }
 }

@@ -66,9 +66,11 @@ export class Journal {
     push(this.asks, ask.question, ask);
   }
 
-  /** How long a look that began then may take: where the log may have lost something meanwhile, it is made once more. */
+  /**
+   * How long a look may take that a caller joined then: where the log may have lost something since it began, it is made once more.
+   */
   lookupMs(since: number): number {
-    return this.doubtedAt >= since ? 2 * SHARED_LOOKUP_MS : SHARED_LOOKUP_MS;
+    return this.doubtedAt >= since - SHARED_LOOKUP_MS ? 2 * SHARED_LOOKUP_MS : SHARED_LOOKUP_MS;
   }
 
   /** How many have come. */
