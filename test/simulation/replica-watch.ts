@@ -56,6 +56,8 @@ export class ReplicaWatch implements LeafObserver {
   #openUntil = Number.NEGATIVE_INFINITY;
   /** When each was asked first. */
   readonly #askedAt = new Map<ReplicaServer, number>();
+  /** When each was asked last. */
+  readonly #lastAskedAt = new Map<ReplicaServer, number>();
   /** Until when each was out, as the client says. */
   readonly #outUntil = new Map<string, number>();
   #asked = 0;
@@ -77,6 +79,7 @@ export class ReplicaWatch implements LeafObserver {
     this.calls++;
     this.onCall?.(call);
     if (!this.#askedAt.has(server)) this.#askedAt.set(server, now);
+    this.#lastAskedAt.set(server, now);
     this.#chronicle.record("", "call", call.address, token, context ? "" : "doubled", `${timeoutMs} ms`);
     const left = this.leftAt.get(server);
     if (left !== undefined && now > left + LEFT_MS)
@@ -188,7 +191,10 @@ export class ReplicaWatch implements LeafObserver {
 
   /** Whether one was well, and known to be, all the time since then, and no more than one ill. */
   #couldTell(since: number): boolean {
-    const ill = this.#servers.listed.filter(({ wellSince }) => wellSince >= since);
+    // One that has left is asked still, until that is known.
+    const isAsked = (server: ReplicaServer) =>
+      this.#servers.listed.includes(server) || (this.#lastAskedAt.get(server) ?? Number.NEGATIVE_INFINITY) >= since;
+    const ill = this.#servers.all.filter((server) => server.wellSince >= since && isAsked(server));
     if (this.#openUntil >= since || ill.length > 1) return false;
     return this.#servers.listed.some((server) => {
       const isIn = (this.#outUntil.get(`${server.addresses[0]}:50051`) ?? Number.NEGATIVE_INFINITY) < since;

@@ -191,6 +191,7 @@ describeWithRedis("Certificates from a function, for Redis,", () => {
         cache: {
           redis: { url: `rediss://127.0.0.1:${network.port}`, tls: () => current },
           secret: "a secret of 32 bytes or more, for all",
+          namespace: "shop",
         },
         random: () => 0,
         logger: false,

@@ -1,3 +1,4 @@
+import { currentTls, type TlsSource } from "../../runtime/tls-options.js";
 import type { CredentialHeaders } from "../../transport/credentials.js";
 import { DEFAULT_REST_PATHS, type RestPaths } from "../../transport/rest-request.js";
 import type { GrpcConfig, RestConfig } from "./upstreams.js";
@@ -35,8 +36,19 @@ export function shapersOf({ grpc, rest, headers }: AnswerSources): string[] {
     ...(grpc?.urls.some(hasUserInfo) ? ["the user-info in grpc.url"] : []),
     ...(hasUserInfo(rest?.url) ? ["the user-info in rest.url"] : []),
     ...(Object.values(rest?.paths ?? {}).some((path) => path.includes("?")) ? ["the query in rest.paths"] : []),
+    ...(hasCertificate(grpc?.tls) ? ["the certificate in grpc.tls"] : []),
+    ...(hasCertificate(rest?.tls) ? ["the certificate in rest.tls"] : []),
     ...(hasHeaders ? ["headers"] : []),
   ];
+}
+
+/** It is a credential of this service, as headers may be. */
+function hasCertificate(tls: TlsSource | undefined): boolean {
+  try {
+    return currentTls(tls)?.cert !== undefined;
+  } catch {
+    return false; // which is a problem of its own
+  }
 }
 
 function hasUserInfo(url: string | undefined): boolean {

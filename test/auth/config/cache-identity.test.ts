@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { describe, expect, test } from "@jest/globals";
 import { Keyv } from "keyv";
@@ -13,6 +14,8 @@ import { until } from "../../support/until.js";
 
 const grpc = { url: "http://auth:50051" };
 const rest = { url: "http://auth:8001" };
+const pem = (name: string) => readFileSync(new URL(`../../tls/certificates/${name}`, import.meta.url), "utf8");
+const client = { cert: pem("client.pem"), key: pem("client.key") };
 const store = { get: async () => undefined, set: async () => true, delete: async () => true };
 const transport = { unary: () => Promise.reject(new Error()), stream: () => Promise.reject(new Error()) };
 const interceptors = [(next: unknown) => next];
@@ -117,6 +120,12 @@ describe("What else shapes answers needs a namespace beside a shared cache:", ()
     ["an agent", { rest: { ...rest, agent: new Agent() } }, /rest\.agent/],
     ["a transport", { grpc: { transport } }, /grpc\.transport/],
     ["a query in a path", { rest: { ...rest, paths: { verifyToken: "/v?tenant=b" } } }, /the query in rest\.paths/],
+    ["a client certificate of gRPC", { grpc: { url: "https://auth", tls: client } }, /the certificate in grpc\.tls/],
+    [
+      "one of REST, of a function",
+      { rest: { url: "https://auth", tls: () => client } },
+      /the certificate in rest\.tls/,
+    ],
     ["several", { grpc: { ...grpc, interceptors }, headers: { a: "b" } }, /grpc\.interceptors and headers/],
   ])("%s", (_what, options, named) => {
     for (const tier of [{ store }, { redisUrl: "redis://127.0.0.1:1" }]) {
@@ -133,6 +142,8 @@ describe("What else shapes answers needs a namespace beside a shared cache:", ()
     ["no headers", { rest, headers: {} }],
     ["no interceptors", { grpc: { ...grpc, interceptors: [] } }],
     ["paths of one's own", { rest: { ...rest, paths: { verifyToken: "/v" } } }],
+    ["a CA of one's own", { rest: { url: "https://auth", tls: { ca: pem("ca.pem") } } }],
+    ["one of a function", { grpc: { url: "https://auth", tls: () => ({ ca: pem("ca.pem") }) } }],
     ["timeouts", { rest: { ...rest, timeoutMs: 100 } }],
   ])("%s needs none", (_what, options) => {
     expect(problemsOf({ ...options, cache: { store } })).toEqual([]);
