@@ -73,7 +73,7 @@ export class SimulatedLink implements RedisLink {
           if (refusesStreams && READERS.includes(words[0]!)) throw noRights(words[0]!.toLowerCase());
           const reply = redis.streams.run(words);
           if (words[0] === "XREAD" && reply === undefined) {
-            observer.caughtUp();
+            if (isThere(words, redis)) observer.caughtUp();
             if (mayWait && words.includes("BLOCK")) return this.#wait(words, () => execute(false));
           }
           answer(reply);
@@ -158,4 +158,10 @@ export class SimulatedLink implements RedisLink {
       });
     });
   }
+}
+
+/** Whether the entry is there behind which was read: a stream that was begun anew may have smaller ids, and entries that are never read. */
+function isThere(words: readonly string[], { streams }: SimulatedRedis): boolean {
+  const [key, behind] = words.slice(-2) as [string, string];
+  return behind === "0-0" || streams.entriesOf(key).some(([id]) => id === behind);
 }
