@@ -62,7 +62,12 @@ export class CallWatch implements CallObserver {
     this.#breakers = breakers;
     const violate = (rule: string) => chronicle.violate(name, rule);
     this.#flights = new FlightRules(settings, { journal, everyJournal: around.everyJournal }, violate);
-    this.#retries = new RetryRules(settings, (known) => breakers.refusesAll(known), violate);
+    const mayHaveWaited = ({ question }: Ask) => journal.freshRequests.has(question);
+    this.#retries = new RetryRules(
+      settings,
+      { isHopeless: (known) => breakers.refusesAll(known), mayHaveWaited },
+      violate,
+    );
   }
 
   get calls(): number {

@@ -28,9 +28,17 @@ export class RetryRules {
   /** What was taken in the latest instant: which of the failures in it was first cannot be seen from outside. */
   #taken = nothingTaken(Number.NaN);
 
-  constructor(settings: Settings, isHopeless: (known: boolean) => boolean, violate: (rule: string) => void) {
+  readonly #mayHaveWaited: (ask: Ask) => boolean;
+
+  /** @param on.mayHaveWaited whether its deadline may run since long before its first try: fresh questions take turns */
+  constructor(
+    settings: Settings,
+    on: { isHopeless(known: boolean): boolean; mayHaveWaited(ask: Ask): boolean },
+    violate: (rule: string) => void,
+  ) {
     this.#settings = settings;
-    this.#isHopeless = isHopeless;
+    this.#isHopeless = on.isHopeless;
+    this.#mayHaveWaited = on.mayHaveWaited;
     this.#violate = violate;
   }
 
@@ -93,9 +101,10 @@ export class RetryRules {
   }
 
   /** Whether there was time for another try, even if it had waited for the longest. The deadline may run since long before its first try. */
-  #surelyHadTime({ began, rounds }: Ask, tries: readonly Try[]): boolean {
+  #surelyHadTime(ask: Ask, tries: readonly Try[]): boolean {
+    const { began, rounds } = ask;
     const { headers, limit } = this.#settings;
-    if (headers === "function" || limit.maxConcurrent <= FEW_PLACES) return false;
+    if (headers === "function" || limit.maxConcurrent <= FEW_PLACES || this.#mayHaveWaited(ask)) return false;
     const ended = Math.max(...tries.map(({ ended }) => ended!.at));
     const leftMs = began.at + budgets(this.#settings).deadlineMs - ended;
     return leftMs > this.#longestWait(askedFor(tries), rounds.length) + LEAST_MS + ROUNDING_MS;
