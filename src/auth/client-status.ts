@@ -1,6 +1,6 @@
 import type { BreakerState } from "../runtime/circuit-breaker.js";
 import type { ReplicasStatus } from "../transport/balance.js";
-import type { OutcomeCounts } from "../transport/failure-watch.js";
+import type { OutcomeCounts } from "../transport/call-outcome.js";
 import { shownUrls } from "./config/shown-url.js";
 import type { BreakerTransitions, EventCounts, InvalidationCounts, ReplicaTransitions } from "./event-counts.js";
 import type { LoadStatus, PipelineUpstream } from "./pipeline.js";
@@ -19,7 +19,10 @@ export interface UpstreamStatus {
   readonly retryAfterMs: number;
   /** How often it has refused, since its last answer, what it had accepted before. Many are no user's doing: see the event `refusals`. */
   readonly refusals: number;
-  /** How its calls have ended so far, each try counted: what {@link lastFailure} is one of, or an answer, or a refusal. */
+  /**
+   * How the tries at it have ended so far, as the metric `portero.upstream.call.duration` counts them: each by itself, also where several
+   * were made for one call. `cancelled`: nothing waited for it any more, as for the slower of two.
+   */
   readonly calls: OutcomeCounts;
   /** Why it could not tell last, however long ago; absent where it always could. */
   readonly lastFailure?: {

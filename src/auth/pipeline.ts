@@ -4,11 +4,12 @@ import { Addresses, type Lookup } from "../transport/addresses.js";
 import { againIfUnprocessed } from "../transport/again.js";
 import { type ReplicasStatus, withReplicas } from "../transport/balance.js";
 import { withBreaker } from "../transport/breaker.js";
-import { withCallChannel } from "../transport/call-channel.js";
+import { untold, withCallChannel } from "../transport/call-channel.js";
+import { OutcomeCounter, type OutcomeCounts } from "../transport/call-outcome.js";
 import { watchingCredential } from "../transport/credential-watch.js";
 import { withCredentials } from "../transport/credentials.js";
 import { failover, type UpstreamRoute } from "../transport/failover.js";
-import { FailureWatch, type OutcomeCounts, type UpstreamHealth } from "../transport/failure-watch.js";
+import { FailureWatch, type UpstreamHealth } from "../transport/failure-watch.js";
 import { classifyTransport, createGrpcLink } from "../transport/grpc.js";
 import { withLimit } from "../transport/limit.js";
 import { withLessons } from "../transport/limit-lessons.js";
@@ -38,7 +39,7 @@ export interface PipelineUpstream extends UpstreamRoute, TriedUpstream {
   readonly urls: readonly string[];
   /** Past its breaker, and unknown to what counts its calls, for a diagnosis; but through its replicas, which it tells of their failures. */
   readonly direct: Transport;
-  /** How its calls have ended so far. */
+  /** How the tries at it have ended so far. */
   calls(): OutcomeCounts;
   /** Why it could not tell last, in words, and when: wall time, in milliseconds. */
   lastFailure(): { readonly reason: string; readonly at: number } | undefined;
@@ -94,6 +95,7 @@ export function createPipeline(
 ): Pipeline {
   const { clock, random, headers } = config;
   const limits = new UpstreamLimits({ ...config.limit, clock, askedFirst: () => askedFirst().upstream });
+  const tries = { grpc: new OutcomeCounter(), rest: new OutcomeCounter() };
   const [first, second] = [config.grpc && grpcUpstream(config.grpc), config.rest && restUpstream(config.rest)].filter(
     (upstream) => upstream !== undefined,
   );
@@ -112,7 +114,7 @@ export function createPipeline(
   return { transport, upstreams, load, close };
 
   function told(inner: Transport, upstream: Upstream): Transport {
-    return withCallChannel(inner, { client, upstream, clock });
+    return withCallChannel(inner, { client, upstream, clock, tries: tries[upstream] });
   }
 
   function signed(inner: Transport): Transport {
@@ -212,9 +214,9 @@ export function createPipeline(
       breaker,
       timeoutMs,
       transport: withBreaker(learning, breaker, { upstream, timeoutMs }),
-      direct: signed(tried),
+      direct: signed(untold(tried)),
       ask: (signal) => probe(signal).catch(reports.notReady),
-      calls: () => failures.counts,
+      calls: () => tries[upstream].counts,
       health: () => (breaker.state === "open" ? "down" : failures.health),
       lastFailure: () => failures.last && { reason: reasonOf(upstream, failures.last, at), at: failures.last.at },
     };

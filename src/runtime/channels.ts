@@ -7,7 +7,7 @@ import { channel, tracingChannel } from "node:diagnostics_channel";
 export const channels = {
   /** Tracing: a question that the process cannot answer at once, one for each caller that waits. */
   question: tracingChannel<unknown, object>("portero:question"),
-  /** Tracing: one try at an upstream. */
+  /** Tracing: one try at an upstream, but for those of a diagnosis. */
   call: tracingChannel<unknown, object>("portero:call"),
   /** A breaker moved. */
   breaker: channel("portero:breaker"),

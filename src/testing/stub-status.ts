@@ -2,7 +2,7 @@ import type { AuthClientStatus } from "../auth/client-status.js";
 import { EventCounts } from "../auth/event-counts.js";
 import type { RequestCounts } from "../auth/request-counts.js";
 
-const NO_CALLS = { answered: 0, refused: 0, unreachable: 0, busy: 0, broken: 0 };
+const NO_CALLS = { answered: 0, refused: 0, unreachable: 0, busy: 0, broken: 0, cancelled: 0 };
 const NO_LOOKUPS = { hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0, renewals: 0 };
 
 /** The status of a client that asks nothing and caches nothing. */

@@ -1,7 +1,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Transport, UnaryResponse } from "@connectrpc/connect";
 import { raceAbort } from "../runtime/abort.js";
-import { isKnown, standingOf } from "./call-context.js";
+import { isKnown, isUntold, setUntold, standingOf } from "./call-context.js";
 import { askBeside } from "./double.js";
 import { ExtraBudget } from "./extra-budget.js";
 import { Race, type RaceCounts, type RaceOptions } from "./race.js";
@@ -52,8 +52,9 @@ export function withReplicas(
       answer.then(over, over);
     } else if (due) {
       // The context stays behind: it tells how old the answer of the question itself is.
+      const own = isUntold(context) ? setUntold() : undefined;
       const askDue = (timeoutMs: number, ended: AbortSignal) =>
-        forward(due.transport, { ...call, context: undefined, timeoutMs, signal: ended });
+        forward(due.transport, { ...call, context: own, timeoutMs, signal: ended });
       const doubled = { standing: standingOf(context), timeoutMs: call.timeoutMs, answer, ask: askDue };
       replicas.prepare(due, () => {
         if (hedgeMs > 0 && budget.spend()) askBeside(due, doubled, { ...options, replicas });

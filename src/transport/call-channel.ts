@@ -1,14 +1,12 @@
 import type { Transport } from "@connectrpc/connect";
 import { channels, Traced, trace } from "../runtime/channels.js";
 import type { Clock } from "../runtime/clock.js";
+import { isUntold, setUntold } from "./call-context.js";
+import { type CallOutcome, endingOf, type OutcomeCounter } from "./call-outcome.js";
 import { checkedHeaders } from "./checked-headers.js";
-import { isTimeout } from "./grpc-outcome.js";
 import { type Operation, operationOf } from "./operation.js";
-import { type Failure, type Upstream, UpstreamError } from "./outcome.js";
+import type { Upstream } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
-
-/** How a try ended. `cancelled`: nothing waits for it any more. */
-export type CallOutcome = "answered" | Failure | "cancelled";
 
 /** Headers that are ours, the protocols', or say who asks. */
 const RESERVED =
@@ -74,35 +72,44 @@ function takeHeader(message: CallMessage, header: UnaryCall["header"]): UnaryCal
   return all;
 }
 
-/** Tells of each try, however the stages before came to it. */
-export function withCallChannel(
-  inner: Transport,
-  { client, upstream, clock }: { client: object; upstream: Upstream; clock: Clock },
-): Transport {
+export interface CallChannelOptions {
+  readonly client: object;
+  readonly upstream: Upstream;
+  readonly clock: Clock;
+  readonly tries: OutcomeCounter;
+}
+
+/** Counts each try and tells of it, however the stages before came to it: `status()` and the metrics have the same numbers. */
+export function withCallChannel(inner: Transport, { client, upstream, clock, tries }: CallChannelOptions): Transport {
   const monotonic = () => clock.monotonic();
   return unaryTransport((call) => {
-    if (!channels.call.hasSubscribers) return forward(inner, call);
+    if (isUntold(call.context)) return forward(inner, call);
+    if (!channels.call.hasSubscribers) {
+      const running = forward(inner, call);
+      running.then(
+        () => tries.count("answered"),
+        (error) => tries.count(endingOf(error).outcome),
+      );
+      return running;
+    }
     const message = new CallMessage(client, upstream, operationOf(call.method), call.header);
     return trace(channels.call, message, () => forward(inner, { ...call, header: takeHeader(message, call.header) }), {
       monotonic,
       answered() {
         message.outcome = "answered";
+        tries.count("answered");
       },
       failed(error) {
         const { outcome, errorType } = endingOf(error);
         message.outcome = outcome;
         message.errorType = errorType;
+        tries.count(outcome);
       },
     });
   });
 }
 
-function endingOf(error: unknown): { outcome: CallOutcome | undefined; errorType: string | undefined } {
-  if (error instanceof UpstreamError) {
-    const { failure, detail, timedOut, network, notAsked } = error;
-    // A DEADLINE_EXCEEDED that the service says itself is no timeout of this side.
-    return { outcome: notAsked ? undefined : failure, errorType: timedOut && network ? "timeout" : detail };
-  }
-  if (isTimeout(error)) return { outcome: "unreachable", errorType: "timeout" };
-  return { outcome: "cancelled", errorType: undefined };
+/** Asks without a trace in counts and messages, and so in metrics: a diagnosis does. */
+export function untold(inner: Transport): Transport {
+  return unaryTransport((call) => forward(inner, { ...call, context: setUntold(call.context) }));
 }

@@ -20,6 +20,7 @@ const freshKey = createContextKey(false, { description: "wants no cached answer"
 const standingKey = createContextKey<Standing | undefined>(undefined, { description: "known, or a stranger's" });
 const queuedKey = createContextKey<((ms: number) => void) | undefined>(undefined, { description: "told of its wait" });
 const answeredByKey = createContextKey<Upstream | undefined>(undefined, { description: "the upstream that answered" });
+const untoldKey = createContextKey(false, { description: "in no count, and told of nowhere" });
 
 /** @param isBeside another try of the same call is under way: which of them will bring the answer is not known yet */
 export type OnTry = (isBeside: boolean) => void;
@@ -105,4 +106,13 @@ export function setAnsweredBy(context: ContextValues | undefined, upstream: Upst
 
 export function answeredBy(context: ContextValues): Upstream | undefined {
   return context.get(answeredByKey);
+}
+
+/** Of a call that may have come without a context. */
+export function setUntold(context: ContextValues = createContextValues()): ContextValues {
+  return context.set(untoldKey, true);
+}
+
+export function isUntold(context: ContextValues | undefined): boolean {
+  return context?.get(untoldKey) ?? false;
 }

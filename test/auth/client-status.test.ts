@@ -5,7 +5,7 @@ import { openBareClient, openClient, startService } from "../support/open-client
 import { until } from "../support/until.js";
 
 const directory = { users: { "token-ana": { id: "ana" } } };
-const noCalls = { answered: 0, refused: 0, unreachable: 0, busy: 0, broken: 0 };
+const noCalls = { answered: 0, refused: 0, unreachable: 0, busy: 0, broken: 0, cancelled: 0 };
 const noMoves = { closed: 0, open: 0, "half-open": 0 };
 const idle = { breaker: "closed", failures: 0, retryAfterMs: 0, refusals: 0, calls: noCalls, transitions: noMoves };
 const noLookups = { hits: 0, sharedHits: 0, refusals: 0, misses: 0, stale: 0, renewals: 0 };
@@ -140,6 +140,24 @@ describe("status()", () => {
       calls: { ...noCalls, unreachable: 1, answered: 1, refused: 1 },
       lastFailure: { at },
     });
+  });
+
+  test("counts each try, with those that were made for one call", async () => {
+    const service = await startService(directory);
+    const clock = new ManualClock();
+    const client = openBareClient({ grpc: { url: service.grpc.url, timeoutMs: 60_000, hedgeMs: 20 }, clock });
+    await client.ready();
+    service.grpc.hang();
+    const asked = client.verifyToken("token-ana");
+    await until(() => service.grpc.calls.total === 1);
+    await clock.advance(20);
+    await until(() => service.grpc.calls.total === 2);
+    service.grpc.allow();
+    await asked;
+    await until(() => client.status().grpc?.calls.cancelled === 1);
+    expect(client.status().grpc).toMatchObject({ calls: { ...noCalls, answered: 1, cancelled: 1 }, hedged: 1 });
+    await client.diagnose();
+    expect(client.status().grpc?.calls).toEqual({ ...noCalls, answered: 1, cancelled: 1 });
   });
 
   test("names what was asked for by its pattern: no id, no query, no key", async () => {

@@ -8,6 +8,7 @@ import supertest from "supertest";
 import { requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
 import { outcomeOf, rpcEndOf } from "../../src/otel/attributes.js";
 import { instrument } from "../../src/otel.js";
+import { systemClock } from "../../src/runtime/clock.js";
 import { stubAuthClient } from "../../src/testing.js";
 import type { CallMessage } from "../../src/transport/call-channel.js";
 import { TestMeters } from "../support/collected.js";
@@ -165,6 +166,42 @@ describe("the metrics of a client", () => {
     await get("/", "token-eve");
     expect(client.status().requests.refused.auth_unavailable).toBe(before.refused.auth_unavailable + 1);
     expect((await meters.valuesOf("portero.authentication.duration")).auth_unavailable).toBe(1);
+  });
+
+  test("have the number of tries that status() has", async () => {
+    const service = await startService({ users });
+    const meters = startMeters();
+    const client = openClient(service, {
+      clock: systemClock, // retries wait
+      retry: { attempts: 2, initialDelayMs: 0 },
+      breaker: { failureThreshold: 10 },
+    });
+    instrument(client, { meterProvider: meters.provider });
+    const same = async () => {
+      const tries: Record<string, number> = {};
+      for (const [key, count] of Object.entries(await meters.valuesOf("portero.upstream.call.duration"))) {
+        const [upstream, , outcome] = key.split(" ");
+        tries[`${upstream} ${outcome}`] = (tries[`${upstream} ${outcome}`] ?? 0) + count;
+      }
+      const { grpc, rest } = client.status();
+      const counted = Object.entries({ grpc, rest }).flatMap(([upstream, status]) =>
+        Object.entries(status?.calls ?? {}).map(([outcome, count]) => [`${upstream} ${outcome}`, count] as const),
+      );
+      expect(Object.fromEntries(counted.filter(([, count]) => count > 0))).toEqual(tries);
+      return tries;
+    };
+    await client.verifyToken("token-ana");
+    await client.verifyToken("token-bad").catch(() => undefined);
+    service.grpc.fail();
+    service.rest.fail();
+    for (let call = 0; call < 3; call++) await client.verifyToken("token-ana", { fresh: true }).catch(() => undefined);
+    const { "grpc unreachable": unreachable = 0, ...others } = await same();
+    expect(others).toMatchObject({ "grpc answered": 1, "grpc refused": 1 });
+    expect(unreachable).toBe(service.grpc.calls.total - 2); // what another connection was asked besides
+    service.grpc.allow();
+    service.rest.allow();
+    await client.diagnose();
+    expect(await same()).toMatchObject({ "grpc unreachable": unreachable });
   });
 
   test("are of those that waited for a place", async () => {
