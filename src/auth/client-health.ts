@@ -1,12 +1,12 @@
-import type { UpstreamHealth } from "../transport/failure-watch.js";
+import type { UpstreamHealth } from "../transport/operation-record.js";
 import type { Upstream } from "../transport/outcome.js";
 import type { AuthClientStatus } from "./client-status.js";
 
 /** Plain and serialisable; without URLs and reasons, so that it can be shown. */
 export interface AuthClientHealth {
   /**
-   * `down`: no upstream can be asked, and cached users alone are let in; also after `close()`. `degraded`: something that is configured does
-   * not work, and the rest serves.
+   * `down`: no upstream answers, and cached users alone are let in; also after `close()`. `degraded`: something that is configured does not
+   * work, or not always, and the rest serves.
    */
   readonly status: "ok" | "degraded" | "down";
   /** Whether `ready()` has resolved once, and `close()` was not called. */

@@ -9,10 +9,11 @@ import { OutcomeCounter, type OutcomeCounts } from "../transport/call-outcome.js
 import { watchingCredential } from "../transport/credential-watch.js";
 import { withCredentials } from "../transport/credentials.js";
 import { failover, type UpstreamRoute } from "../transport/failover.js";
-import { FailureWatch, type UpstreamHealth } from "../transport/failure-watch.js";
+import { FailureWatch } from "../transport/failure-watch.js";
 import { classifyTransport, createGrpcLink } from "../transport/grpc.js";
 import { withLimit } from "../transport/limit.js";
 import { withLessons } from "../transport/limit-lessons.js";
+import type { UpstreamHealth } from "../transport/operation-record.js";
 import type { Upstream } from "../transport/outcome.js";
 import { reach } from "../transport/reachable.js";
 import { ReplicaSet } from "../transport/replica-set.js";
@@ -26,7 +27,7 @@ import type { GrpcConfig, RestConfig } from "./config/upstreams.js";
 import type { FallbackCounts } from "./event-counts.js";
 import type { Events } from "./events.js";
 import type { TriedUpstream } from "./readiness.js";
-import { createProbe } from "./service-calls.js";
+import { createProbe, NO_TOKEN } from "./service-calls.js";
 import { type AskedAt, createUpstreamReports, reasonOf, type UpstreamReports } from "./upstream-reports.js";
 import { watchedTls } from "./watched-tls.js";
 
@@ -195,7 +196,7 @@ export function createPipeline(
   /** An upstream's own stages, from its breaker to its network. */
   function routeTo(upstream: Upstream, at: RouteConfig, network: Network, reports: UpstreamReports): WatchedRoute {
     const { timeoutMs } = at;
-    const failures = new FailureWatch(clock, reports);
+    const failures = new FailureWatch(clock, reports, NO_TOKEN);
     const breaker = new CircuitBreaker({
       ...config.breaker,
       clock,

@@ -47,11 +47,20 @@ export function createUpstreamReports(
         `portero: ${upstream} has not answered ${failure.operation} ${since}: ${shown} is ${reasonOf(upstream, failure, at)}`,
       );
     },
-    onMalformed({ detail, tokens }) {
+    onTroubled(failure, { calls, failed }) {
       logger.warn(
-        `portero: ${upstream} has refused each of the first ${tokens} tokens as malformed (${detail}), and answered none: ` +
-          `is ${askedOf(upstream, "VerifyToken", at)} at ${shown} the auth service's, does it take what is sent, ` +
-          'does the option "token" return the token alone, without "Bearer "?',
+        `portero: ${upstream} has failed ${failed} of the last ${calls} calls of ${failure.operation}: ` +
+          `${shown} was ${reasonOf(upstream, failure, at)}`,
+      );
+    },
+    onRefusingAll({ tokens, codes, areMalformed }) {
+      const how = `${areMalformed ? " as malformed" : ""} (${codes.join(", ")})`;
+      const question = areMalformed
+        ? `is ${askedOf(upstream, "VerifyToken", at)} at ${shown} the auth service's, does it take what is sent, ` +
+          'does the option "token" return the token alone, without "Bearer "?'
+        : `is ${shown} the auth service of these tokens, and does it want a credential of this service (option "headers")?`;
+      logger.warn(
+        `portero: ${upstream} has refused each of the first ${tokens} tokens${how}, and answered none: ${question}`,
       );
     },
     credentialRefused() {

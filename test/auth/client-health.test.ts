@@ -24,7 +24,7 @@ describe("health()", () => {
   });
 
   test("is degraded while one upstream fails, and down while both do", async () => {
-    const { service, client, ask } = await open();
+    const { service, clock, client, ask } = await open({ breaker: { failureThreshold: 1 } });
     service.grpc.fail();
     await ask();
     expect(client.health()).toMatchObject({ status: "degraded", grpc: "down", rest: "ok" });
@@ -32,8 +32,29 @@ describe("health()", () => {
     await ask();
     expect(client.health()).toMatchObject({ status: "down", grpc: "down", rest: "down" });
     service.grpc.allow();
+    await clock.advance(30_000);
     await ask();
     expect(client.health()).toMatchObject({ status: "degraded", grpc: "ok", rest: "down" });
+  });
+
+  test("is degraded, not down, after one failure beside answers, whatever is asked then", async () => {
+    const service = await startService(directory);
+    const clock = new ManualClock();
+    const rest = { url: service.rest.url, timeoutMs: 60_000 };
+    const client = openBareClient({ rest, clock, retry: { attempts: 1 } });
+    const ask = () => client.verifyToken("token-ana", { fresh: true }).catch(() => undefined);
+    for (let time = 0; time < 20; time++) await ask();
+    service.rest.fail(500);
+    await ask();
+    expect(client.health()).toMatchObject({ status: "degraded", rest: "degraded" });
+    await clock.advance(59_999);
+    expect(client.health()).toMatchObject({ status: "degraded", rest: "degraded" });
+    await clock.advance(1);
+    expect(client.health()).toMatchObject({ status: "ok", rest: "ok" });
+    for (const status of ["degraded", "down"]) {
+      await ask(); // the second and the third in a row
+      expect(client.health()).toMatchObject({ status });
+    }
   });
 
   test("sees a wrong REST path, which opens no breaker", async () => {

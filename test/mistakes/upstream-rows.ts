@@ -167,4 +167,17 @@ export const upstreamRows: readonly Mistake[] = [
       'without "Bearer "?',
     ],
   },
+  {
+    is: "the auth service of other tokens",
+    make: async () => {
+      const port = await portOf(answering(401));
+      return logOf({ rest: { url: `http://127.0.0.1:${port}` } }, ["a1", "b2", "c3", "d4", "e5", "f6"]);
+    },
+    says: [
+      "rest has refused each of the first 5 tokens (HTTP 401), and answered none",
+      "is http://127.0.0.1",
+      " the auth service of these tokens, and",
+      'does it want a credential of this service (option "headers")?',
+    ],
+  },
 ];

@@ -1,7 +1,7 @@
 import type { DescMethodUnary } from "@bufbuild/protobuf";
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { AuthService } from "../../gen/auth/auth_service_pb.js";
-import { FailureWatch } from "../../src/transport/failure-watch.js";
+import { type FailureListener, FailureWatch } from "../../src/transport/failure-watch.js";
 import { UpstreamError } from "../../src/transport/outcome.js";
 import { FakeUpstream } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
@@ -12,17 +12,33 @@ function create() {
   const clock = new ManualClock();
   const upstream = new FakeUpstream("ana", clock);
   const reports: string[] = [];
-  const watch = new FailureWatch(clock, {
+  const listener: FailureListener = {
     onFailing: ({ failure, detail, operation }, lastedMs) =>
       reports.push(`${operation} ${failure} (${detail}) ${lastedMs ?? "never"}`),
-    onMalformed: ({ detail, tokens }) => reports.push(`${tokens} × ${detail}`),
-  });
-  const transport = watch.watch(upstream.transport);
-  const call = async (behaviour: Error | "answer", method: DescMethodUnary = verifyToken) => {
-    upstream.behaviour = behaviour;
-    await transport.unary(method, undefined, undefined, undefined, {}).catch(() => undefined);
+    onTroubled: ({ failure, detail, operation }, { calls, failed }) =>
+      reports.push(`${operation} ${failure} (${detail}) ${failed} of ${calls}`),
+    onRefusingAll: ({ tokens, codes, areMalformed }) =>
+      reports.push(`${tokens} × ${codes.join(", ")}${areMalformed ? ", malformed" : ""}`),
   };
-  return { watch, clock, reports, call };
+  const watch = new FailureWatch(clock, listener, "no token");
+  const transport = watch.watch(upstream.transport);
+  let tokens = 0;
+  const call = async (
+    behaviour: Error | "answer",
+    method: DescMethodUnary = verifyToken,
+    token = `token-${++tokens}`,
+  ) => {
+    upstream.behaviour = behaviour;
+    await transport.unary(method, undefined, undefined, undefined, { token }).catch(() => undefined);
+  };
+  /** One call each 3 seconds, for so many minutes. */
+  const callOften = async (minutes: number, behaviourOf: (call: number) => Error | "answer") => {
+    for (let at = 0; at < minutes * 20; at++) {
+      await call(behaviourOf(at));
+      await clock.advance(3000);
+    }
+  };
+  return { watch, clock, reports, call, callOften };
 }
 
 const gone = new UpstreamError("grpc", "unreachable", "ECONNREFUSED");
@@ -131,26 +147,149 @@ test.each([
   });
 });
 
-test("Calls are counted by how they end; one that was cancelled, or never made, tells nothing.", async () => {
+test("A call that was cancelled, or never made, tells nothing.", async () => {
   const { watch, reports, call } = create();
   await call(new Error("the caller went away"));
   await call(new UpstreamError("rest", "broken", "an organization that fits no header", { notAsked: true }));
-  expect([watch.last, reports]).toEqual([undefined, []]);
-  for (const end of ["answer", "answer", refused, gone, strange] as const) await call(end);
-  await call(new UpstreamError("rest", "busy", "HTTP 429"));
-  expect(watch.counts).toEqual({ answered: 2, refused: 1, unreachable: 1, busy: 1, broken: 1 });
+  expect([watch.last, watch.health, reports]).toEqual([undefined, "ok", []]);
 });
 
-test("An upstream that takes no token for one is reported once, unless it has answered or refused another.", async () => {
-  const { reports, call } = create();
-  for (let token = 0; token < 4; token++) await call(malformed);
-  expect(reports).toEqual([]);
-  for (let token = 0; token < 6; token++) await call(malformed);
-  expect(reports).toEqual(["5 × HTTP 422"]);
-  for (const first of ["answer", refused] as const) {
-    const other = create();
-    await other.call(first);
-    for (let token = 0; token < 6; token++) await other.call(malformed);
-    expect(other.reports).toEqual([]);
-  }
+describe("One that fails again and again, with answers between,", () => {
+  test.each([
+    ["each second time", (at: number) => (at % 2 === 0 ? "answer" : strange), "10 of 20"],
+    ["nearly always", (at: number) => (at % 12 === 0 ? "answer" : strange), "18 of 20"],
+    ["as often as it refuses", (at: number) => (at % 2 === 1 ? gone : at === 0 ? "answer" : refused), "10 of 20"],
+  ] as const)("is reported once a minute: %s", async (_how, behaviourOf, counts) => {
+    const { reports, callOften } = create();
+    await callOften(10, behaviourOf);
+    expect([9, 10]).toContain(reports.length);
+    expect(reports[0]).toMatch(/^VerifyToken (broken|unreachable) \((HTTP 404|ECONNREFUSED)\) \d+ of \d+$/);
+    expect(reports.join()).toContain(counts);
+  });
+
+  test("is not reported before that has gone on for a minute, nor after a line that told of it as well", async () => {
+    const { watch, clock, reports, callOften } = create();
+    const half = (at: number) => (at % 2 === 0 ? "answer" : strange);
+    await callOften(1, half);
+    expect(reports).toEqual([]);
+    watch.hush();
+    await callOften(1, half);
+    expect(reports).toEqual([]);
+    await callOften(1, half);
+    expect(reports).toHaveLength(1);
+    await clock.advance(60_000);
+    await callOften(1, half);
+    expect(reports).toHaveLength(1);
+  });
+
+  test.each([
+    ["a few times in a minute", (at: number) => (at % 6 === 0 ? strange : "answer")],
+    ["once", (at: number) => (at === 90 ? strange : "answer")],
+  ] as const)("is not reported where that is seldom: %s", async (_how, behaviourOf) => {
+    const { reports, call, callOften } = create();
+    await call("answer");
+    await callOften(10, behaviourOf);
+    expect(reports).toEqual([]);
+  });
+
+  test("is not reported where it is a small share of the calls", async () => {
+    const { watch, clock, reports, call } = create();
+    await call("answer");
+    for (let second = 0; second < 300; second++) {
+      await call(second % 6 === 0 ? gone : "answer"); // 10 in a minute …
+      await call("answer"); // … of 120
+      await clock.advance(1000);
+    }
+    expect([reports, watch.health]).toEqual([[], "ok"]);
+  });
+
+  test("is reported by its operation, however many calls of others are answered", async () => {
+    const { clock, reports, call } = create();
+    for (let second = 0; second < 70; second++) {
+      for (let verified = 0; verified < 5; verified++) await call("answer");
+      await call(second % 2 === 0 ? "answer" : strange, getOrganization);
+      await clock.advance(1000);
+    }
+    expect(reports).toEqual(["GetOrganization broken (HTTP 404) 29 of 57"]);
+  });
+});
+
+describe("The health", () => {
+  test("of one that has only ever failed is down, until nothing was asked for a minute", async () => {
+    const { watch, clock, call } = create();
+    expect(watch.health).toBe("ok");
+    await call(strange);
+    expect(watch.health).toBe("down");
+    await clock.advance(60_000);
+    expect(watch.health).toBe("ok");
+  });
+
+  test("of one that answered within the last minute is degraded, however many fail", async () => {
+    const { watch, clock, call } = create();
+    for (let time = 0; time < 20; time++) await call("answer");
+    for (let time = 0; time < 20; time++) await call(strange);
+    expect(watch.health).toBe("degraded");
+    await clock.advance(59_999);
+    expect(watch.health).toBe("degraded");
+    await call(strange);
+    await clock.advance(1);
+    expect(watch.health).toBe("down"); // the last answer is a minute old
+  });
+
+  test("of one that answered long ago is degraded with the first failures, and down with several", async () => {
+    const { watch, clock, call } = create();
+    await call("answer");
+    await clock.advance(600_000);
+    for (const health of ["degraded", "degraded", "down"]) {
+      await call(gone);
+      expect(watch.health).toBe(health);
+    }
+    await call(refused);
+    expect(watch.health).toBe("ok");
+  });
+
+  test("is degraded while look-ups alone fail, and while each second call does", async () => {
+    const [lookups, half] = [create(), create()];
+    await lookups.call("answer");
+    await lookups.call(strange, getOrganization);
+    expect(lookups.watch.health).toBe("degraded");
+    for (let at = 0; at < 10; at++) await half.call(at % 2 === 0 ? strange : "answer");
+    expect(half.watch.health).toBe("degraded");
+    await half.clock.advance(60_000);
+    expect(half.watch.health).toBe("ok");
+  });
+});
+
+describe("One that refuses each of the first tokens", () => {
+  test.each([
+    ["as malformed", [malformed], "5 × HTTP 422, malformed"],
+    ["for what they are", [refused], "5 × Unauthenticated"],
+    ["for several reasons", [refused, malformed], "5 × Unauthenticated, HTTP 422"],
+  ] as const)("is reported once: %s", async (_how, reasons, report) => {
+    const { reports, call } = create();
+    for (let token = 0; token < 4; token++) await call(reasons[token % reasons.length] as Error);
+    expect(reports).toEqual([]);
+    for (let token = 4; token < 20; token++) await call(reasons[token % reasons.length] as Error);
+    expect(reports).toEqual([report]);
+  });
+
+  test.each([
+    ["has answered one", async ({ call }: ReturnType<typeof create>) => call("answer")],
+    ["has answered a look-up", async ({ call }: ReturnType<typeof create>) => call("answer", getOrganization)],
+  ])("is not where it %s: the others are strangers'", async (_what, before) => {
+    const created = create();
+    await before(created);
+    for (let token = 0; token < 20; token++) await created.call(refused);
+    expect(created.reports).toEqual([]);
+  });
+
+  test("is not where that was one token again and again, none at all, or a look-up", async () => {
+    const { reports, call } = create();
+    for (let time = 0; time < 10; time++) {
+      await call(refused, verifyToken, "expired");
+      await call(refused, verifyToken, "no token");
+      await call(refused, getOrganization);
+    }
+    expect(reports).toEqual([]);
+  });
 });

@@ -5,6 +5,21 @@ import { broken, refused, unreachable } from "./two-upstreams.js";
 
 const create = inMemoryClients();
 
+test("That an upstream fails again and again, and answers between, is told with the numbers, once a minute.", async () => {
+  const { clock, grpc, logger, ask, turn } = create();
+  for (let call = 0; call < 59; call++) {
+    grpc.behaviour = call % 2 === 0 ? "answer" : broken("grpc");
+    ask();
+    await turn();
+    await clock.advance(3000);
+  }
+  expect(logger.lines).toEqual(
+    Array(2).fill(
+      "warn portero: grpc has failed 10 of the last 20 calls of VerifyToken: http://auth.invalid/ was broken (by the test) at auth.AuthService/VerifyToken",
+    ),
+  );
+});
+
 describe("an outage of gRPC, from its beginning to its end", () => {
   test("five failures open the breaker, a probe beside REST closes it, and each transition is told once", async () => {
     const { clock, grpc, rest, logger, client, moves, fallbacks, ask, turn } = create();
