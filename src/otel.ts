@@ -1,4 +1,5 @@
 /** `portero/otel`: metrics and traces, for OpenTelemetry. */
 
-export { type InstrumentOptions, instrument } from "./otel/instrument.js";
+export { instrument } from "./otel/instrument.js";
+export type { InstrumentOptions } from "./otel/instrument-options.js";
 export type { SpanAttributes } from "./otel/spans.js";

@@ -5,9 +5,9 @@ import { describe, expect, jest, test } from "@jest/globals";
 import { trace } from "@opentelemetry/api";
 import express from "express";
 import supertest from "supertest";
-import { requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
+import { ConfigError, requireAuth, requireLocal, requireModule, requirePermission } from "../../src/index.js";
 import { outcomeOf, rpcEndOf } from "../../src/otel/attributes.js";
-import { instrument } from "../../src/otel.js";
+import { type InstrumentOptions, instrument } from "../../src/otel.js";
 import { systemClock } from "../../src/runtime/clock.js";
 import { stubAuthClient } from "../../src/testing.js";
 import type { CallMessage } from "../../src/transport/call-channel.js";
@@ -260,6 +260,53 @@ describe("the metrics of a client", () => {
     expect(tracingChannel("portero:question").start.hasSubscribers).toBe(false);
     open()(); // those that have ended may be had again
     expect(lines.filter((line) => line.includes("with the same "))).toHaveLength(2);
+  });
+
+  test("of two clients are not mixed: a meter provider measures one until that has ended, and the log says so", async () => {
+    const service = await startService({ users });
+    const logger = new RecordingLogger();
+    const { lines } = logger;
+    const meters = startMeters();
+    const [first, second] = [openClient(service, { logger }), openClient(service, { logger })];
+    const open = (client: typeof first) => instrument(client, { meterProvider: meters.provider });
+    open(first);
+    const undo = open(second);
+    expect(lines).toEqual([expect.stringContaining("this MeterProvider measures another client")]);
+    expect(lines[0]).toContain("instrument(client, { meterProvider: new MeterProvider(");
+    for (let time = 0; time < 3; time++) await first.verifyToken("token-ana");
+    await second.verifyToken("token-ana");
+    const hits = async () => (await meters.valuesOf("portero.cache.lookups"))["token process_hit"];
+    expect(await hits()).toBe(2);
+    expect(await meters.valuesOf("portero.authentication.duration")).toEqual({ grpc: 1 });
+    undo(); // takes nothing from the first one
+    expect(await hits()).toBe(2);
+    await first.close();
+    await meters.collect();
+    open(second);
+    await second.verifyToken("token-ana");
+    expect([await hits(), lines]).toEqual([1, [expect.anything()]]);
+  });
+
+  test("want options that there are", async () => {
+    const client = openClient(await startService());
+    const { provider } = startMeters();
+    const said = (options: unknown) => {
+      try {
+        instrument(client, options as InstrumentOptions)();
+      } catch (error) {
+        expect(error).toBeInstanceOf(ConfigError);
+        return (error as Error).message;
+      }
+      return undefined;
+    };
+    expect(said({ meterprovider: provider })).toContain("did you mean meterProvider?");
+    expect(said(provider)).toContain("options: expected { meterProvider: … }, got the provider itself");
+    expect(said(trace.getTracerProvider())).toContain("expected { tracerProvider: … }");
+    expect(said(null)).toContain("options: expected an object with any of meterProvider, tracerProvider, spanAttrib");
+    expect(said({ meterProvider: {} })).toContain("meterProvider: expected a MeterProvider, which has getMeter");
+    expect(said({ tracerProvider: provider })).toContain("tracerProvider: expected a TracerProvider");
+    expect(said({ spanAttributes: {} })).toContain("spanAttributes: expected a function");
+    expect([said({ meterProvider: provider }), said(undefined)]).toEqual([undefined, undefined]);
   });
 
   test("are missed in the log where the SDK has not started", async () => {
