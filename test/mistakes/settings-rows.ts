@@ -101,6 +101,55 @@ export const settingRows: readonly Mistake[] = [
     ],
   },
   {
+    is: "milliseconds for seconds, of a breaker and a timeout that are not long at first sight",
+    make: () =>
+      warningOf(
+        optionsFromEnv({
+          ...GRPC,
+          AUTH_GRPC_TIMEOUT: "50",
+          CIRCUIT_BREAKER_TIMEOUT: "5000",
+          CIRCUIT_BREAKER_RECOVERY_TIMEOUT: "1000",
+        }),
+      ),
+    says: [
+      "AUTH_GRPC_TIMEOUT is 50 seconds: if milliseconds were meant, write 0.05",
+      "CIRCUIT_BREAKER_TIMEOUT is 5000 seconds: if milliseconds were meant, write 5",
+      "CIRCUIT_BREAKER_RECOVERY_TIMEOUT is 1000 seconds: if milliseconds were meant, write 1",
+    ],
+  },
+  {
+    is: "a TTL as it is written in seconds",
+    make: () => warningOf({ cache: { ttlMs: 3600, staleIfErrorMs: 3600, localsTtlMs: 3600 } }),
+    says: [
+      "cache.ttlMs is 3600 milliseconds: if seconds were meant, write 3600000",
+      "cache.localsTtlMs is 3600 milliseconds: if seconds were meant, write 3600000",
+      "cache.staleIfErrorMs is 3600 milliseconds: if seconds were meant, write 3600000",
+    ],
+  },
+  {
+    is: "a variable with a misspelt beginning",
+    make: ofEnvironment({ ...GRPC, AUHT_REST_URL: "http://auth:8001" }),
+    says: ["AUHT_REST_URL: there is no such variable; did you mean AUTH_REST_URL?"],
+  },
+  {
+    is: "a variable with its unit",
+    make: () => warningOf(optionsFromEnv({ ...GRPC, AUTH_GRPC_TIMEOUT_MS: "500" })),
+    says: ["AUTH_GRPC_TIMEOUT_MS is not read: write AUTH_GRPC_TIMEOUT, in seconds"],
+  },
+  {
+    is: "a variable that is none",
+    make: () => warningOf(optionsFromEnv({ ...GRPC, AUTH_REST_HOST: "auth", CIRCUIT_BREAKER_THRESHOLD: "3" })),
+    says: [
+      "AUTH_REST_HOST is not read: write one of AUTH_REST_URL, AUTH_REST_TIMEOUT",
+      "CIRCUIT_BREAKER_THRESHOLD is not read: write CIRCUIT_BREAKER_FAILURE_THRESHOLD",
+    ],
+  },
+  {
+    is: "an address in a variable of another name",
+    make: ofEnvironment({ AUTH_URL: "http://ana:hunter2@auth:50051" }),
+    says: ["AUTH_GRPC_URL or AUTH_REST_URL: expected the URL of the auth service", "got nothing but AUTH_URL"],
+  },
+  {
     is: "a unit behind a number",
     make: ofEnvironment({ ...GRPC, AUTH_GRPC_TIMEOUT: "1s" }),
     says: ['AUTH_GRPC_TIMEOUT: expected a number of seconds from 0.02 to 300, got "1s"'],

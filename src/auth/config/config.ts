@@ -27,7 +27,7 @@ export interface Config {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
-  /** What lets in more than its author may think, or is probably in another unit: one line in the log at the start. */
+  /** What lets in more than its author may think, or was probably meant in another unit or under another name: one line in the log at the start. */
   readonly risks: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export interface Config {
  * @throws ConfigError that names every option that cannot be used
  */
 export function readConfig(given: AuthClientOptions): Config {
-  const { origins, problems, spare } = environmentOf(given);
+  const { origins, problems, unread, spare } = environmentOf(given);
   const read = new SettingReader(origins, problems);
   const options = read.section("", given, keysOf(SETTINGS));
   for (const upstream of ["grpc", "rest"] as const)
@@ -73,7 +73,7 @@ export function readConfig(given: AuthClientOptions): Config {
     logger: readLogger(read, options.logger),
     clock: readClock(read, options.clock),
     random: read.optional("random", options.random, isFunction, "a function") ?? Math.random,
-    risks: readRisks(read, { grpc, rest, cache, redisSetting, hasNamespace }, strict),
+    risks: [...readRisks(read, { grpc, rest, cache, redisSetting, hasNamespace }, strict), ...unread],
   };
   read.throwIfAny();
   return Object.freeze(config);

@@ -7,6 +7,8 @@ export interface NumberSetting<F extends number | undefined = number | undefined
   readonly min: number;
   readonly max: number;
   readonly variable?: string;
+  /** A duration for which something is kept in a cache. */
+  readonly isTtl?: true;
 }
 
 /** A setting that is no number. Its values are checked where it is read. */
@@ -52,6 +54,11 @@ export function settingsIn(section: object): Placed<Setting>[] {
 
 export function duration<F extends number | undefined>(fallback: F, own: OwnBounds = {}): NumberSetting<F> {
   return { kind: "duration", fallback, min: 0, max: MAX_TIMER_MS, ...own };
+}
+
+/** A duration for which something is kept in a cache. */
+export function ttl<F extends number | undefined>(fallback: F): NumberSetting<F> {
+  return { ...duration(fallback), isTtl: true };
 }
 
 export function integer<F extends number | undefined>(fallback: F, own: OwnBounds = {}): NumberSetting<F> {

@@ -2,20 +2,25 @@ import { type ConfigProblem, show } from "./config-error.js";
 import type { SettingWithVariable } from "./declaration.js";
 import { misspelt } from "./misspelt.js";
 import type { AuthClientOptions, GrpcOptions, RestOptions } from "./options.js";
-import type { Origins, SettingOrigin } from "./setting-reader.js";
+import type { Origins } from "./setting-reader.js";
 import { GRPC_ADDRESS, SECRET, SETTINGS, settingsWithVariable, VARIABLES } from "./settings.js";
 import { showUrl } from "./shown-url.js";
+import type { SettingOrigin } from "./unit-slip.js";
+import { otherAddresses, unreadVariables } from "./unread.js";
 
 const GRPC_URL_VARIABLE = SETTINGS.grpc.url.variable;
 const SECRET_VARIABLE = SETTINGS.cache.secret.variable;
 const ANY_UPSTREAM = "AUTH_GRPC_URL or AUTH_REST_URL";
 const UPSTREAM_URL = "the URL of the auth service, as http://auth:50051 (gRPC) or http://auth:8001 (REST)";
+const UPSTREAM_VARIABLE = /\bAUTH_(GRPC|REST)_(URL|HOST|PORT)\b/;
 const HOST_ALONE = "a host name or an IP address alone: a port goes into AUTH_GRPC_PORT, a URL into AUTH_GRPC_URL";
 
 /** How options were read from an environment. */
 interface Environment {
   readonly origins: Origins;
   readonly problems: readonly ConfigProblem[];
+  /** Variables that look like ours and are not read, in words. */
+  readonly unread: readonly string[];
   /** Timeouts of upstreams that are not there: checked all the same, they will be needed when the upstream comes. */
   readonly spare: { readonly [K in "grpc.timeoutMs" | "rest.timeoutMs"]?: number | undefined };
 }
@@ -25,7 +30,7 @@ const ENVIRONMENT: unique symbol = Symbol.for("portero.environment") as never;
 
 export function environmentOf(options: AuthClientOptions): Environment {
   const found = (options as { [ENVIRONMENT]?: Environment } | null)?.[ENVIRONMENT];
-  if (!found) return { origins: {}, problems: [], spare: {} };
+  if (!found) return { origins: {}, problems: [], unread: [], spare: {} };
   if (!options.grpc && !options.rest) return found;
   return { ...found, problems: found.problems.filter(({ name }) => name !== ANY_UPSTREAM) }; // code has named one
 }
@@ -51,7 +56,7 @@ export function environmentOf(options: AuthClientOptions): Environment {
  * | `AUTH_STRICT`, 1 or `cache` | `strict` | – |
  *
  * Nothing is validated here: `createAuthClient` does, and names the variable. A name that is nearly one of these, which is not set
- * itself, is an error too.
+ * itself, is an error too; another one that begins as they do is named in the log.
  *
  * @example createAuthClient({ ...optionsFromEnv(), logger: pino() })
  */
@@ -82,10 +87,12 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
     ...(rest.url === undefined && { "rest.timeoutMs": rest.timeoutMs }),
   };
 
-  problems.push(...misspelt(env, VARIABLES, (name) => textOf(name) !== undefined || isNeedless(name, textOf)));
-  const namesAddress = problems.some(({ name }) => /URL|URI|HOST|PORT/i.test(name));
+  const isSet = (name: string) => textOf(name) !== undefined || isNeedless(name, textOf);
+  problems.push(...misspelt(env, VARIABLES, isSet));
+  const namesAddress = problems.some(({ name, message = "" }) => UPSTREAM_VARIABLE.test(`${name} ${message}`));
   if (!options.grpc && !options.rest && !namesAddress) {
-    problems.push({ name: ANY_UPSTREAM, value: "nothing", expected: UPSTREAM_URL });
+    const found = otherAddresses(env).join(", ");
+    problems.push({ name: ANY_UPSTREAM, value: found ? `nothing but ${found}` : "nothing", expected: UPSTREAM_URL });
   }
   if (env[SECRET_VARIABLE] !== undefined && others.cache?.secret === undefined) {
     // A deployment that lost its secret on the way must not run without a seal.
@@ -95,7 +102,9 @@ export function optionsFromEnv(env: Readonly<Record<string, string | undefined>>
       expected: `a secret of at least ${SECRET.minBytes} bytes, or no such variable`,
     });
   }
-  return Object.assign(options, { [ENVIRONMENT]: { origins, problems, spare } });
+  const isNamed = (name: string) => problems.some((problem) => problem.name === name);
+  const unread = unreadVariables(env, VARIABLES, isSet).flatMap(({ name, line }) => (isNamed(name) ? [] : line));
+  return Object.assign(options, { [ENVIRONMENT]: { origins, problems, unread, spare } });
 }
 
 /** The options that variables set. There, an upstream may have a timeout and no URL. */

@@ -1,5 +1,5 @@
 import type { ConfigProblem } from "./config-error.js";
-import { nearest } from "./nearest.js";
+import { isOneSlip, nearest } from "./nearest.js";
 
 const OURS = /^(AUTH|CIRCUIT_BREAKER|REDIS)_/i;
 /** Near to one of ours, and common: the application's own. */
@@ -13,8 +13,8 @@ export function misspelt(
 ): ConfigProblem[] {
   const missing = known.filter((name) => !isSet(name));
   return Object.keys(env).flatMap((name) => {
-    if (!OURS.test(name) || known.includes(name) || OTHERS.includes(name) || !env[name]?.trim()) return [];
-    const meant = nearest(name, known);
+    if (known.includes(name) || OTHERS.includes(name) || !env[name]?.trim()) return [];
+    const meant = OURS.test(name) ? nearest(name, known) : meantWithPrefix(name, known);
     if (meant === undefined || !missing.includes(meant)) return [];
     return {
       name,
@@ -23,4 +23,14 @@ export function misspelt(
       message: `there is no such variable; did you mean ${meant}?`,
     };
   });
+}
+
+/**
+ * The name that was meant by one that begins as none of ours: one slip away. A letter before it, a number in it or another word makes a name of another
+ * program: `OAUTH_…`, `REDIS2_URL`, `AUTO_…`.
+ */
+function meantWithPrefix(name: string, known: readonly string[]): string | undefined {
+  if (/\d|^AUTO_/i.test(name)) return undefined;
+  const given = name.toUpperCase();
+  return known.find((each) => !given.endsWith(each) && isOneSlip(given, each));
 }

@@ -23,3 +23,10 @@ function distance(one: string, other: string): number {
   }
   return row[other.length] as number;
 }
+
+/** Whether one letter was put in, left out or exchanged, or two neighbours have changed places. */
+export function isOneSlip(given: string, name: string): boolean {
+  if (distance(given, name) === 1) return true;
+  const at = [...name].findIndex((letter, index) => letter !== given[index]);
+  return given === `${name.slice(0, at)}${name[at + 1]}${name[at]}${name.slice(at + 2)}`;
+}

@@ -3,23 +3,9 @@ import { MAX_TIMER_MS, type NumberSetting } from "./declaration.js";
 import { meantUrl } from "./meant-url.js";
 import { nearest } from "./nearest.js";
 import { showUrl } from "./shown-url.js";
-
-/** The variable that a setting was read from, so that a mistake is named as its author knows it. */
-export interface SettingOrigin {
-  readonly name: string;
-  readonly value: string;
-  /** The variable counts in seconds, the option in milliseconds. */
-  readonly seconds?: boolean;
-}
+import { type SettingOrigin, unitSlip } from "./unit-slip.js";
 
 export type Origins = Readonly<Record<string, SettingOrigin>>;
-
-/** How many times longer, or shorter, than its default a time is that was meant in another unit. */
-const FAR = 100;
-/** Of a default: shorter times are in milliseconds for everyone. */
-const LONG_MS = 10_000;
-/** Shorter times than that were probably meant in seconds: where a timer waits, and where something is kept. */
-const [SHORT_WAIT_MS, SHORT_MS] = [100, 1000];
 
 /** Reads settings one by one and collects their problems, so that all are named at once. */
 export class SettingReader {
@@ -86,24 +72,12 @@ export class SettingReader {
     if (value === undefined) return fallback;
     const isOne = kind === "duration" ? typeof value === "number" : Number.isInteger(value);
     if (isOne && value >= min && value <= max) {
-      if (kind === "duration") this.#lookForSlip(setting, value);
+      const slip = kind === "duration" ? unitSlip(setting, value, this.#origins[path]) : undefined;
+      if (slip !== undefined) this.slips.push(slip);
       return value;
     }
     this.problem(path, value, kind === "duration" ? this.#durationIn(setting, value) : integerIn(setting));
     return fallback;
-  }
-
-  /** A time within its bounds, and so far from its default that another unit was meant. */
-  #lookForSlip({ path, fallback, max }: { path: string; fallback: number; max: number }, value: number): void {
-    const origin = this.#origins[path];
-    if (origin?.seconds) {
-      if (value >= fallback * FAR)
-        this.slips.push(
-          `${origin.name} is ${origin.value} seconds: if milliseconds were meant, write ${value / 1_000_000}`,
-        );
-    } else if (fallback >= LONG_MS && value > 0 && value <= fallback / FAR && value < shortMs(max)) {
-      this.slips.push(`${path} is ${value} milliseconds: if seconds were meant, write ${value * 1000}`);
-    }
   }
 
   /** A bound that is lower than a timer's tells a time in the wrong unit. */
@@ -154,9 +128,4 @@ export class SettingReader {
 
 function integerIn({ min, max }: { min: number; max: number }): string {
   return max === Number.MAX_SAFE_INTEGER ? `a whole number, at least ${min}` : `a whole number from ${min} to ${max}`;
-}
-
-/** A bound that is lower than a timer's is that of a wait. */
-function shortMs(max: number): number {
-  return max < MAX_TIMER_MS ? SHORT_WAIT_MS : SHORT_MS;
 }

@@ -29,6 +29,13 @@ describe("A variable that is nearly called as one that is not set gets the name 
     ["REDIS_ULR", "REDIS_URL"],
     ["CIRCUIT_BREAKER_RECOVERY_TIMEOUTS", "CIRCUIT_BREAKER_RECOVERY_TIMEOUT"],
     ["CIRCUIT_BREAKER_FAILURE_TRESHOLD", "CIRCUIT_BREAKER_FAILURE_THRESHOLD"],
+    ["AUHT_GRPC_URL", "AUTH_GRPC_URL"],
+    ["ATUH_CACHE_SECRET", "AUTH_CACHE_SECRET"],
+    ["AUTHGRPC_URL", "AUTH_GRPC_URL"],
+    ["CIRCUT_BREAKER_TIMEOUT", "CIRCUIT_BREAKER_TIMEOUT"],
+    ["circuitbreaker_TIMEOUT", "CIRCUIT_BREAKER_TIMEOUT"],
+    ["REDDIS_URL", "REDIS_URL"],
+    ["REIDS_URL", "REDIS_URL"],
   ])("%s, did you mean %s?", (name, meant) => {
     expect(linesOf({ AUTH_REST_URL: "http://auth", [name]: SECRET })).toEqual([
       `  ${name}: there is no such variable; did you mean ${meant}?`,
@@ -39,6 +46,10 @@ describe("A variable that is nearly called as one that is not set gets the name 
     expect(linesOf({ AUTH_GPRC_URL: "http://auth:50051" })).toEqual([
       "  AUTH_GPRC_URL: there is no such variable; did you mean AUTH_GRPC_URL?",
     ]);
+  });
+
+  test("of Redis, it is no address of an upstream", () => {
+    expect(linesOf({ REDIS_URLS: "redis://cache" })).toHaveLength(2);
   });
 
   test("beside a missing upstream, both are named", () => {
@@ -63,6 +74,10 @@ test.each([
       REDIS_PORT: "tcp://10.0.0.2:6379",
       REDIS_SERVICE_HOST: "10.0.0.2",
     },
+  ],
+  [
+    "it is another program's, one letter away",
+    { OAUTH_GRPC_URL: "x", CREDIS_URL: "x", REDIS2_URL: "x", RED1S_URL: "x", AUTO_STRICT: "x", RADIUS_URL: "x" },
   ],
   ["it is far from all", { AUTHOR: "x", AUTH_PROVIDER: "x", MY_AUTH_GRPC_URL: "x" }],
 ])("Nothing is said where %s.", (_what, env) => {
