@@ -2,6 +2,7 @@ import type { Transport } from "@connectrpc/connect";
 import { raceAbort, raceTimeout } from "../runtime/abort.js";
 import type { Clock } from "../runtime/clock.js";
 import { FailureReport } from "../runtime/failure-report.js";
+import { unsetIn } from "../runtime/unset-text.js";
 import { MIN_TRY_MS, timeLeftMs } from "./call-context.js";
 import { UnavailableError } from "./outcome.js";
 import { forward, unaryTransport } from "./stage.js";
@@ -41,7 +42,7 @@ export function withCredentials(
       report.succeeded();
     } catch (error) {
       if (call.signal?.aborted) throw error;
-      report.failed(error);
+      report.failed(error, error instanceof UnsetHeaderError ? error.message : undefined);
       throw new CredentialsError("the function given as `headers` failed");
     }
     return forward(inner, { ...call, header: own });
@@ -56,10 +57,19 @@ class CredentialsError extends UnavailableError {
   }
 }
 
+/** A header that was made with a variable that is not set. Its message shows no value. */
+class UnsetHeaderError extends TypeError {
+  constructor(name: string, unset: string) {
+    const header = /^[\w-]{1,40}$/.test(name) ? `the header ${name}` : "a header";
+    super(`${header} is ${unset}: its variable is not set`);
+  }
+}
+
 function merge(header: ConstructorParameters<typeof Headers>[0], own: Readonly<Record<string, string>>): Headers {
   const merged = new Headers(header);
   for (const [name, value] of Object.entries(own)) {
-    if (typeof value !== "string" || value === "") throw new TypeError("a header without a value"); // a variable that is not set
+    const unset = typeof value === "string" && value !== "" ? unsetIn(name, value) : "nothing";
+    if (unset !== undefined) throw new UnsetHeaderError(name, unset);
     merged.set(name, value);
   }
   return merged;

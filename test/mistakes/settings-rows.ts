@@ -69,6 +69,19 @@ export const settingRows: readonly Mistake[] = [
     ],
   },
   {
+    is: "a REST URL with the path of a look-up",
+    make: ofEnvironment({ AUTH_REST_URL: "http://auth:8001/users/{userId}/locals" }),
+    says: [
+      "AUTH_REST_URL: expected the base URL alone, to which /api/v1/users/{user_id}/locals is appended",
+      "write http://auth:8001; where that is another path, with rest.paths.userLocals",
+    ],
+  },
+  {
+    is: "a gRPC URL with the path of a question",
+    make: ofEnvironment({ AUTH_GRPC_URL: "http://auth:50051/auth.AuthService/VerifyToken" }),
+    says: ["AUTH_GRPC_URL: expected the base URL alone", "write http://auth:50051,"],
+  },
+  {
     is: "a REST URL with a query",
     make: ofEnvironment({ AUTH_REST_URL: "http://auth:8001?api_key=hunter2" }),
     says: ["AUTH_REST_URL: expected a URL without a query"],
@@ -211,6 +224,13 @@ export const settingRows: readonly Mistake[] = [
     is: "a credential whose variable is not set",
     make: ofOptions({ grpc: { url }, headers: { authorization: undefined } }),
     says: ["headers.authorization: expected a value that is not empty"],
+  },
+  {
+    is: "a credential whose variable is not set, behind its scheme",
+    make: ofOptions({ grpc: { url }, headers: { authorization: `Bearer ${undefined}` } }),
+    says: [
+      'headers.authorization: expected a value that is not empty, got "undefined" behind its scheme: its variable',
+    ],
   },
   {
     is: "requireAuth called with the client",

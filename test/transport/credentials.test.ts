@@ -88,6 +88,7 @@ describe("a function that gives no credentials is an outage, and nobody is asked
     ["returns a name that is no header", () => ({ "s3cret name": "1" })],
     ["returns a header without a value", () => ({ authorization: undefined as unknown as string })],
     ["returns an empty header", () => ({ authorization: "" })],
+    ["returns a scheme before a variable that is not set", () => ({ authorization: `Bearer ${undefined}` })],
     ["returns nothing", () => undefined as unknown as Record<string, string>],
   ])("when it %s", async (_name, headers) => {
     const { service, client } = await start(headers);
@@ -96,6 +97,19 @@ describe("a function that gives no credentials is an outage, and nobody is asked
     expect(inspect(error, { depth: 20, showHidden: true })).not.toContain("s3cret");
     expect(service.calls.total).toBe(0);
     expect(client.status()).toMatchObject({ grpc: { failures: 0 }, rest: { failures: 0 } });
+  });
+
+  test.each<[object, string]>([
+    [{ Authorization: "Bearer undefined" }, 'the header Authorization is "undefined" behind its scheme'],
+    [{ "x-key": "null" }, 'the header x-key is "null"'],
+    [{ "x-key": undefined }, "the header x-key is nothing"],
+    [{ "s3cret name": "" }, "a header is nothing"],
+  ])("where a variable is not set, the line says so: %j", async (headers, says) => {
+    const { client, logger } = await start(() => headers as Record<string, string>);
+    await client.verifyToken("token-ana").catch(() => undefined);
+    expect(logger.lines).toEqual([
+      `error portero: the function given as "headers" failed: ${says}: its variable is not set`,
+    ]);
   });
 
   test("when it hangs: at the deadline, less the time that a try needs", async () => {

@@ -1,6 +1,7 @@
 import { types } from "node:util";
 import { type Clock, systemClock } from "../../runtime/clock.js";
 import { type Logger, silentLogger } from "../../runtime/logger.js";
+import { unsetIn } from "../../runtime/unset-text.js";
 import type { CredentialHeaders } from "../../transport/credentials.js";
 import { type CacheConfig, readCache, redisSettingOf } from "./cache.js";
 import { keysOf } from "./declaration.js";
@@ -118,6 +119,11 @@ function readHeaders(read: SettingReader, headers: AuthClientOptions["headers"])
     if (value === undefined || value === null || isBlank(value)) {
       read.problem(`headers.${name}`, value, "a value that is not empty");
     } else if (typeof value !== "string") read.secretProblem(`headers.${name}`, "a string");
+    else {
+      const unset = unsetIn(name, value);
+      if (unset !== undefined)
+        read.secretProblem(`headers.${name}`, "a value that is not empty", `${unset}: its variable is not set`);
+    }
   }
   return { ...headers };
 }

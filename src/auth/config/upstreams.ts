@@ -4,11 +4,11 @@ import type { TlsSource } from "../../runtime/tls-options.js";
 import type { ConnectionBounds } from "../../transport/address-choice.js";
 import { MIN_TRY_MS } from "../../transport/call-context.js";
 import { DEFAULT_REST_PATHS, type RestPaths } from "../../transport/rest-request.js";
+import { assertGrpcBase, assertRestBase, readBase } from "./base-url.js";
 import { keysOf } from "./declaration.js";
 import type { GrpcOptions, RestOptions } from "./options.js";
 import type { SettingReader } from "./setting-reader.js";
 import { GRPC_ADDRESS, SETTINGS } from "./settings.js";
-import { shownPath, shownUrl } from "./shown-url.js";
 import { readTls } from "./tls.js";
 
 interface UpstreamConfig {
@@ -32,8 +32,6 @@ export interface RestConfig extends UpstreamConfig {
   readonly agent: Agent | undefined;
   readonly paths: RestPaths;
 }
-
-const HTTP = ["http:", "https:"] as const;
 
 export function readGrpc(read: SettingReader, given: GrpcOptions | undefined): GrpcConfig | undefined {
   if (!given) return undefined;
@@ -70,7 +68,7 @@ export function readRest(read: SettingReader, given: RestOptions | undefined): R
   const url = readBase(read, "rest.url", options.url);
   if (options.url === undefined) read.problem("rest.url", undefined, "a URL");
   const paths = readPaths(read, options.paths);
-  if (url !== undefined) assertBase(read, url, paths);
+  if (url !== undefined) assertRestBase(read, url, paths);
   return {
     url: url ?? "",
     timeoutMs: read.number(SETTINGS.rest.timeoutMs, options.timeoutMs),
@@ -86,7 +84,9 @@ function readUrls(read: SettingReader, given: GrpcOptions["url"]): readonly stri
   if (Array.isArray(given) && given.length === 0) read.problem("grpc.url", given, "a URL, or a list of URLs");
   const urls = (Array.isArray(given) ? given : [given]).map((url) => {
     if (url === undefined) read.problem("grpc.url", url, "a URL in each place of the list");
-    return readBase(read, "grpc.url", url, GRPC_ADDRESS.defaultPort);
+    const base = readBase(read, "grpc.url", url, GRPC_ADDRESS.defaultPort);
+    if (base !== undefined) assertGrpcBase(read, base);
+    return base;
   });
   return [...new Set(urls.filter((url) => url !== undefined))];
 }
@@ -95,32 +95,6 @@ function readConnections(read: SettingReader, given: GrpcOptions["connections"])
   const setting = SETTINGS.grpc.connections;
   const options = read.section("grpc.connections", given, keysOf(setting));
   return { min: read.number(setting.min, options.min), max: read.number(setting.max, options.max) };
-}
-
-/** A URL that paths are appended to: behind a query they would be a part of it. */
-function readBase(
-  read: SettingReader,
-  path: string,
-  given: string | undefined,
-  defaultPort?: string,
-): string | undefined {
-  const url = read.url(path, given, HTTP, { ...(defaultPort !== undefined && { defaultPort }) });
-  if (url?.includes("?")) read.urlProblem(path, url, "a URL without a query");
-  // Some HTTP clients take this for a unix socket, all others for a host of that name.
-  if (url && /^\w+:\/\/([^@/]*@)?unix:(?!\d)/i.test(url)) {
-    const instead = path === "rest.url" ? "rest.agent with a socketPath" : "grpc.transport";
-    read.urlProblem(path, url, `a URL with a host; for a unix socket, ${instead}`);
-  }
-  return url;
-}
-
-/** Behind the whole URL of an operation, its path would stand a second time. */
-function assertBase(read: SettingReader, url: string, { verifyToken }: RestPaths): void {
-  const path = shownPath(verifyToken);
-  const shown = shownUrl(url)?.replace(/\/+$/, "");
-  if (!shown?.endsWith(path) || path.length < 2) return;
-  const base = shown.slice(0, -path.length);
-  read.urlProblem("rest.url", url, `the base URL alone, to which ${path} is appended: write ${base}`);
 }
 
 function readAgent(read: SettingReader, { agent, tls }: RestOptions, url: string | undefined) {

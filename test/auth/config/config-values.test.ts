@@ -184,6 +184,36 @@ describe("Of the wrong kind is", () => {
     },
   );
 
+  test.each<[string, string, string]>([
+    ["authorization", `Bearer ${undefined}`, '"undefined" behind its scheme'],
+    ["Authorization", `Basic ${null}`, '"null" behind its scheme'],
+    ["Proxy-Authorization", `Token  ${Number("x")} `, '"NaN" behind its scheme'],
+    ["authorization", "Bearer ", "nothing behind its scheme"],
+    ["authorization", "basic", "nothing behind its scheme"],
+    ["x-key", `${undefined}`, '"undefined"'],
+    ["x-key", "null", '"null"'],
+  ])("a header with a variable that is not set in it: %s: %s", (name, value, shown) => {
+    const headers = { "X-Other": "hunter2", [name]: value };
+    expect(errorOf({ grpc, headers }).problems).toEqual([
+      {
+        name: `headers.${name}`,
+        value: `${shown}: its variable is not set`,
+        expected: "a value that is not empty",
+      },
+    ]);
+  });
+
+  test("no header whose value only holds such a word", () => {
+    const headers = {
+      authorization: "Bearer undefined-but-good",
+      "x-key": "nullable",
+      "x-note": "is not null",
+      origin: "null",
+      "x-scheme": "Bearer",
+    };
+    expect(configOf({ grpc, headers }).headers).toEqual(headers);
+  });
+
   test("a header that is no text, without showing it", () => {
     const headers = { Authorization: "Bearer x", "X-Tenant": 5 as unknown as string };
     expect(errorOf({ grpc, headers }).problems).toMatchObject([{ name: "headers.X-Tenant", expected: "a string" }]);
@@ -194,6 +224,63 @@ describe("Of the wrong kind is", () => {
     for (const options of [null, "http://auth", [], 5]) {
       expect(errorOf(options).problems.length).toBeGreaterThan(0);
     }
+  });
+});
+
+describe("A URL that ends with the path of a question is one alone, and the error says what to write:", () => {
+  test.each([
+    ["http://auth:50051/auth.AuthService/VerifyToken", "http://auth:50051"],
+    ["http://auth:50051/auth.AuthService", "http://auth:50051"],
+    ["http://auth:50051/auth.AuthService/", "http://auth:50051"],
+    ["https://a:hunter2@auth/mesh/auth.AuthService/GetUserLocals", "https://auth/mesh"],
+  ])("grpc.url %s", (url, base) => {
+    for (const given of [url, [grpc.url, url]]) {
+      const { problems, message } = errorOf({ grpc: { url: given } });
+      const expected = `the base URL alone, to which /auth.AuthService/VerifyToken is appended: write ${base}`;
+      expect(problems).toMatchObject([{ name: "grpc.url", expected }]);
+      expect(message).not.toContain("hunter2");
+    }
+  });
+
+  test.each([
+    ["http://a/auth/verify/", "/auth/verify", "http://a"],
+    ["http://a/api/v1/users/{user_id}/locals", "/api/v1/users/{user_id}/locals", "http://a"],
+    ["http://a/base/api/v1/users/:id/permissions", "/api/v1/users/{user_id}/permissions", "http://a/base"],
+    ["http://a:b@a/api/v1/organizations/%7Bid%7D", "/api/v1/organizations/{organization_id}", "http://a"],
+  ])("rest.url %s", (url, path, base) => {
+    const expected = `the base URL alone, to which ${path} is appended: write ${base}`;
+    expect(errorOf({ rest: { url } }).problems).toMatchObject([{ name: "rest.url", expected }]);
+  });
+
+  test.each([
+    ["http://a/users/{userId}/locals", "userLocals", "/api/v1/users/{user_id}/locals", "http://a"],
+    ["http://a/b/users/<id>/permissions", "userPermissions", "/api/v1/users/{user_id}/permissions", "http://a/b"],
+    ["http://a/organizations/{id}/", "organization", "/api/v1/organizations/{organization_id}", "http://a"],
+  ])("rest.url %s, below another path", (url, key, path, base) => {
+    const expected = `the base URL alone, to which ${path} is appended: write ${base}; where that is another path, with rest.paths.${key}`;
+    expect(errorOf({ rest: { url } }).problems).toMatchObject([{ name: "rest.url", expected }]);
+  });
+
+  test("rest.url with a path of one's own", () => {
+    const paths = { userLocals: "/v2/{user_id}" };
+    expect(errorOf({ rest: { url: "http://a/v2/{user}", paths } }).problems).toMatchObject([
+      { expected: "the base URL alone, to which /v2/{user_id} is appended: write http://a" },
+    ]);
+  });
+
+  test.each([
+    "http://a/api/v1",
+    "http://a/users",
+    "http://a/locals",
+    "http://a/organizations/acme",
+    "http://a/verify",
+    "http://a/auth",
+    "http://a/%C3%A9",
+    "http://a/%zz",
+  ])("but a base may end with words of one: %s", (url) => {
+    const paths = { verifyToken: "/é" };
+    expect(configOf({ grpc: { url: "http://auth/auth.Auth" }, rest: { url } }).rest?.url).toBe(url);
+    expect(configOf({ rest: { url, paths } }).rest?.url).toBe(url);
   });
 });
 
