@@ -1,13 +1,13 @@
 import { ConfigError, show } from "../auth/config/config-error.js";
 import { AuthError } from "../auth/errors.js";
 import { isPromise } from "../runtime/is-promise.js";
-import { assertNoRequest } from "./misuse.js";
+import { assertNoRequest, typeOf } from "./misuse.js";
 import { type MaybeHeaded, readingsOf } from "./request.js";
 import { readingParsed, readsUnparsedBody } from "./unparsed-body.js";
 
 /**
  * Where a guard finds the id of what the request is about: a route parameter by name, a header, a query parameter, or a function of
- * the request. It may name several, as an array, or by being repeated: then each of them must be allowed.
+ * the request, which must not be async. It may name several, as an array, or by being repeated: then each of them must be allowed.
  */
 export type GuardSource<R> =
   | string
@@ -40,15 +40,38 @@ export function createSourceReader<R>(
 ): SourceReader<R> {
   const { label, read } = toReader(guard, source, access);
   return (request) => {
-    const found = typeof source === "function" ? readingParsed(`${guard}(source)`, read, request) : read(request);
-    if (isPromise(found)) found.then(undefined, () => undefined); // an unhandled rejection would end the process
+    const found = typeof source === "function" ? readFunction(guard, read, request) : read(request);
     const values: readonly unknown[] = Array.isArray(found) ? found : [found];
     // An object, as a query parser makes one of `?local[a]=1`, is no value either.
     if (values.length > 0 && values.every((value) => typeof value === "string" && value !== ""))
       return values as string[];
-    const why = readsUnparsedBody(source, request) ? " Its body was not parsed." : "";
-    throw new AuthError("missing_parameter", { message: `The request has no value for ${label}.${why}` });
+    throw new AuthError("missing_parameter", { message: messageOf(values, label, source, request) });
   };
+}
+
+/** @throws TypeError where it returns what no request can hold */
+function readFunction<R>(guard: string, read: (request: R) => unknown, request: R): unknown {
+  const found = readingParsed(`${guard}(source)`, read, request);
+  const foreign = (Array.isArray(found) ? found : [found]).filter((value) => !isData(value));
+  if (foreign.length === 0) return found;
+  for (const each of foreign) if (isPromise(each)) each.then(undefined, () => undefined); // an unhandled rejection would end the process
+  const got = isPromise(foreign[0]) ? "a Promise: it must not be async" : typeOf(foreign[0]);
+  throw new TypeError(`${guard}(source) must return a string or a list of strings, got ${got}`);
+}
+
+/** Types that an HTTP client can give to a field of the body, or to a query parameter; they are no mistake of the application. */
+function isData(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return !["function", "symbol", "bigint"].includes(typeof value);
+  if (Array.isArray(value)) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return !isPromise(value) && (prototype === null || Object.getPrototypeOf(prototype) === null);
+}
+
+function messageOf(values: readonly unknown[], label: string, source: unknown, request: unknown): string {
+  const other = values.find((value) => typeof value === "number" || typeof value === "boolean");
+  if (other !== undefined) return `The request's value for ${label} is ${typeOf(other)}, and no string.`;
+  const why = readsUnparsedBody(source, request) ? " Its body was not parsed." : "";
+  return `The request has no value for ${label}.${why}`;
 }
 
 function toReader<R>(

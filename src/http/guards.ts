@@ -1,5 +1,5 @@
 import type { AuthClient } from "../auth/auth-client.js";
-import { ConfigError, show } from "../auth/config/config-error.js";
+import { ConfigError, type ConfigProblem, show } from "../auth/config/config-error.js";
 import { SettingReader } from "../auth/config/setting-reader.js";
 import { AuthError } from "../auth/errors.js";
 import type { Organization, User, VerifiedToken } from "../auth/model.js";
@@ -7,7 +7,7 @@ import { onBehalfOf } from "../auth/on-behalf.js";
 import { listHas } from "../auth/string-lists.js";
 import { isPromise } from "../runtime/is-promise.js";
 import { createSourceReader, type GuardSource, type RequestAccess } from "./guard-source.js";
-import { assertNoRequest } from "./misuse.js";
+import { assertNoRequest, typeOf } from "./misuse.js";
 
 /** What a guard decides on. */
 export interface GuardInput<R> {
@@ -63,8 +63,8 @@ export function userGuard<R>(predicate: (auth: VerifiedToken, request: R) => boo
   }
   return ({ auth, request }) => {
     const allowed = predicate(auth, request);
-    if (isPromise(allowed)) return allowed.then(assertAllowed);
-    return assertAllowed(allowed);
+    if (isPromise(allowed)) return allowed.then(assertTrue);
+    return assertTrue(allowed);
   };
 }
 
@@ -74,7 +74,12 @@ export function localGuard<R>(source: GuardSource<R>, access: RequestAccess<R>, 
   const settings = new SettingReader({}, []);
   const { fresh = false, orPermission } = settings.section("requireLocal", options, ["fresh", "orPermission"]);
   settings.optional("requireLocal.fresh", fresh, (value) => typeof value === "boolean", "true or false");
-  settings.optional("requireLocal.orPermission", orPermission, isName, "a name");
+  settings.optional(
+    "requireLocal.orPermission",
+    orPermission,
+    (name) => isName(name) && !isSeveralNames(name),
+    "a name",
+  );
   settings.throwIfAny();
   return ({ auth, client, request }) => {
     const named = read(request);
@@ -123,6 +128,17 @@ function assertAllowed(allowed: boolean): undefined {
   return undefined;
 }
 
+/**
+ * The answer of the application. `undefined`, as of a function that finds nothing, means no.
+ *
+ * @throws TypeError for anything else that is like `true`: its author thinks that it lets through
+ */
+function assertTrue(allowed: unknown): undefined {
+  if (allowed && allowed !== true)
+    throw new TypeError(`requireUser(predicate) must return true or false, or a promise of it, got ${typeOf(allowed)}`);
+  return assertAllowed(allowed === true);
+}
+
 function insufficient(permissions: User["permissions"]): AuthError {
   return new AuthError("insufficient_scope", { permissions });
 }
@@ -136,11 +152,34 @@ function refusalMeansNo(error: unknown): never {
 
 /** A guard of no names would let every request through. */
 function assertNames(guard: string, names: readonly unknown[]): void {
+  const joined = names.find(isSeveralNames);
+  if (joined !== undefined) throw new ConfigError([severalNames(guard, joined)]);
   if (names.length > 0 && names.every(isName)) return;
   assertNoRequest(guard, names[0], `${guard}("…")`);
   const wrong = names.find((name) => !isName(name));
   const problem = { name: guard, value: show(wrong), expected: "one or more names" };
   throw new ConfigError([isList(wrong) ? { ...problem, message: `spread it: ${guard}(...names)` } : problem]);
+}
+
+/** A name may hold any sign, as the service pleases; a list of `products:read` and the like is none. */
+function isSeveralNames(name: unknown): name is string {
+  const parts = typeof name === "string" ? partsOf(name) : [];
+  return parts.length > 1 && parts.every((part) => /^[\w-]+(:[\w*.-]+)+$/.test(part));
+}
+
+function partsOf(name: string): readonly string[] {
+  return name.trim().split(/[\s,]+/);
+}
+
+function severalNames(guard: string, joined: string): ConfigProblem {
+  const names = partsOf(joined).map((part) => JSON.stringify(part));
+  const expected = "one name in each argument";
+  return {
+    name: guard,
+    value: show(joined),
+    expected,
+    message: `write ${names.length} names: ${guard}(${names.join(", ")})`,
+  };
 }
 
 /** An array, a Set …: names in one argument. */
@@ -149,5 +188,5 @@ function isList(value: unknown): boolean {
 }
 
 function isName(value: unknown): boolean {
-  return typeof value === "string" && value !== "";
+  return typeof value === "string" && value.trim() !== "";
 }

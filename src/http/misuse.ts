@@ -1,3 +1,5 @@
+import { isPromise } from "../runtime/is-promise.js";
+
 /** For a middleware of `portero/koa` that was called as one of Express. */
 export function noKoaContext(caller: string): TypeError {
   return new TypeError(`${caller} of "portero/koa" was given no Koa context: in Express, import it from "portero"`);
@@ -6,6 +8,16 @@ export function noKoaContext(caller: string): TypeError {
 /** For a middleware of `portero` that was called as one of Koa. */
 export function noExpressNext(caller: string): TypeError {
   return new TypeError(`${caller} of "portero" was given no (req, res, next): in Koa, import it from "portero/koa"`);
+}
+
+/** The type of a value that a function of the application returned, in words; never the value: it may be a secret. */
+export function typeOf(value: unknown): string {
+  if (isPromise(value)) return "a Promise";
+  if (value === undefined) return "nothing";
+  if (value === null) return "null";
+  const tag = typeof value === "object" ? Object.prototype.toString.call(value).slice(8, -1) : typeof value;
+  const name = /^\w{1,40}$/.test(tag) && tag !== "Object" ? tag : "object";
+  return `${/^[aeio]/i.test(name) ? "an" : "a"} ${name}`;
 }
 
 /** @throws TypeError where a function that makes a middleware was mounted as if it were one: it was called with a request */

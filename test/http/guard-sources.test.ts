@@ -138,17 +138,48 @@ describe.each(faces)("in $name the source is", (face) => {
       ["a list with an empty text", ["madrid", ""], MISSING],
       ["no text at all", 7 as unknown as string, MISSING],
       ["a list that holds a list", [["madrid"]] as unknown as string[], MISSING],
-      ["a promise, which nobody waits for", Promise.resolve("madrid") as unknown as string, MISSING],
+      ["null", null as unknown as string, MISSING],
+      ["an object of the body", { a: "madrid" } as unknown as string, MISSING],
+      ["an object of a query parser", Object.create(null) as string, MISSING],
     ])("that returns %s", async (_what, value, expected) => {
       const { answer } = await open(face, "/", () => value);
 
       expect(await answer("/")).toBe(expected);
     });
 
-    test("that is async and fails ends no process", async () => {
-      const { answer } = await open(face, "/", (() => Promise.reject(new Error("no such table"))) as never);
+    test.each<[string, () => unknown, string]>([
+      ["a promise", async () => "madrid", "a Promise: it must not be async"],
+      [
+        "a promise that fails, and ends no process",
+        () => Promise.reject(new Error("x")),
+        "a Promise: it must not be async",
+      ],
+      [
+        "a list of promises, all of which fail",
+        () => ["a", "b"].map(() => Promise.reject(new Error("x"))),
+        "a Promise: it must not be async",
+      ],
+      ["a Set", () => new Set(["madrid"]), "a Set"],
+      ["a buffer", () => Buffer.from("madrid"), "a Uint8Array"],
+      ["a function", () => () => "madrid", "a function"],
+      ["a date", () => new Date(0), "a Date"],
+      ["a bigint", () => 7n, "a bigint"],
+    ])("that returns %s, a programming error", async (_what, source, got) => {
+      const { answer } = await open(face, "/", source as never);
 
-      expect(await answer("/")).toBe(MISSING);
+      expect(await answer("/")).toBe(`500 requireLocal(source) must return a string or a list of strings, got ${got}`);
+    });
+
+    test.each([
+      [7, "a number"],
+      [["madrid", true], "a boolean"],
+    ])("that returns %j, which the HTTP client may have sent", async (value, type) => {
+      const { ask } = await open(face, "/", (() => value) as never);
+
+      expect(await ask("/")).toEqual({
+        answer: MISSING,
+        detail: `The request's value for what it is about is ${type}, and no string.`,
+      });
     });
 
     test("that looks at the request", async () => {

@@ -137,6 +137,34 @@ describe.each(faces)("in $name", (face) => {
     );
   });
 
+  test.each([
+    ["requirePermission", "products:read,products:write"],
+    ["requirePermission", "products:read products:write"],
+    ["requireAnyPermission", " products:read, products:write "],
+  ] as const)("%s wants each name by itself: %j", (guard, names) => {
+    expect(() => face[guard]("admin", names)).toThrow(
+      `  ${guard}: write 2 names: ${guard}("products:read", "products:write")`,
+    );
+  });
+
+  test.each(["requirePermission", "requireAnyPermission", "requireModule"] as const)(
+    "%s of blanks is none",
+    (guard) => {
+      expect(() => face[guard]("admin", " ")).toThrow(`${guard}: expected one or more names, got " "`);
+    },
+  );
+
+  test("a name may hold what it likes, as long as it does not look like two", () => {
+    for (const name of ["Manage users", "a,b", "users: read", "products:read ", "http://a/b, c"])
+      expect(() => face.requirePermission(name)).not.toThrow();
+  });
+
+  test("requireLocal takes no two names as orPermission", () => {
+    expect(() => face.requireLocal("localId", { orPermission: "a:b,c:d" })).toThrow(
+      "requireLocal.orPermission: expected a name",
+    );
+  });
+
   test("requireLocal says all that is wrong with its options at once", () => {
     const make = () => face.requireLocal("localId", { fresh: "yes" as never, orPermission: "" });
 
@@ -158,14 +186,29 @@ describe.each(faces)("in $name", (face) => {
       ["a promise of true", async () => true, "200"],
       ["false", () => false, "403 insufficient_scope"],
       ["a promise of false", async () => false, "403 insufficient_scope"],
-      ["something that is only like true", () => yes(1), "403 insufficient_scope"],
-      ["an object", () => yes({}), "403 insufficient_scope"],
-      ["a promise of something like true", async () => yes("yes"), "403 insufficient_scope"],
+      ["null, as of a search that finds nothing", () => yes(null), "403 insufficient_scope"],
+      ["zero", () => yes(0), "403 insufficient_scope"],
+      ["a promise of nothing", async () => yes(undefined), "403 insufficient_scope"],
       ["nothing, as after a forgotten return", () => yes(undefined), "403 insufficient_scope"],
     ])("of a predicate that returns %s", async (_what, predicate, expected) => {
       const { ask } = await open(face, "/", [face.requireUser(predicate)]);
 
       expect(await ask("/")).toBe(expected);
+    });
+
+    test.each([
+      ["a number", () => yes(1), "a number"],
+      ["a text, which is not shown", () => yes("hunter2"), "a string"],
+      ["an object", () => yes({}), "an object"],
+      ["a list", () => yes([]), "an Array"],
+      ["a promise of a text", async () => yes("hunter2"), "a string"],
+    ])("is a programming error where the predicate returns %s", async (_what, predicate, got) => {
+      const { get } = await open(face, "/", [face.requireUser(predicate)]);
+
+      const { status, body } = await get("/");
+
+      const thrown = `requireUser(predicate) must return true or false, or a promise of it, got ${got}`;
+      expect([status, body]).toEqual([500, { thrown }]);
     });
 
     test("gives the predicate the auth and the request", async () => {

@@ -11,6 +11,7 @@ import {
   requireAuth,
   requireLocal,
   requirePermission,
+  requireUser,
 } from "../../src/index.js";
 import * as forKoa from "../../src/koa.js";
 import { stubAuthClient } from "../../src/testing.js";
@@ -229,6 +230,38 @@ export const middlewareRows: readonly Mistake[] = [
         { localId: "madrid" },
       ),
     says: ["400", "The request has no value for what it is about. Its body was not parsed."],
+  },
+  {
+    is: "a guard's source that is async",
+    make: () => inExpress(requireAuth({ client }), requireLocal((async () => "madrid") as never)),
+    says: [
+      "500",
+      "requireLocal(source) must return a string or a list of strings, got a Promise: it must not be async",
+    ],
+  },
+  {
+    is: "a guard's source that returns a Set",
+    make: () => inExpress(requireAuth({ client }), requireLocal((() => new Set(["madrid"])) as never)),
+    says: ["500", "requireLocal(source) must return a string or a list of strings, got a Set"],
+  },
+  {
+    is: "a guard's source that returns a number",
+    make: () => inExpress(requireAuth({ client }), requireLocal((() => 5) as never)),
+    says: ["400", "The request's value for what it is about is a number, and no string."],
+  },
+  {
+    is: "a predicate that returns what it found",
+    make: () =>
+      inExpress(
+        requireAuth({ client }),
+        requireUser(({ user }) => user.permissions[0] as never),
+      ),
+    says: ["500", "requireUser(predicate) must return true or false, or a promise of it, got a string"],
+  },
+  {
+    is: "two permissions in one text",
+    make: () => messageOf(() => requirePermission("products:read,products:write")),
+    says: ['write 2 names: requirePermission("products:read", "products:write")'],
   },
   {
     is: "a permission that a stub's user has by another name",
