@@ -28,7 +28,8 @@ export interface VerifyOptions extends CallOptions {
 
 /**
  * Asks the auth service about tokens, users and organizations, and caches its answers. Every method rejects with an `AuthError`, or with
- * the reason of the signal that ended it.
+ * the reason of the signal that ended it; with a `TypeError` that says what to write where it was given something else than it takes, as
+ * a `User` in the place of a `UserRef`.
  */
 export interface AuthClient {
   /**
@@ -43,7 +44,7 @@ export interface AuthClient {
   /**
    * Resolves when an upstream can be connected to, or with `ask` answers, and the shared cache has been tried once; tries until then, or
    * until the signal aborts. Where that is one of `AbortSignal.timeout`, it rejects with a `TimeoutError` that names the upstreams and what
-   * is wrong with each.
+   * is wrong with each. An option that does not exist is a `TypeError`.
    */
   ready(options?: AbortSignal | ReadyOptions): Promise<void>;
   /**
@@ -104,7 +105,11 @@ export interface AuthClient {
   diagnose(options?: DiagnoseOptions): Promise<AuthClientDiagnosis>;
   /** The state of upstreams, caches and calls, as plain data. */
   status(): AuthClientStatus;
-  /** Calls the listener on every such event, until the returned function is called. */
+  /**
+   * Calls the listener on every such event, until the returned function is called.
+   *
+   * @throws TypeError where there is no such event
+   */
   on<E extends keyof AuthClientEvents>(event: E, listener: (details: AuthClientEvents[E]) => void): () => void;
   /** Ends every call under way and closes every connection. Afterwards every call rejects. */
   close(): Promise<void>;

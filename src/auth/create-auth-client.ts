@@ -20,7 +20,7 @@ import { MassRefusals } from "./mass-refusals.js";
 import { withAsker } from "./on-behalf.js";
 import { createPipeline, networkUpstreams, type UpstreamFactories } from "./pipeline.js";
 import { type AnswerListener, questionChannel } from "./question-channel.js";
-import { becomeReady } from "./readiness.js";
+import { becomeReady, readReadyOptions } from "./readiness.js";
 import { RecentTokens } from "./recent-tokens.js";
 import { RequestCounts } from "./request-counts.js";
 import { createRemoteAuthService } from "./service-calls.js";
@@ -29,6 +29,7 @@ import { createTokenSyntax, Token } from "./token.js";
 import { withTextApi } from "./token-api.js";
 import { createTokenDigest } from "./token-digest.js";
 import { unknownTokenGate } from "./unknown-token.js";
+import { UsageError } from "./usage-error.js";
 
 /**
  * Makes a client. It connects when it is first needed; close it when it is no longer.
@@ -87,7 +88,7 @@ export function assembleAuthClient(
       if (outcome.kind === "answer") return outcome.answer;
       throw untraced(() => new AuthError(outcome.reason));
     } catch (error) {
-      if (error instanceof AuthError) throw error;
+      if (error instanceof AuthError || error instanceof UsageError) throw error;
       if (call.signal?.aborted && error === call.signal.reason) throw error;
       throw toAuthError(error);
     }
@@ -140,8 +141,8 @@ export function assembleAuthClient(
           return caches.token.get(token.text, { ...options, ...(gate && { gate }) }, token.id);
         }, call),
     }),
-    async ready(given = {}) {
-      const { signal, ask: asks = false } = "aborted" in given ? { signal: given } : given;
+    async ready(given) {
+      const { signal, ask: asks = false } = readReadyOptions(given);
       const ended = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
       try {
         await becomeReady({ upstreams: pipeline.upstreams, ask: asks, cache: caches, clock }, ended);
@@ -159,10 +160,13 @@ export function assembleAuthClient(
       }
     },
     getUserPermissions(user, call) {
-      return ask((options) => caches.permissions.get(userToAsk(user, restOnly), withAsker(options)), call);
+      return ask(
+        (options) => caches.permissions.get(userToAsk("getUserPermissions", user, restOnly), withAsker(options)),
+        call,
+      );
     },
     getUserLocals(user, call) {
-      return ask((options) => caches.locals.get(userToAsk(user, restOnly), withAsker(options)), call);
+      return ask((options) => caches.locals.get(userToAsk("getUserLocals", user, restOnly), withAsker(options)), call);
     },
     getOrganization(organizationId, call) {
       return ask((options) => caches.organization.get(organizationToAsk(organizationId), withAsker(options)), call);
@@ -222,7 +226,7 @@ export function assembleAuthClient(
       events.emit("invalidation", { by: "here", kind });
       await told;
     } catch (error) {
-      if (error instanceof AuthError) throw error;
+      if (error instanceof AuthError || error instanceof UsageError) throw error;
       const message = "The shared cache could not be told; this process has forgotten all the same.";
       throw new AuthError(
         "auth_unavailable",

@@ -6,6 +6,8 @@ import type { Logger } from "../runtime/logger.js";
 import type { Fallback } from "../transport/failover.js";
 import type { Upstream } from "../transport/outcome.js";
 import type { ReplicaState } from "../transport/replica.js";
+import { show } from "./config/config-error.js";
+import { nearest } from "./config/nearest.js";
 import { EventCounts } from "./event-counts.js";
 
 /** The events of a client, and their details. None holds a token. */
@@ -47,6 +49,26 @@ export interface AuthClientEvents {
   };
 }
 
+const NAMES: Readonly<Record<keyof AuthClientEvents, true>> = {
+  fallback: true,
+  breaker: true,
+  replica: true,
+  cache: true,
+  refusals: true,
+  invalidation: true,
+};
+
+/** @throws TypeError where there is no such event, or the listener is none */
+export function assertListener(event: string, listener: unknown): void {
+  if (!Object.hasOwn(NAMES, event)) {
+    const names = Object.keys(NAMES);
+    const meant = nearest(String(event), names);
+    const instead = meant ? `did you mean ${meant}? There are ` : "there are ";
+    throw new TypeError(`there is no event ${show(event)}; ${instead}${names.join(", ")}`);
+  }
+  if (typeof listener !== "function") throw new TypeError(`the listener of "${event}" must be a function`);
+}
+
 /** Calls the listeners. One that throws disturbs no other. */
 export class Events {
   readonly counts = new EventCounts();
@@ -62,7 +84,7 @@ export class Events {
   }
 
   on<E extends keyof AuthClientEvents>(event: E, listener: (details: AuthClientEvents[E]) => void): () => void {
-    if (typeof listener !== "function") throw new TypeError(`the listener of "${event}" must be a function`);
+    assertListener(event, listener);
     const guarded = (details: AuthClientEvents[E]) => {
       const report = () => this.#logger.error(`portero: a listener of "${event}" threw`);
       try {

@@ -1,6 +1,7 @@
 import { fitsTenantHeader } from "../transport/rest-request.js";
 import { AuthError } from "./errors.js";
 import type { UserRef } from "./model.js";
+import { UsageError } from "./usage-error.js";
 
 /** More than any id has; what a client sends in the place of one takes no more room than this, in a cache or a queue. */
 const MAX_ID_BYTES = 1024;
@@ -10,36 +11,48 @@ const MAX_ID_BYTES = 1024;
  * change what is asked, checked or remembered.
  *
  * @param restOnly there is no gRPC: the organization must fit a header
- * @throws AuthError `lookup_refused` where it cannot be asked for
+ * @throws AuthError `lookup_refused` where it cannot be asked for; UsageError where it is no reference to a user
  */
-export function userToAsk(given: UserRef, restOnly: boolean): UserRef {
-  const user = copyOf(given);
+export function userToAsk(caller: string, given: UserRef, restOnly: boolean): UserRef {
+  const user = copyOf(caller, given);
   const { userId, organizationId } = user;
   assert(isInPath(userId) && isInMessage(organizationId) && (!restOnly || fitsTenantHeader(organizationId)));
   return user;
 }
 
-/** @throws AuthError `lookup_refused` where it cannot be asked for */
+/** @throws AuthError `lookup_refused` where it cannot be asked for; UsageError for an object */
 export function organizationToAsk(organizationId: string): string {
+  assertNoObject("getOrganization", organizationId);
   assert(isInPath(organizationId));
   return organizationId;
 }
 
 /** Any user that a token can have: also one that cannot be asked for. */
 export function userToForget(given: UserRef): UserRef {
-  const user = copyOf(given);
+  const user = copyOf("invalidateUser", given);
   assert(typeof user.userId === "string" && user.userId !== "" && typeof user.organizationId === "string");
   return user;
 }
 
 export function organizationToForget(organizationId: string): string {
+  assertNoObject("invalidateOrganization", organizationId);
   assert(typeof organizationId === "string" && organizationId !== "");
   return organizationId;
 }
 
-function copyOf(user: UserRef | undefined): UserRef {
-  const { userId, organizationId } = user ?? ({} as UserRef);
+function copyOf(caller: string, given: UserRef | string | null | undefined): UserRef {
+  const { userId, organizationId } = (given ?? {}) as UserRef;
+  const write = (ids: string) => new UsageError(`${caller} takes { userId, organizationId }: write ${caller}(${ids})`);
+  if (typeof given === "string") throw write("{ userId, organizationId }");
+  if (typeof given === "object" && given !== null && userId === undefined && "id" in given)
+    throw write("{ userId: user.id, organizationId: user.organizationId }");
   return { userId, organizationId };
+}
+
+function assertNoObject(caller: string, given: unknown): void {
+  if (typeof given !== "object" || given === null) return;
+  const example = "organizationId" in given ? "user.organizationId" : "organization.id";
+  throw new UsageError(`${caller} takes the id of an organization: write ${caller}(${example})`);
 }
 
 function assert(isPossible: boolean): void {

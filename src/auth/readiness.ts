@@ -18,6 +18,23 @@ export interface ReadyOptions {
   signal?: AbortSignal;
 }
 
+/** @throws TypeError for anything else than a signal or options, or an option that does not exist: it would wait without an end */
+export function readReadyOptions(given: AbortSignal | ReadyOptions | null | undefined): ReadyOptions {
+  if (given === undefined || given === null) return {};
+  if (typeof given !== "object") throw new TypeError(`ready() takes a signal: write ready(${timeoutOf(given)})`);
+  if ("aborted" in given) return { signal: given };
+  const [unknown] = Object.keys(given).filter((key) => key !== "ask" && key !== "signal");
+  if (unknown === undefined) return given;
+  const instead = /time/i.test(unknown)
+    ? `write { signal: ${timeoutOf(Reflect.get(given, unknown))} }`
+    : "there are ask, signal";
+  throw new TypeError(`ready() has no option ${JSON.stringify(unknown.slice(0, 40))}: ${instead}`);
+}
+
+function timeoutOf(ms: unknown): string {
+  return `AbortSignal.timeout(${typeof ms === "number" && ms > 0 ? ms : 1000})`;
+}
+
 /** An upstream that can be tried. What its methods reject with says in words what is wrong. */
 export interface TriedUpstream {
   readonly upstream: Upstream;

@@ -6,18 +6,20 @@ import { AttachedAuth, attachAuth, attachedAuthOf } from "./attached-auth.js";
 import type { AttachOptions, AuthenticateOptions } from "./auth-options.js";
 import { createAuthenticator } from "./authenticator.js";
 import { Door } from "./door.js";
+import { assertRequest } from "./misuse.js";
 import { type MaybeHeaded, nodeOf } from "./request.js";
 
 /**
  * Authenticates anything that has headers: a WebSocket upgrade, a GraphQL context, a Fetch `Request`, an event.
  *
- * @throws AuthError as a rejection; see its `code`
+ * @throws AuthError as a rejection; see its `code`. TypeError, too, for headers or a token in the place of a request
  */
 export async function authenticate<R extends MaybeHeaded>(
   request: R,
   options: AuthenticateOptions<R> & AttachOptions = {},
 ): Promise<VerifiedToken> {
   const { settings, tokenOf, verify } = createAuthenticator<R>("authenticate", options);
+  assertRequest("authenticate()", request, options.token !== undefined);
   const node = nodeOf(request);
   const door = new Door(settings);
   let token: Token | undefined;

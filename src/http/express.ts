@@ -17,7 +17,7 @@ import {
 } from "./guards.js";
 import { type HealthOptions, healthAnswers } from "./health.js";
 import { authStep, guardStep } from "./middleware.js";
-import { noExpressNext } from "./misuse.js";
+import { assertRequest, noExpressNext } from "./misuse.js";
 import { named } from "./named.js";
 import { nodeOf } from "./request.js";
 
@@ -65,6 +65,7 @@ export function optionalAuth<R extends IncomingMessage = IncomingMessage>(
  * @throws Error where `requireAuth` did not run; AuthError `missing_token` where `optionalAuth` let the request through as anonymous
  */
 export function getAuth(req: IncomingMessage | { readonly raw: IncomingMessage }): VerifiedToken {
+  assertRequest("getAuth()", req);
   return authOf(nodeOf(req), "getAuth()", `${ANONYMOUS} req.user`);
 }
 

@@ -57,7 +57,7 @@ export function optionalAuth<C extends KoaContext = KoaContext>(
  * @throws Error where `requireAuth` did not run; AuthError `missing_token` where `optionalAuth` let the request through as anonymous
  */
 export function getAuth(ctx: KoaContext): VerifiedToken {
-  if (!ctx.req) throw noKoaContext("getAuth()");
+  if (!(ctx as KoaContext | undefined)?.req) throw noKoaContext("getAuth()");
   return authOf(ctx.req, "getAuth()", `${ANONYMOUS} ctx.state.user`);
 }
 

@@ -26,3 +26,18 @@ export function assertNoRequest(maker: string, given: unknown, example = `${make
   if ("rawHeaders" in given || ("req" in given && "res" in given))
     throw new TypeError(`${maker} is to be called: app.use(${example})`);
 }
+
+/**
+ * @param sourceIsOwn a source of the application's own may read any field of the request
+ * @throws TypeError where no request was given, but something of one: its headers, or its token
+ */
+export function assertRequest(caller: string, given: unknown, sourceIsOwn = false): void {
+  if (typeof given !== "object" || given === null) {
+    const instead = typeof given === "string" ? "; a token alone goes to client.verifyToken(token)" : "";
+    throw new TypeError(`${caller} takes the request, got ${typeOf(given)}${instead}`);
+  }
+  if ("headers" in given || "req" in given || "raw" in given) return;
+  const isFetch = typeof (given as Partial<Headers>).getSetCookie === "function";
+  if (isFetch || (!sourceIsOwn && Object.keys(given).some((name) => /^(authorization|cookie)$/i.test(name))))
+    throw new TypeError(`${caller} takes the request, not its headers: pass req, or { headers }`);
+}

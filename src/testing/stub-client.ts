@@ -1,7 +1,10 @@
 import type { AuthClient, CallOptions } from "../auth/auth-client.js";
 import { DEFAULT_TRAITS, setTraits } from "../auth/client-traits.js";
 import { AuthError, type AuthErrorCode, assertCode } from "../auth/errors.js";
-import type { VerifiedToken } from "../auth/model.js";
+import { assertListener } from "../auth/events.js";
+import { organizationToAsk, organizationToForget, userToAsk, userToForget } from "../auth/lookup-id.js";
+import type { UserRef, VerifiedToken } from "../auth/model.js";
+import { readReadyOptions } from "../auth/readiness.js";
 import { RequestCounts } from "../auth/request-counts.js";
 import { unknownTokenGate } from "../auth/unknown-token.js";
 import { systemClock } from "../runtime/clock.js";
@@ -71,6 +74,7 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
     listeners.made(auth, token);
     return auth;
   };
+  const found = ({ userId, organizationId }: UserRef) => directory.byId(userId, organizationId);
   const requests = new RequestCounts();
 
   const client: StubAuthClient = {
@@ -94,18 +98,17 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
       return answered;
     },
     peekToken: () => undefined,
-    async ready(given = {}) {
-      const { signal } = "aborted" in given ? { signal: given } : given;
+    async ready(given) {
+      const { signal } = readReadyOptions(given);
       await answer(() => undefined, signal && { signal });
       isReady = true;
     },
-    getUserPermissions: ({ userId, organizationId }, call) =>
-      answer(() => freeze(directory.byId(userId, organizationId)?.permissions), call),
-    getUserLocals: ({ userId, organizationId }, call) =>
-      answer(() => freeze(directory.byId(userId, organizationId)?.locals), call),
+    getUserPermissions: (user, call) =>
+      answer(() => freeze(found(userToAsk("getUserPermissions", user, false))?.permissions), call),
+    getUserLocals: (user, call) => answer(() => freeze(found(userToAsk("getUserLocals", user, false))?.locals), call),
     getOrganization: (organizationId, call) =>
       answer(() => {
-        const organization = directory.organization(organizationId);
+        const organization = directory.organization(organizationToAsk(organizationId));
         return organization
           ? Object.freeze({ ...organization, modules: Object.freeze([...organization.modules]) })
           : ("lookup_refused" as const);
@@ -114,12 +117,16 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
       listeners.invalidated((of) => of.token === token);
       return answer(() => undefined);
     },
-    invalidateUser: ({ userId, organizationId }) => {
+    async invalidateUser(given) {
+      const { userId, organizationId } = userToForget(given);
       listeners.invalidated(({ user }) => user.id === userId && user.organizationId === organizationId);
       return answer(() => undefined);
     },
     onInvalidated: (auth, listener) => listeners.add(auth, listener),
-    invalidateOrganization: () => answer(() => undefined),
+    async invalidateOrganization(organizationId) {
+      organizationToForget(organizationId);
+      await answer(() => undefined);
+    },
     async diagnose(given = {}) {
       given.signal?.throwIfAborted();
       const [status, message] =
@@ -131,7 +138,10 @@ export function stubAuthClient(options: DirectoryOptions = {}): StubAuthClient {
       return { status: health, ready: isReady, grpc: health };
     },
     status: () => stubStatus(requests),
-    on: () => () => undefined,
+    on(event, listener) {
+      assertListener(event, listener);
+      return () => undefined;
+    },
     async close() {
       failure = "auth_unavailable";
       isReady = false;

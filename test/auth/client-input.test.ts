@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { AuthClient, UserRef } from "../../src/client.js";
+import { stubAuthClient } from "../../src/testing.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { openBareClient, openClient, startService } from "../support/open-client.js";
 import { until } from "../support/until.js";
@@ -61,7 +62,7 @@ describe("What is no user, no token, no options", () => {
   test.each<[string, (client: AuthClient) => Promise<unknown>, string]>([
     ["getUserPermissions", (client) => client.getUserPermissions(wrong), "lookup_refused"],
     ["getUserLocals", (client) => client.getUserLocals(wrong), "lookup_refused"],
-    ["getUserLocals of an id", (client) => client.getUserLocals("ana" as never), "lookup_refused"],
+    ["getUserLocals of nothing in it", (client) => client.getUserLocals({} as never), "lookup_refused"],
     ["getOrganization", (client) => client.getOrganization(wrong), "lookup_refused"],
     ["invalidateUser", (client) => client.invalidateUser(wrong), "lookup_refused"],
     ["verifyToken", (client) => client.verifyToken(wrong), "invalid_request"],
@@ -71,6 +72,36 @@ describe("What is no user, no token, no options", () => {
     await expect(call(client)).rejects.toMatchObject({ name: "AuthError", code });
     expect(service.calls.total).toBe(0);
   });
+
+  const user = { id: "ana", organizationId: "org-1", email: "", permissions: [] };
+  const asRef = "{ userId: user.id, organizationId: user.organizationId }";
+
+  test.each<[string, (client: AuthClient) => Promise<unknown>, string]>([
+    ["getUserPermissions", (client) => client.getUserPermissions(user as never), asRef],
+    ["getUserLocals", (client) => client.getUserLocals(user as never, { fresh: true }), asRef],
+    ["invalidateUser", (client) => client.invalidateUser(user as never), asRef],
+    ["getUserPermissions", (client) => client.getUserPermissions("ana" as never), "{ userId, organizationId }"],
+    ["getUserLocals", (client) => client.getUserLocals("ana" as never), "{ userId, organizationId }"],
+    ["invalidateUser", (client) => client.invalidateUser("ana" as never), "{ userId, organizationId }"],
+    ["getOrganization", (client) => client.getOrganization(user as never), "user.organizationId"],
+    ["getOrganization", (client) => client.getOrganization({ id: "org-1" } as never), "organization.id"],
+    ["invalidateOrganization", (client) => client.invalidateOrganization(user as never), "user.organizationId"],
+  ])(
+    "but is another thing of a user for %s: a TypeError says what to write, of a stub too",
+    async (method, call, write) => {
+      const { client, service } = await open();
+      await client.verifyToken("token-ana");
+      service.resetCalls();
+      for (const each of [client, stubAuthClient()]) {
+        const error = await call(each).catch((thrown: unknown) => thrown);
+        expect(error).toBeInstanceOf(TypeError);
+        expect((error as Error).message).toMatch(new RegExp(`^${method} takes .+: write ${method}\\(`));
+        expect((error as Error).message).toContain(`: write ${method}(${write})`);
+      }
+      expect(service.calls.total).toBe(0);
+      expect(client.peekToken("token-ana")?.user.id).toBe("ana");
+    },
+  );
 
   test("is nobody whom peekToken knows", async () => {
     const { client } = await open();
@@ -89,6 +120,17 @@ describe("What is no user, no token, no options", () => {
     expect(() => client.on("breaker", undefined as never)).toThrow(
       new TypeError('the listener of "breaker" must be a function'),
     );
+  });
+
+  test.each([
+    ["brekaer", 'there is no event "brekaer"; did you mean breaker? There are fallback, breaker, '],
+    ["error", 'there is no event "error"; there are fallback, breaker, replica, cache, refusals, invalidation'],
+    ["toString", 'there is no event "toString"; there are '],
+    [undefined, "there is no event nothing; there are "],
+  ])("an event that does not exist is refused with those that do: %p", async (event, message) => {
+    const { client } = await open();
+    for (const each of [client, stubAuthClient()])
+      expect(() => each.on(event as never, () => undefined)).toThrow(message);
   });
 });
 

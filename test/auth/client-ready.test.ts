@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { describe, expect, test } from "@jest/globals";
-import type { FakeAuthService } from "../../src/testing.js";
+import { type FakeAuthService, stubAuthClient } from "../../src/testing.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
 import { afterwards, openBareClient, openClient, startService } from "../support/open-client.js";
@@ -119,6 +119,23 @@ describe("ready()", () => {
   test("does not wait for a connection that hangs when the other upstream listens", async () => {
     const { upstreams } = await startService();
     await openBareClient({ grpc: { url: await startSilentServer() }, rest: upstreams.rest }).ready();
+  });
+
+  test.each<[unknown, string]>([
+    [1000, "ready() takes a signal: write ready(AbortSignal.timeout(1000))"],
+    ["5s", "ready() takes a signal: write ready(AbortSignal.timeout(1000))"],
+    [{ timeoutMs: 300 }, 'ready() has no option "timeoutMs": write { signal: AbortSignal.timeout(300) }'],
+    [{ timeout: "1s" }, 'ready() has no option "timeout": write { signal: AbortSignal.timeout(1000) }'],
+    [{ ask: true, wait: true }, 'ready() has no option "wait": there are ask, signal'],
+  ])("waits for nothing where it is given %j, which has no end", async (given, message) => {
+    for (const client of [openBareClient({ grpc: { url: "http://127.0.0.1:1" } }), stubAuthClient()])
+      await expect(client.ready(given as never)).rejects.toThrow(new TypeError(message));
+  });
+
+  test("takes null for nothing, and a controller for its signal", async () => {
+    const client = openClient(await startService());
+    await client.ready(null as never);
+    await client.ready(new AbortController() as never);
   });
 
   test("takes a custom transport at its word", async () => {

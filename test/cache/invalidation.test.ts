@@ -119,14 +119,12 @@ describe("invalidateUser", () => {
   test.each([
     undefined,
     null,
-    "ana",
     {},
     { userId: "ana" },
     { organizationId: "org-1" },
     { userId: "", organizationId: "org-1" },
     { userId: 7, organizationId: "org-1" },
     { userId: "ana", organizationId: null },
-    { id: "ana", organizationId: "org-1" },
   ])("does not pretend to have forgotten who is no user: %j", async (user) => {
     const { client } = await gated();
     await client.verifyToken("token-ana");

@@ -9,6 +9,7 @@ import {
   authenticate,
   cookieToken,
 } from "../../src/client.js";
+import { getAuth } from "../../src/index.js";
 import { bearer, closeAll, startAuth } from "../support/http-fixture.js";
 import { exchange, listen } from "../support/raw-request.js";
 
@@ -147,6 +148,39 @@ describe("authenticate()", () => {
     const { client } = await startAuth();
 
     await expect(run(client)).resolves.toMatchObject({ user: { id: "ana" }, locals: ["madrid", "sevilla"] });
+  });
+
+  test.each<[string, unknown, string]>([
+    ["the headers of Node", bearer("token-ana"), "takes the request, not its headers: pass req, or { headers }"],
+    ["those with a cookie", { Cookie: "session=token-ana" }, "takes the request, not its headers"],
+    ["those of Fetch", new Headers(bearer("token-ana")), "takes the request, not its headers"],
+    ["a token", "token-ana", "takes the request, got a string; a token alone goes to client.verifyToken(token)"],
+    ["nothing", undefined, "takes the request, got nothing"],
+    ["null", null, "takes the request, got null"],
+  ])("and getAuth() say so of %s in the place of a request", async (_what, given, message) => {
+    const { service, client } = await startAuth();
+
+    const error = await authenticate(given as never, { client }).catch((thrown: unknown) => thrown);
+
+    expect(error).toBeInstanceOf(TypeError);
+    expect((error as Error).message).toContain(`authenticate() ${message}`);
+    expect((error as Error).message).not.toContain("token-ana");
+    expect(() => getAuth(given as never)).toThrow(`getAuth() ${message}`);
+    expect(service.calls.total).toBe(0);
+  });
+
+  test("leaves what a request is to a token source of one's own, but for headers of Fetch", async () => {
+    const { client } = await startAuth();
+    const event = { cookie: "token-ana" };
+
+    const token = (given: typeof event) => given.cookie;
+
+    await expect(authenticate(event as never, { client, token: token as never })).resolves.toMatchObject({
+      user: { id: "ana" },
+    });
+    await expect(
+      authenticate(new Headers({ Cookie: "session=token-ana" }) as never, { client, token: cookieToken("session") }),
+    ).rejects.toThrow("takes the request, not its headers");
   });
 
   test("rejects a Fetch Request without a token, and from another site", async () => {

@@ -45,6 +45,7 @@ describe.each([
 
   test("getAuth()", async () => {
     expect(await ask((req: never) => getAuth(req))).toEqual(told("getAuth()"));
+    expect(() => getAuth(undefined as never)).toThrow(new TypeError(told("getAuth()").message));
   });
 });
 

@@ -1,7 +1,5 @@
 import * as http from "node:http";
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
-import Koa, { type Middleware } from "koa";
-import request from "supertest";
+import express from "express";
 import {
   type AuthOptions,
   createAuthClient,
@@ -9,9 +7,6 @@ import {
   healthHandler,
   optionalAuth,
   requireAuth,
-  requireLocal,
-  requirePermission,
-  requireUser,
 } from "../../src/index.js";
 import * as forKoa from "../../src/koa.js";
 import { stubAuthClient } from "../../src/testing.js";
@@ -20,46 +15,8 @@ import { ManualClock } from "../support/manual-clock.js";
 import { afterwards, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
 import { until } from "../support/until.js";
+import { client, inExpress, inKoa } from "./apps.js";
 import { type Mistake, messageOf } from "./mistake.js";
-
-const client = stubAuthClient({ users: { "token-ana": { id: "ana", permissions: ["product:write"] } } });
-const BEARER = { Authorization: "Bearer token-ana" };
-const onThrown: ErrorRequestHandler = (error, _req, res, _next) => {
-  res.status(error.status ?? 500).json({ detail: error.message });
-};
-const ok: RequestHandler = (_req, res) => {
-  res.json({ detail: "let in" });
-};
-
-/** Status, `WWW-Authenticate` and what an app says, at `/`. */
-async function ask(
-  app: Express | http.RequestListener,
-  method: "get" | "post" = "get",
-  body?: object,
-): Promise<string> {
-  const {
-    status,
-    body: told,
-    headers,
-  } = await request(app)
-    [method]("/locals")
-    .set(BEARER)
-    .send(body as never);
-  return [status, headers["www-authenticate"] ?? "", told.detail].join(" ");
-}
-
-const inExpress = (...handlers: unknown[]) => ask(express().use(...(handlers as RequestHandler[]), ok, onThrown));
-
-async function inKoa(...middleware: unknown[]): Promise<string> {
-  const app = new Koa();
-  let message = "";
-  app.on("error", (error: Error) => {
-    message = error.message;
-  });
-  for (const each of middleware) app.use(each as Middleware);
-  const { status } = await request(app.callback()).get("/").set(BEARER);
-  return `${status} ${message}`;
-}
 
 /** What a client logs while an app of Express with these options answers, and what that says. */
 async function withSource(token: AuthOptions["token"]): Promise<string> {
@@ -87,7 +44,7 @@ async function withSilentOnError(): Promise<string> {
   return logger.lines.join("\n");
 }
 
-/** Of middleware and guards: said when they are mounted, or to the first request. */
+/** Of middleware: said when it is mounted, or to the first request. */
 export const middlewareRows: readonly Mistake[] = [
   {
     is: "requireAuth that is not called",
@@ -123,26 +80,6 @@ export const middlewareRows: readonly Mistake[] = [
     ],
   },
   {
-    is: "a guard before requireAuth",
-    make: () => inExpress(requirePermission("products:write"), requireAuth({ client })),
-    says: ["500", "requirePermission() needs requireAuth() before it", "app.use(requireAuth())"],
-  },
-  {
-    is: "a parameter that the route does not have",
-    make: () => ask(express().use(requireAuth({ client })).get("/:local", requireLocal("localId"), ok).use(onThrown)),
-    says: ["500", 'requireLocal("localId"): this route has no parameter "localId" (it has: local)'],
-  },
-  {
-    is: "app.use(requireLocal(…))",
-    make: () => inExpress(requireAuth({ client }), requireLocal("localId")),
-    says: ["500", 'this route has no parameter "localId" (it has: none). Mount the guard on the route itself'],
-  },
-  {
-    is: "a route's pattern in the place of its parameter",
-    make: () => messageOf(() => requireLocal(":localId")),
-    says: ["a route parameter's name alone, as localId of /:localId"],
-  },
-  {
     is: "a token source that is async",
     make: () => withSource((async () => "token-ana") as never),
     says: ["500", "the option `token` must return a string or nothing, got a Promise: it must not be async"],
@@ -161,16 +98,6 @@ export const middlewareRows: readonly Mistake[] = [
       'the option "token" of requireAuth() returned a text that begins with "Bearer "',
       "return the token alone, or what bearerToken(req) returns",
     ],
-  },
-  {
-    is: "verifyToken of a whole header",
-    make: async () => {
-      const { upstreams } = await startService();
-      const own = createAuthClient({ ...upstreams, logger: false });
-      afterwards(() => own.close());
-      return messageOf(() => own.verifyToken("Bearer token-ana"));
-    },
-    says: ['The token still has its scheme, "Bearer", before it.'],
   },
   {
     is: "a token source that reads cookies without a parser",
@@ -198,75 +125,6 @@ export const middlewareRows: readonly Mistake[] = [
         throw new Error(String(ctx.body));
       }),
     says: ["A handler that allows that reads ctx.state.user"],
-  },
-  {
-    is: "a guard that reads the body without a body parser",
-    make: () =>
-      ask(
-        express()
-          .use(
-            requireAuth({ client }),
-            requireLocal((req: express.Request) => req.body.localId),
-            ok,
-          )
-          .use(onThrown),
-        "post",
-        { localId: "madrid" },
-      ),
-    says: ["500", "requireLocal(source) reads the body, which nothing has parsed", "app.use(express.json())"],
-  },
-  {
-    is: "a guard that reads the body with care, without a body parser",
-    make: () =>
-      ask(
-        express()
-          .use(
-            requireAuth({ client }),
-            requireLocal((req: express.Request) => req.body?.localId),
-            ok,
-          )
-          .use(onThrown),
-        "post",
-        { localId: "madrid" },
-      ),
-    says: ["400", "The request has no value for what it is about. Its body was not parsed."],
-  },
-  {
-    is: "a guard's source that is async",
-    make: () => inExpress(requireAuth({ client }), requireLocal((async () => "madrid") as never)),
-    says: [
-      "500",
-      "requireLocal(source) must return a string or a list of strings, got a Promise: it must not be async",
-    ],
-  },
-  {
-    is: "a guard's source that returns a Set",
-    make: () => inExpress(requireAuth({ client }), requireLocal((() => new Set(["madrid"])) as never)),
-    says: ["500", "requireLocal(source) must return a string or a list of strings, got a Set"],
-  },
-  {
-    is: "a guard's source that returns a number",
-    make: () => inExpress(requireAuth({ client }), requireLocal((() => 5) as never)),
-    says: ["400", "The request's value for what it is about is a number, and no string."],
-  },
-  {
-    is: "a predicate that returns what it found",
-    make: () =>
-      inExpress(
-        requireAuth({ client }),
-        requireUser(({ user }) => user.permissions[0] as never),
-      ),
-    says: ["500", "requireUser(predicate) must return true or false, or a promise of it, got a string"],
-  },
-  {
-    is: "two permissions in one text",
-    make: () => messageOf(() => requirePermission("products:read,products:write")),
-    says: ['write 2 names: requirePermission("products:read", "products:write")'],
-  },
-  {
-    is: "a permission that a stub's user has by another name",
-    make: () => inExpress(requireAuth({ client }), requirePermission("products:write")),
-    says: ["403", 'scope="products:write"'],
   },
   {
     is: "healthHandler that is not called",

@@ -1,12 +1,18 @@
 import { describe, expect, test } from "@jest/globals";
 import { describeWithRedis } from "../support/redis-server.js";
+import { clientRows } from "./client-rows.js";
+import { guardRows } from "./guard-rows.js";
 import { middlewareRows } from "./middleware-rows.js";
 import type { Mistake } from "./mistake.js";
 import { settingRows } from "./settings-rows.js";
 import { realRedisRows, sharedCacheRows } from "./shared-cache-rows.js";
 import { upstreamRows } from "./upstream-rows.js";
+import { variableRows } from "./variable-rows.js";
 
-const everywhere: readonly Mistake[] = [...settingRows, ...upstreamRows, ...sharedCacheRows, ...middlewareRows];
+const everywhere: readonly Mistake[] = [
+  ...[...settingRows, ...variableRows, ...upstreamRows, ...sharedCacheRows],
+  ...[...middlewareRows, ...guardRows, ...clientRows],
+];
 
 async function holds({ make, says }: Mistake): Promise<void> {
   const text = await make();
