@@ -5,8 +5,6 @@ import type { TokenFacts } from "./model.js";
 
 /** What base64url of `{` begins with, and of the blanks that JSON allows before it. */
 const MAY_BE_JOSE: ReadonlySet<string> = new Set([..."eICD"]);
-/** Characters of a token that decoders skip, and parts that are empty. */
-const SKIPPED: ReadonlySet<string> = new Set([...".~="]);
 
 const MAX_PARTS = 5;
 
@@ -58,23 +56,15 @@ function decoded(part: string): Buffer {
 /**
  * Whether a token is a JWT in another spelling than the one that its issuer gave it: services that decode leniently take it for the same
  * token. Every part of a JWT must be canonical base64url: no padding, no other alphabet, unused bits zero (RFC 7515 §2, RFC 4648 §3.5).
- * There is no part more, and nothing before the first: some services drop what is empty at the end, or look at the first three alone.
+ * There is no part more: some services drop what is empty at the end, or look at the first three alone.
  *
  * @param isBase64url whether it is known to have no other characters than base64url, and dots
  */
 export function isMisspeltJwt(token: string, isBase64url: boolean): boolean {
-  const start = SKIPPED.has(token.charAt(0)) ? skipped(token) : 0;
-  if (!mayBeJose(token.charAt(start))) return false;
-  const parts = partsOf(start === 0 ? token : token.slice(start));
+  if (!mayBeJose(token)) return false;
+  const parts = partsOf(token);
   if (parts.length < 3 || !headerOf(parts[0] as string).isJose) return false;
-  return start > 0 || !isJwt(parts) || !(isBase64url && parts.every(hasCanonicalEnd));
-}
-
-/** Where the first part begins that is not empty. */
-function skipped(token: string): number {
-  let start = 1;
-  while (SKIPPED.has(token.charAt(start))) start++;
-  return start;
+  return !isJwt(parts) || !(isBase64url && parts.every(hasCanonicalEnd));
 }
 
 /** Of a part of 4n+2 characters, the last has four unused bits, of one of 4n+3 two. */

@@ -108,7 +108,7 @@ describe("onUnknown is told what a JWT says of itself", () => {
   test("an opaque token says nothing, and of an encrypted one only the header can be read", async () => {
     expect(await factsOf("a.b.c")).toEqual({});
     expect(await factsOf("opaque")).toEqual({});
-    const jwe = `${encode({ alg: "dir", kid: "key-2" })}.${encode({ iss: "x" })}.AAAA.AAAA.AAAA`;
+    const jwe = `${encode({ alg: "dir", enc: "A128GCM", kid: "key-2" })}.${encode({ iss: "x" })}.AAAA.AAAA.AAAA`;
     expect(await factsOf(jwe)).toEqual({ kid: "key-2" });
   });
 });
