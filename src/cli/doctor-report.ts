@@ -7,6 +7,8 @@ export interface DoctorResult extends AuthClientDiagnosis {
   /** Of the package. */
   readonly version: string;
   readonly exitCode: number;
+  /** Where the variables came from, as far as a reader should know it. */
+  readonly notes: readonly string[];
 }
 
 /** The parts of a diagnosis, by what their checks' ids begin with. */
@@ -19,13 +21,8 @@ const TITLES: Readonly<Record<string, string>> = {
   answers: "The token",
 };
 
-export interface ReportOptions {
-  readonly notes: readonly string[];
-  readonly hasToken: boolean;
-}
-
 /** Writes what was found for people: a line for each check, a sign before it, and an arrow where something can be done. */
-export function writeReport(result: DoctorResult, { notes, hasToken }: ReportOptions, io: Io): void {
+export function writeReport(result: DoctorResult, { hasToken }: { readonly hasToken: boolean }, io: Io): void {
   const style = styleFor(io, io.stdout);
   const lines: string[] = [];
   let part = "";
@@ -35,7 +32,7 @@ export function writeReport(result: DoctorResult, { notes, hasToken }: ReportOpt
     part = of;
     lines.push(...linesOf(check, style));
   }
-  for (const note of notes) lines.push(style.faint(`note: ${note}`));
+  for (const note of result.notes) lines.push(style.faint(`note: ${note}`));
   lines.push("", summaryOf(result, hasToken, style));
   io.stdout.write(`${lines.join("\n")}\n`);
 }

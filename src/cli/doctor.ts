@@ -7,7 +7,7 @@ import { readArguments, readDuration } from "./arguments.js";
 import { type DoctorResult, writeReport } from "./doctor-report.js";
 import { readEnvironment } from "./environment.js";
 import { inVariables } from "./in-variables.js";
-import { EXIT, type Io } from "./io.js";
+import { EXIT, type Io, UsageError } from "./io.js";
 import { readToken } from "./token-input.js";
 import { WaitingLine } from "./waiting-line.js";
 
@@ -19,19 +19,40 @@ type Variables = Readonly<Record<string, string | undefined>>;
 
 /** `portero doctor`: what `client.diagnose()` finds in a client that is made from the environment. */
 export async function doctor(args: readonly string[], io: Io): Promise<number> {
+  try {
+    return await examine(args, io);
+  } catch (error) {
+    if (error instanceof UsageError && args.includes("--json")) writeJson(unusable(error, io), io);
+    throw error;
+  }
+}
+
+async function examine(args: readonly string[], io: Io): Promise<number> {
   const given = readArguments("doctor", args, {
+    env: "list",
     "env-file": "list",
     "token-stdin": "boolean",
     json: "boolean",
     wait: "string",
   });
   const waitMs = given.wait === undefined ? 0 : readDuration("--wait", given.wait);
-  const { variables, notes } = await readEnvironment(io, given["env-file"]);
+  const { variables, notes } = await readEnvironment(io, { files: given.env, filesOfNode: given["env-file"] });
   const token = given["token-stdin"] ? await readToken(io) : undefined;
-  const result = await diagnoseUntil(io.clock.monotonic() + waitMs, variables, token, io);
-  if (given.json) io.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-  else writeReport(result, { notes, hasToken: token !== undefined }, io);
+  const found = await diagnoseUntil(io.clock.monotonic() + waitMs, variables, token, io);
+  const result: DoctorResult = { version: io.version, exitCode: exitCodeOf(found), notes, ...found };
+  if (given.json) writeJson(result, io);
+  else writeReport(result, { hasToken: token !== undefined }, io);
   return result.exitCode;
+}
+
+function writeJson(result: DoctorResult, { stdout }: Io): void {
+  stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+}
+
+/** The result of a command line that cannot be used. */
+function unusable({ message, fix }: UsageError, { version }: Io): DoctorResult {
+  const check: DiagnosisCheck = { id: PROBLEM, status: "failed", message, ...(fix !== undefined && { fix }) };
+  return { version, exitCode: EXIT.settings, notes: [], status: "failed", checks: [check], durationMs: 0 };
 }
 
 /** Again and again, until all is well or the time has come. Settings do not mend themselves. */
@@ -40,15 +61,14 @@ async function diagnoseUntil(
   variables: Variables,
   token: string | undefined,
   io: Io,
-): Promise<DoctorResult> {
-  const { clock, signal, version } = io;
+): Promise<AuthClientDiagnosis> {
+  const { clock, signal } = io;
   const waiting = new WaitingLine(io);
   try {
     for (;;) {
       const diagnosis = await diagnoseOnce(variables, token, io, waiting);
-      const result = { version, exitCode: exitCodeOf(diagnosis), ...diagnosis };
       const leftMs = endsAt - clock.monotonic();
-      if (result.exitCode !== EXIT.wrong || leftMs < RETRY_EVERY_MS) return result;
+      if (exitCodeOf(diagnosis) !== EXIT.wrong || leftMs < RETRY_EVERY_MS) return diagnosis;
       const first = diagnosis.checks.find(({ status }) => status === "failed");
       waiting.show([`all to be well: ${first?.id} ${first?.message}`]);
       await sleep(clock, RETRY_EVERY_MS, signal);

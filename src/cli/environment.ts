@@ -10,6 +10,13 @@ export interface Environment {
   readonly notes: readonly string[];
 }
 
+/** Files of variables. */
+export interface EnvironmentFiles {
+  readonly files: readonly string[];
+  /** Given as `--env-file`, which Node takes for its own option wherever it stands: it has read them, too, and obeyed `NODE_OPTIONS` in them. */
+  readonly filesOfNode: readonly string[];
+}
+
 /**
  * The variables of the process, and of these files behind them: a later file wins over an earlier one, and the process over all, as with
  * `node --env-file`.
@@ -18,17 +25,19 @@ export interface Environment {
  */
 export async function readEnvironment(
   { env, cwd }: Pick<Io, "env" | "cwd">,
-  files: readonly string[],
+  { files, filesOfNode }: EnvironmentFiles,
 ): Promise<Environment> {
   const read: Record<string, string | undefined> = {};
-  for (const file of files) Object.assign(read, parseEnv(await textOf(resolve(cwd, file), file)));
+  const all = [...filesOfNode, ...files];
+  for (const file of all) Object.assign(read, parseEnv(await textOf(resolve(cwd, file), file)));
   const notes = VARIABLES.filter(
     (name) => read[name] !== undefined && env[name] !== undefined && env[name] !== read[name],
   ).map((name) => `${name} of the environment is used, and not that of the file`);
   const variables = { ...read, ...env };
   const isUnset = !VARIABLES.some((name) => variables[name]?.trim());
-  if (isUnset && files.length === 0 && (await isFile(join(cwd, ".env"))))
-    notes.push("there is a .env here: npx portero doctor --env-file .env reads it");
+  if (filesOfNode.length > 0) notes.push("Node takes --env-file for itself, too, with NODE_OPTIONS in it: write --env");
+  if (isUnset && all.length === 0 && (await isFile(join(cwd, ".env"))))
+    notes.push("there is a .env here: npx portero doctor --env .env reads it");
   return { variables, notes };
 }
 

@@ -13,14 +13,14 @@ Settings come from the environment: AUTH_GRPC_URL=http://auth:50051, AUTH_REST_U
 
 const DOCTOR = `npx portero doctor – looks at your settings, the auth service and Redis, and says what to write instead
 
-  --env-file FILE   reads variables of a file, as node --env-file does; the environment wins. May be repeated
+  --env FILE        reads variables of a file, as node --env-file does; the environment wins. May be repeated
   --token-stdin     takes a user's token from standard input, asks gRPC and REST all four operations about that user, and
                     says where they differ:  printf %s "$TOKEN" | npx portero doctor --token-stdin
   --wait TIME       tries until all is well, and begins no attempt after 30s or 2m: for a container that starts early
   --json            writes the result as JSON
 
   ✓ well   ! works, and should not stay so   ✗ wrong   – not looked at, which is no fault
-  Exit code: 0 well, 1 something is wrong, 2 the settings cannot be used
+  Exit code: 0 well, 1 something is wrong, 2 the settings cannot be used, 130 interrupted, 141 its output was not read
 
 It asks the auth service about a token that is none ("portero-ready"), and writes keys of its own into Redis, which it deletes.
 What your code sets (headers, rest.paths, tls …) it does not know: call client.diagnose() there.

@@ -26,6 +26,8 @@ export const EXIT = {
   settings: 2,
   /** By Ctrl-C, as a shell has it. */
   interrupted: 130,
+  /** What reads its output has ended: SIGPIPE, as a shell has it. */
+  unread: 141,
 } as const;
 
 /** What is wrong with a command line, or with a file that it names. Told in one line, without a stack trace. */

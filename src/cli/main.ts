@@ -1,3 +1,4 @@
+import { nearest } from "../auth/config/nearest.js";
 import { dev } from "./dev.js";
 import { doctor } from "./doctor.js";
 import { HELP, helpFor } from "./help.js";
@@ -13,7 +14,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     if (name === undefined || name === "help" || name === "--help" || name === "-h") return help(rest[0], name, io);
     if (name === "--version" || name === "-v") return say(io.version, io);
     const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-    if (!command) throw new UsageError("there is no such command", "npx portero --help");
+    if (!command) throw unknownCommand(name);
     if (rest.includes("--help") || rest.includes("-h")) return help(name, "help", io);
     return await command(rest, io);
   } catch (error) {
@@ -28,6 +29,15 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     io.stderr.write(`${bad("✗")} an unexpected ${/^\w{1,40}$/.test(what) ? what : "error"} in portero itself\n`);
     return EXIT.wrong;
   }
+}
+
+/** What was given is not repeated: it may be a token. */
+function unknownCommand(name: string): UsageError {
+  const meant = nearest(name, Object.keys(COMMANDS));
+  return new UsageError(
+    `there is no such command${meant === undefined ? "" : `; did you mean ${meant}?`}`,
+    meant === undefined ? "npx portero --help" : `npx portero ${meant}`,
+  );
 }
 
 /** The exit code says that there was nothing to do where no command was named. */

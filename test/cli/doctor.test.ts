@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
 import { ManualClock } from "../support/manual-clock.js";
 import { until } from "../support/until.js";
+import { defectsOf } from "./json-schema.js";
 import { runMain } from "./run-main.js";
 import { portIn, startPair, TOKEN } from "./set-up.js";
 import { settingRows, upstreamRows } from "./upstream-rows.js";
-import { expectBroken, expectWell, idsOf } from "./verdicts.js";
+import { expectBroken, expectWell, idsOf, SCHEMA } from "./verdicts.js";
 
 const folder = mkdtempSync(join(tmpdir(), "portero-doctor-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -94,22 +95,34 @@ describe("portero doctor", () => {
     const [one, two] = [join(folder, "one.env"), join(folder, "two.env")];
     writeFileSync(one, `# the auth service\nAUTH_GRPC_URL="${env.AUTH_GRPC_URL}"\nAUTH_REST_URL=http://127.0.0.1:1\n`);
     writeFileSync(two, "AUTH_REST_TIMEOUT=1\n");
-    const args = ["doctor", "--env-file", one, "--env-file=two.env"];
+    const args = ["doctor", "--env", one, "--env=two.env"];
     expect((await runMain(args, { cwd: folder })).code).toBe(1);
     const ran = await runMain(args, { cwd: folder, env: { AUTH_REST_URL: env.AUTH_REST_URL } });
     expect(ran).toMatchObject({ code: 0, stderr: "" });
     expect(ran.stdout).toContain("note: AUTH_REST_URL of the environment is used, and not that of the file");
-    expect(await runMain(["doctor", "--env-file", "none.env"], { cwd: folder })).toMatchObject({
+    expect(ran.stdout).not.toContain("NODE_OPTIONS");
+    expect(await runMain(["doctor", "--env", "none.env"], { cwd: folder })).toMatchObject({
       code: 2,
+      stdout: "",
       stderr: "✗ none.env cannot be read (ENOENT)\n",
     });
+  });
+
+  test("takes --env-file as well, and says that Node does", async () => {
+    const { env } = await startPair();
+    writeFileSync(join(folder, "rest.env"), `AUTH_REST_URL=${env.AUTH_REST_URL}\n`);
+    const { code, stdout } = await runMain(["doctor", "--env-file", "rest.env"], { cwd: folder });
+    expect(code).toBe(0);
+    expect(stdout).toContain("note: Node takes --env-file for itself, too, with NODE_OPTIONS in it: write --env");
   });
 
   test("knows of a .env that was not named", async () => {
     writeFileSync(join(folder, ".env"), "AUTH_REST_URL=http://127.0.0.1:1\n");
     const { code, stdout } = await runMain(["doctor"], { cwd: folder });
     expect(code).toBe(2);
-    expect(stdout).toContain("there is a .env here: npx portero doctor --env-file .env reads it");
+    expect(stdout).toContain("there is a .env here: npx portero doctor --env .env reads it");
+    const json = JSON.parse((await runMain(["doctor", "--json"], { cwd: folder })).stdout);
+    expect(json).toMatchObject({ exitCode: 2, notes: [expect.stringContaining("there is a .env here")] });
   });
 
   test("writes JSON, and nothing else, with --json", async () => {
@@ -120,6 +133,24 @@ describe("portero doctor", () => {
     expect(idsOf(stdout, "ok")).toEqual(
       expect.arrayContaining(["settings.all", "grpc.user_locals", "answers.organization"]),
     );
+  });
+
+  test.each([
+    [["--env", "none.env"], "none.env cannot be read (ENOENT)"],
+    [["--wait", "soon"], "--wait takes a time"],
+    [["--jsn"], "doctor has no option --jsn; did you mean --json?"],
+    [["--token-stdin"], "no token came by standard input"],
+  ])("writes JSON by its schema with --json, though %j cannot be used", async (args, message) => {
+    const { code, stdout, stderr } = await runMain(["doctor", "--json", ...args], { cwd: folder });
+    const result = JSON.parse(stdout);
+    expect(result).toMatchObject({
+      exitCode: 2,
+      status: "failed",
+      notes: [],
+      checks: [{ id: "settings.problem", message }],
+    });
+    expect(defectsOf(result, SCHEMA)).toEqual([]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`✗ ${message}`)]);
   });
 
   test("has colours on a terminal, and nowhere else", async () => {
@@ -155,6 +186,8 @@ describe("portero", () => {
     [["doctor", "--wait", "1s", "--wait", "2s"], "--wait is given twice", "--help"],
     [["doctor", "--token-stdin"], "no token came by standard input", "printf"],
     [[TOKEN], "there is no such command", "→ npx portero --help"],
+    [["doctr", "--json"], "there is no such command; did you mean doctor?", "→ npx portero doctor"],
+    [["Dev"], "there is no such command; did you mean dev?", "→ npx portero dev"],
   ])("says in two lines what is wrong with %j, and repeats no token", async (args, what, fix) => {
     const { code, stdout, stderr } = await runMain(args);
     expect([code, stdout]).toEqual([2, ""]);

@@ -1,8 +1,10 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
+import { afterwards } from "../support/open-client.js";
 import { finished, plainEnvironment, root } from "../support/workspace.js";
 import { startPair, TOKEN } from "./set-up.js";
 
@@ -98,6 +100,21 @@ describe("the built command, in a pipe,", () => {
     const { child, ended } = runBin(["doctor", "--token-stdin"], { env, send: { at: "never", text: "" } });
     child.stdin.write(`${TOKEN}\n`);
     expect((await ended).stdout).toContain("the token is good");
+  });
+
+  test("reads a file of variables itself: Node has no part in it", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "portero-bin-"));
+    afterwards(async () => rmSync(folder, { recursive: true }));
+    const file = join(folder, "app.env");
+    writeFileSync(
+      file,
+      `AUTH_REST_URL=${WRONG.AUTH_REST_URL}\nNODE_OPTIONS="--import=data:text/javascript,process.exit(7)"\n`,
+    );
+    const [read, none] = await Promise.all(
+      [runBin(["doctor", "--env", file]), runBin(["doctor", `--env=${folder}/nope.env`])].map(({ ended }) => ended),
+    );
+    expect(read).toMatchObject({ code: 1, stderr: "" });
+    expect(none).toMatchObject({ code: 2, stdout: "", stderr: `✗ ${folder}/nope.env cannot be read (ENOENT)\n` });
   });
 
   test("ends quietly when its reader has enough", async () => {

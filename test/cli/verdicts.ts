@@ -6,7 +6,7 @@ import { defectsOf } from "./json-schema.js";
 import { type Ran, runMain } from "./run-main.js";
 import type { Broken, SetUp } from "./set-up.js";
 
-const SCHEMA = JSON.parse(readFileSync(join(root, "schemas", "doctor.schema.json"), "utf8"));
+export const SCHEMA = JSON.parse(readFileSync(join(root, "schemas", "doctor.schema.json"), "utf8"));
 
 /** Runs the doctor twice: for people, and as JSON. */
 async function examine({ env, token }: SetUp): Promise<Ran & { readonly json: string }> {
