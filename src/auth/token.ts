@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { isMisspeltJwt } from "./jwt.js";
+import { isSendable } from "./sendable.js";
 
 /** A bearer token of a request: checked once and hashed once, however often it is asked about. */
 export class Token {
@@ -46,8 +47,6 @@ const NOT_BASE64URL = /[^A-Za-z0-9\-_.]/;
 /** What a `token68` may have besides. */
 const TILDE = 0x7e;
 const PLUS = 0x2b;
-/** Blanks, controls, all but ASCII, and the comma, by which repeated headers are joined. */
-const NEVER_IN_A_TOKEN = /[^\x21-\x2b\x2d-\x7e]/;
 const EQUALS = 0x3d;
 
 /** Whether a text can be a token at all. */
@@ -89,5 +88,5 @@ export function createTokenSyntax(pattern: RegExp | undefined, maxBytes: number)
   if (!pattern) return maxBytes === MAX_TOKEN_BYTES ? isToken : (text) => isToken(text, maxBytes);
   // Its own copy: `g` and `y` would remember where the last token ended, `m` would match one line.
   const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gmy]/g, ""));
-  return (text) => text !== "" && text.length <= maxBytes && !NEVER_IN_A_TOKEN.test(text) && whole.test(text);
+  return (text) => text.length <= maxBytes && isSendable(text) && whole.test(text);
 }

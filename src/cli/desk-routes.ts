@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { nearest } from "../auth/config/nearest.js";
 import type { FakeAuthService } from "../testing/fake-auth-service.js";
 import type { Answer, OtherRoutes } from "../testing/rest-side.js";
 import type { Side } from "../testing/side.js";
@@ -14,6 +15,11 @@ POST /delay/SIDE?ms=500   it answers so much later
 POST /recover             both answer as usual again; /recover/SIDE one of them
 POST /revoke/ID           all tokens of the user are bad; POST /allow/ID ends that
 `;
+
+/** The actions on a user. */
+const OF_USERS = ["token", "revoke", "allow"];
+/** The parameter of an action; others have none. */
+const PARAMETERS: Readonly<Record<string, string>> = { token: "exp", delay: "ms" };
 
 /** What can be told to the auth service for the desk, beside the contract. */
 export function deskRoutes(desk: Desk, service: () => Pick<FakeAuthService, "grpc" | "rest">): OtherRoutes {
@@ -45,10 +51,12 @@ export function deskRoutes(desk: Desk, service: () => Pick<FakeAuthService, "grp
     const [, action = "", of, ...more] = url.pathname.split("/");
     if (more.length > 0) return undefined;
     if (action === "") return text(200, ROUTES_HELP.trimEnd());
-    const known = Object.hasOwn(actions, action) || ["token", "revoke", "allow"].includes(action);
-    if (!known) return undefined;
+    const known = Object.hasOwn(actions, action) || OF_USERS.includes(action);
+    if (!known) return unknown(action);
     const method = action === "token" ? "GET" : "POST";
     if (request.method !== method) return text(405, `curl -X ${method} '${url.href}'`);
+    const foreign = foreignParameter(action, url);
+    if (foreign !== undefined) return text(400, foreign);
     try {
       return action in actions ? onSides(action, of, url) : onUser(action, decodeURIComponent(of ?? ""), url);
     } catch (error) {
@@ -56,6 +64,12 @@ export function deskRoutes(desk: Desk, service: () => Pick<FakeAuthService, "grp
       return text(400, "not a path that can be read");
     }
   };
+
+  /** A slip of one that is known is named; all else is none of ours. */
+  function unknown(action: string): Answer | undefined {
+    const meant = nearest(action, [...Object.keys(actions), ...OF_USERS]);
+    return meant === undefined ? undefined : text(404, `there is no such action; did you mean /${meant}?`);
+  }
 
   function onSides(action: string, of: string | undefined, url: URL): Answer {
     const { grpc, rest } = service();
@@ -81,6 +95,15 @@ export function deskRoutes(desk: Desk, service: () => Pick<FakeAuthService, "grp
 
 function text(status: number, says: string): Answer {
   return { status, text: `${says}\n` };
+}
+
+/** What is wrong with the parameters of a request, in words. */
+function foreignParameter(action: string, { searchParams }: URL): string | undefined {
+  const own = PARAMETERS[action];
+  const foreign = [...searchParams.keys()].find((name) => name !== own);
+  if (foreign === undefined) return undefined;
+  const named = /^[\w-]{1,40}$/.test(foreign) ? `there is no ?${foreign}=` : "there is no such parameter";
+  return `${named}; ${own === undefined ? `/${action} takes none` : `did you mean ?${own}=`}`;
 }
 
 function numberIn(url: URL, name: string, min: number, max: number): number {

@@ -44,7 +44,7 @@ export function usersIn(text: string, name: string): DirectoryOptions {
   const { $schema, ...options } = (isObject ? value : {}) as { $schema?: unknown };
   if (!isObject) throw new UsageError(`${name}:1: expected an object with users and organizations`);
   try {
-    return readDirectory(options);
+    return readDirectory(options, { sendable: true });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const lines = error.problems

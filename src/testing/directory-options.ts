@@ -1,4 +1,6 @@
 import { SettingReader } from "../auth/config/setting-reader.js";
+import { keepsScheme } from "../auth/malformed-token.js";
+import { isSendable } from "../auth/sendable.js";
 
 /** A user for tests. What is left out gets a plain value. */
 export interface TestUser {
@@ -34,10 +36,17 @@ export interface DirectoryOptions {
   organizations?: Readonly<Record<string, TestOrganization>>;
 }
 
-/** @throws ConfigError that names everything that is wrong, with a user's token and an organization's id in the name */
-export function readDirectory(given: DirectoryOptions): DirectoryOptions {
+/**
+ * @param sendable whether a token that no caller can send is a mistake: a test may want to see it refused
+ * @throws ConfigError that names everything that is wrong, with a user's token and an organization's id in the name
+ */
+export function readDirectory(
+  given: DirectoryOptions,
+  { sendable = false }: { readonly sendable?: boolean } = {},
+): DirectoryOptions {
   const read = new SettingReader({}, []);
   const { users, organizations } = read.section("", given, ["users", "organizations"]);
+  if (sendable && isObject(users)) for (const token of Object.keys(users ?? {})) readToken(read, token);
   readPeople(read, { users, organizations });
   read.throwIfAny();
   return given;
@@ -73,6 +82,14 @@ function readEach<T>(
 ) {
   const record = read.optional(path, given, isObject, `an object, ${path} by ${path === "users" ? "token" : "id"}`);
   for (const [key, value] of Object.entries(record ?? {})) one(read, `${path}.${key}`, value);
+}
+
+function readToken(read: SettingReader, token: string): void {
+  if (isSendable(token)) return;
+  const expected = keepsScheme(token)
+    ? 'the token alone, without "Bearer "'
+    : "a token that a caller can send: ASCII, without blanks and commas, and not empty";
+  read.problem(`users.${token}`, token, expected);
 }
 
 function readUser(read: SettingReader, path: string, given: TestUser): void {

@@ -20,6 +20,9 @@ interface Route {
   answer(directory: Directory, request: { id: string; tenant: string; body: { token?: unknown } }): Answer;
 }
 
+/** A request that cannot be read, and why. */
+class UnreadableError extends Error {}
+
 const NOT_FOUND: Answer = { status: 404, body: { detail: "not found" } };
 
 const ROUTES: readonly Route[] = [
@@ -86,7 +89,11 @@ export class RestSide extends Side {
           const type = text === undefined ? "application/json" : "text/plain; charset=utf-8";
           response.writeHead(status, { "Content-Type": type }).end(text ?? JSON.stringify(body ?? {}));
         },
-        () => response.destroy(),
+        (error: unknown) => {
+          if (!(error instanceof UnreadableError)) return void response.destroy();
+          response.writeHead(400, { "Content-Type": "application/json" });
+          response.end(JSON.stringify({ detail: error.message }));
+        },
       );
     });
     return { server, endConnections: () => server.closeAllConnections() };
@@ -94,17 +101,46 @@ export class RestSide extends Side {
 
   async #serve(request: http.IncomingMessage): Promise<Answer> {
     const text = await readBody(request);
-    const url = new URL(request.url ?? "/", this.url);
+    const url = urlOf(request, this.url);
     const { pathname } = url;
     const route = ROUTES.find(({ method, path }) => method === request.method && path.test(pathname));
     if (!route) return this.#otherRoutes?.(request, url) ?? NOT_FOUND;
     const behaviour = await this.take(route.operation, request.headers);
     if (behaviour.kind === "refuse") return { status: behaviour.code ?? 401 };
     if (behaviour.kind === "fail") return { status: behaviour.code ?? 503 };
-    const id = decodeURIComponent(route.path.exec(pathname)?.[1] ?? "");
+    const id = decoded(route.path.exec(pathname)?.[1] ?? "");
     const tenant = String(request.headers["x-tenant-id"] ?? "");
-    return route.answer(this.#directory, { id, tenant, body: text === "" ? {} : JSON.parse(text) });
+    return route.answer(this.#directory, { id, tenant, body: bodyIn(text) });
   }
+}
+
+function urlOf({ url = "/" }: http.IncomingMessage, base: string): URL {
+  // A path of two slashes at its beginning would be read as a host.
+  const whole = url.startsWith("/") ? `${base}${url}` : url;
+  if (!URL.canParse(whole)) throw new UnreadableError("not a path that can be read");
+  return new URL(whole);
+}
+
+function decoded(id: string): string {
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    throw new UnreadableError("not a path that can be read");
+  }
+}
+
+/** An object; without a body, an empty one. */
+function bodyIn(text: string): { token?: unknown } {
+  if (text === "") return {};
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw new UnreadableError("the body is no JSON");
+  }
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    throw new UnreadableError('the body is no object: {"token": "…"}');
+  return body;
 }
 
 async function readBody(request: http.IncomingMessage): Promise<string> {

@@ -134,6 +134,11 @@ describe("portero dev", () => {
     expect(await desk.ask("GET", "/token/ana?exp=soon")).toBe(
       "400 ?exp= takes a whole number from -1209600 to 1209600",
     );
+    for (const name of ["expires", "Exp"])
+      expect(await desk.ask("GET", `/token/ana?${name}=60`)).toBe(`400 there is no ?${name}=; did you mean ?exp=`);
+    expect(await desk.ask("POST", "/fail/grpc?code=13")).toBe("400 there is no ?code=; /fail takes none");
+    expect(await desk.ask("POST", "/delay/rest?ms=1&s=1")).toBe("400 there is no ?s=; did you mean ?ms=");
+    expect(await desk.ask("POST", "/recovr")).toBe("404 there is no such action; did you mean /recover?");
     expect(await desk.ask("POST", "/fail/soap")).toBe("404 fail what? /fail/grpc or /fail/rest");
     expect(await desk.ask("GET", "/fail/grpc")).toMatch(/^405 curl -X POST 'http:/);
     expect(await desk.ask("POST", "/constructor/grpc")).toMatch(/^404 \{/);

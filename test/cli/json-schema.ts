@@ -3,6 +3,7 @@ export interface JsonSchema {
   readonly type?: string | readonly string[];
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly additionalProperties?: boolean | JsonSchema;
+  readonly propertyNames?: JsonSchema;
   readonly required?: readonly string[];
   readonly items?: JsonSchema;
   readonly enum?: readonly unknown[];
@@ -15,7 +16,7 @@ export interface JsonSchema {
 }
 
 const KNOWN = new Set(
-  "$schema,$id,title,type,properties,additionalProperties,required,items,enum,minLength,minimum,pattern,$ref,$defs,description,default,examples".split(
+  "$schema,$id,title,type,properties,propertyNames,additionalProperties,required,items,enum,minLength,minimum,pattern,$ref,$defs,description,default,examples".split(
     ",",
   ),
 );
@@ -48,12 +49,13 @@ export function defectsOf(value: unknown, schema: JsonSchema, whole: JsonSchema 
 }
 
 function ofObject(value: Record<string, unknown>, schema: JsonSchema, whole: JsonSchema, path: string): string[] {
-  const { properties = {}, required = [], additionalProperties = true } = schema;
+  const { properties = {}, propertyNames = {}, required = [], additionalProperties = true } = schema;
   const missing = required.filter((name) => !(name in value)).map((name) => `${path}.${name} is missing`);
   const below = Object.entries(value).flatMap(([name, each]) => {
     const of = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
     if (of === undefined || of === true) return [];
     return of === false ? [`${path}.${name} is not known`] : defectsOf(each, of, whole, `${path}.${name}`);
   });
-  return [...missing, ...below];
+  const named = Object.keys(value).flatMap((name) => defectsOf(name, propertyNames, whole, `${path}: a name`));
+  return [...missing, ...named, ...below];
 }

@@ -45,6 +45,20 @@ describe("A file of users", () => {
       '{"users": {"t": {"id": "a",\n"local": []}}}',
       "users.json:2: users.t.local: there is no such option; did you mean users.t.locals?",
     ],
+    [
+      'a token with "Bearer " before it',
+      '{"users": {\n"Bearer t": {"id": "a"}}}',
+      'users.json:2: users.Bearer t: expected the token alone, without "Bearer ", found "Bearer t"',
+    ],
+    ...["a b", "a,b", "tökén", ""].map(
+      (token) =>
+        [
+          `the token ${JSON.stringify(token)}`,
+          `{"users": {\n${JSON.stringify(token)}: {"id": "a"}}}`,
+          `users.json:2: users.${token}: expected a token that a caller can send: ASCII, without blanks and commas, and not empty, found ${JSON.stringify(token)}`,
+        ] as const,
+    ),
+    ["tokens of any sign that a header can have", '{"users": {"~!x+/-._=:t@": {"id": "a"}}}', undefined],
     ["a list of users", '{"users":\n []}', "users.json:1: users: expected an object, users by token, found an array"],
     [
       "another field at the top",
