@@ -42,12 +42,31 @@ test.each([
 });
 
 test.each([
+  ["AUTH_GRPC_URL", '"http://auth:50051"', "http://auth:50051, without the quotes"],
+  ["AUTH_GRPC_URL", "'auth:50051'", "http://auth:50051, without the quotes"],
+  ["AUTH_REST_URL", '"http://service:hunter2@auth:8001/base"', "http://auth:8001/base, without the quotes"],
+  ["AUTH_REST_URL", "http://auth:8001'", "http://auth:8001, without the quotes"],
+  ["AUTH_REST_URL", '"hunter2"', "it without the quotes"],
+  ["REDIS_URL", '"redis://:hunter2@cache:6379/1"', "redis://cache:6379/1, without the quotes"],
+  ["AUTH_REST_URL", "http://127.0.0.1:99999", "a port from 1 to 65535"],
+  ["AUTH_GRPC_URL", "http://service:hunter2@auth:70000/", "a port from 1 to 65535"],
+  ["REDIS_URL", "redis://:hunter2@cache:637900", "a port from 1 to 65535"],
+  ["AUTH_REST_URL", "http://auth:8001;", "nothing behind the port but a path"],
+])("%s=%s is told what is too many or too large: %s", (name, value, says) => {
+  const expected = expectedOf({ [name]: value });
+  expect(expected?.split(": write ")[1]).toBe(says);
+  expect(expected).not.toContain("hunter2");
+});
+
+test.each([
   ["AUTH_GRPC_URL", "auth"],
   ["AUTH_GRPC_URL", "ftp://auth"],
   ["AUTH_GRPC_URL", "default:hunter2"],
   ["AUTH_REST_URL", "auth:99999"],
   ["AUTH_REST_URL", "grpc://user:1234/hunter2@auth"],
   ["REDIS_URL", "redis://default:hunter2"],
+  ["REDIS_URL", "redis://default:12hunter2"],
+  ["REDIS_URL", "redis://default:99999/hunter2@cache"],
 ])("%s=%s gets none: nobody can tell what was meant", (name, value) => {
   expect(expectedOf({ [name]: value })).not.toMatch(/write|hunter2/);
 });
