@@ -19,11 +19,12 @@ import type { AuthClientStatus } from "./client-status.js";
 import type { Config } from "./config/config.js";
 import { shownUrl } from "./config/shown-url.js";
 import type { Events } from "./events.js";
-import { dependencyIn, storeHintOf } from "./failure-hints.js";
+import { dependencyIn } from "./failure-hints.js";
 import { InvalidationListeners, type InvalidationReason } from "./invalidation-listeners.js";
 import type { MassRefusals } from "./mass-refusals.js";
 import type { UserRef, VerifiedToken } from "./model.js";
 import type { RemoteAuthService } from "./service-calls.js";
+import { storeHintOf } from "./store-hints.js";
 import type { StringLists } from "./string-lists.js";
 
 type CacheOf<S> = S extends CacheSpec<infer Q, infer V, infer P, infer R> ? TieredCache<Q, V, P, R> : never;

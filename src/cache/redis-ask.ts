@@ -35,6 +35,12 @@ export function converse<T>(
   return inBackground(() => conversation(endpoint, options, ask));
 }
 
+/** A server that has no room for a client, or for this one, says so before it was asked anything, and ends the connection. */
+function refusalIn(greeting: Buffer): Error | undefined {
+  const [, says] = /^-([A-Z]{3,20} [^\r\n]*)/.exec(greeting.toString("latin1", 0, 200)) ?? [];
+  return says === undefined ? undefined : new Error(says);
+}
+
 async function conversation<T>(
   endpoint: RedisEndpoint,
   { clock, signal, bounds, withinMs = ASKING_MS }: AskingOptions,
@@ -45,13 +51,15 @@ async function conversation<T>(
   let timer: Timer | undefined;
   let letGo: (() => void) | undefined;
   let isOver = false;
+  let refusal: Error | undefined;
   try {
     return await new Promise((resolve, reject) => {
       signal.throwIfAborted();
       letGo = whenAborted(signal, () => reject(new Error("the client is closed")));
       timer = setPatientTimeout(clock, () => reject(new Error("Redis does not answer")), withinMs);
-      link.onError(reject);
+      link.onError((error) => reject(refusal ?? error));
       link.guard((chunk) => {
+        refusal ??= guard.bytes === 0 ? refusalIn(chunk) : undefined;
         const accepts = !isOver && guard.accepts(chunk);
         if (!accepts) reject(new Error("Redis sent what can be no answer"));
         return accepts;
@@ -59,7 +67,7 @@ async function conversation<T>(
       link
         .connect()
         .then(() => ask((words) => link.send(words)))
-        .then(resolve, reject);
+        .then(resolve, (error: unknown) => reject(refusal ?? error));
     });
   } finally {
     isOver = true;

@@ -1,4 +1,5 @@
 import type { DescMethod } from "@bufbuild/protobuf";
+import { tlsCode } from "../runtime/tls-code.js";
 import { isLookup } from "./operation.js";
 import { isOurs, UpstreamError } from "./outcome.js";
 
@@ -61,16 +62,6 @@ export function fromNetworkError(error: unknown, wasDead = false): UpstreamError
     unprocessed: wasDead && CLOSED.includes(detail),
     ours: isOurs(detail),
   });
-}
-
-/** Where a handshake fails while it is written, Node's code is EPROTO for everything: OpenSSL's own words tell more. */
-const OPENSSL_REASON = /:SSL routines:\w*:([\w ]{3,60}):/;
-
-/** The code that Node has for the same failure where it reads: `ERR_SSL_WRONG_VERSION_NUMBER`. */
-function tlsCode(error: unknown): string | undefined {
-  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  const reason = code === "EPROTO" ? OPENSSL_REASON.exec(String(message))?.[1] : undefined;
-  return reason && `ERR_SSL_${reason.toUpperCase().replaceAll(" ", "_")}`;
 }
 
 /** `Retry-After` in milliseconds from now: whole seconds or a date (RFC 9110 §10.2.3). At most {@link MAX_RETRY_AFTER_MS}. */

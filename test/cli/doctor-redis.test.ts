@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterwards } from "../support/open-client.js";
 import { connectAdmin } from "../support/redis-admin.js";
 import { type RedisClusterServers, startRedisCluster } from "../support/redis-cluster.js";
 import { type RedisSentinelServers, startRedisSentinel } from "../support/redis-sentinel.js";
 import { describeWithRedis, type RedisServer, startRedisServer } from "../support/redis-server.js";
-import { RIGHTS, redisRows, type SuiteRedis } from "./redis-rows.js";
+import { RIGHTS, redisRows, refusingRows, type SuiteRedis } from "./redis-rows.js";
 import { runMain } from "./run-main.js";
 import { SECRET, startPair, TOKEN } from "./set-up.js";
 import { expectBroken, expectWell } from "./verdicts.js";
@@ -49,7 +50,46 @@ describeWithRedis("portero doctor, at one Redis,", () => {
   describe("names", () => {
     test.each(redisRows(() => suite))("$is", async (row) => {
       await expectBroken(row);
-      await suite.admin.command("CONFIG", "SET", "maxmemory", "0");
+      await suite.admin.command("CONFIG", "SET", "maxmemory", "0", "min-replicas-to-write", "0");
+    });
+  });
+
+  test.each(refusingRows)("names $is", expectBroken);
+
+  test("names a Redis that wants a password, and one without the command that deletes", async () => {
+    const started = await Promise.all([
+      startRedisServer({ password: "hunter2" }),
+      startRedisServer({ settings: ["--rename-command", "UNLINK", ""] }),
+    ]);
+    afterwards(() => Promise.all(started.map((each) => each.kill())));
+    const [locked, renamed] = started;
+    const at = async (url: string) => ({ env: { ...(await startPair()).env, ...SECRET, REDIS_URL: url } });
+    await expectBroken({
+      is: "no password",
+      make: () => at(locked.url.replace(":hunter2@", "")),
+      fails: ["redis.entries"],
+      says: ["(NOAUTH)", "→ it wants a password: write redis://:…@host:port, or redis://user:…@host:port where"],
+    });
+    await expectBroken({
+      is: "a user that is not there",
+      make: () => at(locked.url.replace(":hunter2@", "ana:hunter2@")),
+      fails: ["redis.connection"],
+      says: ["(WRONGPASS)", "Where it has a password alone, write redis://:…@host:port"],
+    });
+    await expectBroken({
+      is: "a wrong password alone",
+      make: () => at(locked.url.replace("hunter2", "hunter3")),
+      fails: ["redis.connection"],
+      says: ["(WRONGPASS)", "→ the password is wrong: is it encoded, # as %23? Where it is a user's, write"],
+    });
+    await expectBroken({
+      is: "no UNLINK",
+      make: () => at(renamed.url),
+      fails: ["redis.entries"],
+      says: [
+        "it refuses UNLINK (ERR)",
+        "→ is it renamed (rename-command), does a proxy refuse it? UNLINK came with Redis 4",
+      ],
     });
   });
 });

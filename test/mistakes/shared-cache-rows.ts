@@ -68,7 +68,10 @@ export const realRedisRows: readonly Mistake[] = redisAvailable
           afterwards(() => redis.kill());
           return logWith(redis.url.replace(":hunter2@", ""));
         },
-        says: ["(NOAUTH)", "it wants a password: write redis://user:…@host:port, user and password encoded"],
+        says: [
+          "(NOAUTH)",
+          "it wants a password: write redis://:…@host:port, or redis://user:…@host:port where it has ACL users",
+        ],
       },
       {
         is: "a Redis whose user may not write",

@@ -2,8 +2,8 @@ import { MAX_SKEW_MS } from "../../cache/invalidation.js";
 import type { MasterInspection } from "../../cache/redis-inspection.js";
 import type { RedisTarget } from "../../cache/redis-target.js";
 import { errorCode } from "../../cache/store-error.js";
-import { storeHintOf } from "../failure-hints.js";
 import type { Findings } from "./diagnosis.js";
+import { fixOf } from "./redis-failures.js";
 
 /** An operation that takes longer is skipped: see redis-connection.ts. In milliseconds. */
 const OPERATION_MS = 50;
@@ -68,9 +68,13 @@ export class MasterReport {
     return false;
   }
 
-  /** One line where all masters are well. */
-  #each(name: string, say: (master: Inspected) => Verdict, good: string): void {
-    const verdicts = this.#masters.map((master) => ({ id: master.id, ...say(master) }));
+  /** One line where all masters are well; none where there is nothing to be said. */
+  #each(name: string, say: (master: Inspected) => Verdict | undefined, good: string): void {
+    const verdicts = this.#masters.flatMap((master) => {
+      const verdict = say(master);
+      return verdict ? [{ id: master.id, ...verdict }] : [];
+    });
+    if (verdicts.length === 0) return;
     const others = verdicts.filter(({ status }) => status !== "ok");
     const isOne = this.#masters.length === 1;
     if (others.length === 0) this.#findings.ok(name, isOne ? (verdicts[0]?.message ?? good) : good);
@@ -85,7 +89,7 @@ export class MasterReport {
     const [name, error] = [...refusals].find(([command]) => OF_ENTRIES.includes(command as "set")) ?? [];
     if (error) {
       const code = errorCode(error) ?? "ERR";
-      const fix = code === "OOM" ? "it is full: raise maxmemory, or give it to nothing else" : storeHintOf(error);
+      const fix = fixOf(error, this.#target);
       return { status: "failed", message: `it refuses ${name?.toUpperCase()} (${code})`, code, fix };
     }
     if (!keeps)
@@ -97,14 +101,19 @@ export class MasterReport {
     return { status: "ok" };
   }
 
-  #log({ refusals }: Inspected): Verdict {
+  /** What refuses entries for the same reason has been told already. */
+  #log({ refusals }: Inspected): Verdict | undefined {
     const refused = ofRights(refusals, OF_LOG, this.#target);
     const without = "other processes forget within cache.processTtlMs, not at once";
     if (refused) return { ...refused, status: "warning", message: `${refused.message}: ${without}` };
-    const code = codeOf(refusals, OF_LOG);
-    if (code === undefined) return { status: "ok" };
-    const fix = "streams came with Redis 5; a proxy before it may refuse them";
-    return { status: "warning", message: `it takes no streams (${code}): ${without}`, code, fix };
+    const [command, error] = [...refusals].find(([name]) => OF_LOG.includes(name as "xadd")) ?? [];
+    if (!error) return { status: "ok" };
+    const code = errorCode(error) ?? "ERR";
+    if (code !== "ERR" && code === codeOf(refusals, OF_ENTRIES)) return undefined;
+    const isUnknown = /^ERR unknown command/i.test(String((error as Error).message));
+    const says = isUnknown ? `it knows no ${command?.toUpperCase()}` : `it refuses ${command?.toUpperCase()} (${code})`;
+    const fix = isUnknown ? "streams came with Redis 5; a proxy before it may refuse them" : fixOf(error, this.#target);
+    return { status: "warning", message: `${says}: ${without}`, code, fix };
   }
 
   #eviction({ info }: Inspected): Verdict {

@@ -12,6 +12,7 @@ const DAY_MS = 24 * 3_600_000;
 /** Certificates that are renewed by themselves are by then. */
 const SOON_DAYS = 14;
 const LATE = "ETIMEDOUT";
+const SILENCE = "it says nothing: does a firewall swallow it, is it another port's?";
 /** Nothing is at that address. */
 const ABSENT = /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/;
 
@@ -31,6 +32,8 @@ export interface PeerCheckOptions {
   readonly codeOf: (error: unknown) => string;
   /** What to write instead. */
   readonly fixFor: (code: string) => string | undefined;
+  /** The same of one that says nothing. Default: in general words. */
+  readonly silence?: string;
 }
 
 /** A server to be found in the network. */
@@ -40,15 +43,18 @@ export interface Host {
 }
 
 /**
- * Looks the hosts up, and connects to each address that they have. Resolves with how many accepted a connection: while one does, what is
+ * Looks the hosts up, and connects to each address that they have. Resolves with those that accepted a connection: while one does, what is
  * wrong with others is a warning.
  */
-export async function checkPeers(hosts: readonly Host[], options: PeerCheckOptions): Promise<number> {
+export async function checkPeers<H extends Host>(
+  hosts: readonly H[],
+  options: PeerCheckOptions,
+): Promise<readonly H[]> {
   const tried = await Promise.all(hosts.map((host) => tryHost(host, options)));
   options.signal?.throwIfAborted();
-  const count = tried.reduce((sum, { good }) => sum + good.length, 0);
-  for (const each of tried) report(each, count > 0 ? "warning" : "failed", options);
-  return count;
+  const reached = hosts.filter((_, at) => tried[at]?.good.length !== 0);
+  for (const each of tried) report(each, reached.length > 0 ? "warning" : "failed", options);
+  return reached;
 }
 
 /** What came of one host. */
@@ -63,7 +69,8 @@ interface Tried {
 }
 
 async function tryHost({ host, port }: Host, options: PeerCheckOptions): Promise<Tried> {
-  const named = isIP(host) ? [host] : await options.waits.for(`the address of ${host}`, namesOf(host, options));
+  const what = `the address of ${host} (${boundOf(options)})`;
+  const named = isIP(host) ? [host] : await options.waits.for(what, namesOf(host, options));
   if (typeof named === "string") return { host, code: named, good: [], bad: [] };
   const met = await Promise.all(named.slice(0, MAX_ADDRESSES).map((address) => meet({ host, port, address }, options)));
   const good = met.filter(({ code }) => code === undefined);
@@ -92,12 +99,12 @@ function reportAddress(
   { at, family, code = "" }: Met,
   good: readonly Met[],
   status: "warning" | "failed",
-  { findings, secure, fixFor }: PeerCheckOptions,
+  { findings, secure, fixFor, silence = SILENCE }: PeerCheckOptions,
 ): void {
   const name = secure && isOfTls(code) ? "tls" : "connection";
   const what = name === "tls" ? "refuses TLS with these settings" : "cannot be connected to";
   const isOtherFamily = good.length > 0 && !good.some((each) => each.family === family) && ABSENT.test(code);
-  const fix = code === LATE ? "it says nothing: does a firewall swallow it, is it another port's?" : fixFor(code);
+  const fix = code === LATE ? silence : fixFor(code);
   const details = { code, ...(!isOtherFamily && { fix }) };
   findings[isOtherFamily ? "skipped" : status](name, `${at} ${what} (${code})`, details);
 }
@@ -141,11 +148,16 @@ async function meet({ host, port, address }: Host & { address: string }, options
   const peer = { host: address, name: host, port, secure, tls, ...(protocols && { protocols }) };
   try {
     const made = meetPeer(peer, { clock, timeoutMs, signal });
-    const { certificateEnds } = await waits.for(`a connection to ${at}${secure ? " with TLS" : ""}`, made);
+    const what = `a connection to ${at}${secure ? " with TLS" : ""} (${boundOf(options)})`;
+    const { certificateEnds } = await waits.for(what, made);
     return { at, family, certificateEnds };
   } catch (error) {
     return { at, family, code: codeOf(error) };
   }
+}
+
+function boundOf({ timeoutMs }: PeerCheckOptions): string {
+  return `${timeoutMs / 1000} s at most`;
 }
 
 /** Whether something was there, with which no secure connection could be made. */

@@ -3,25 +3,20 @@ import type { AskingOptions } from "../../cache/redis-ask.js";
 import { ALL_SLOTS, askSentinel, inspectMaster, inspectSlots } from "../../cache/redis-inspection.js";
 import type { RedisHost } from "../../cache/redis-target.js";
 import { idOf, masterAt, type RedisMaster } from "../../cache/redis-topology.js";
-import { errorCode } from "../../cache/store-error.js";
 import type { Clock } from "../../runtime/clock.js";
-import { errorName } from "../../runtime/error-name.js";
-import { storeHintOf } from "../failure-hints.js";
 import { Findings, type Waits } from "./diagnosis.js";
 import { MasterReport } from "./master-report.js";
-import { checkPeers } from "./peer-checks.js";
+import { checkPeers, type Host } from "./peer-checks.js";
+import { codeOf, type Explained, fixOf, ofCommands, ofSentinel, ofSlots, silenceOf, textOf } from "./redis-failures.js";
 
 /** For a look-up of a name, and for a connection, in milliseconds. */
 const CONNECT_MS = 1000;
 /** For all that is asked of one server, in milliseconds. */
 const INSPECTION_MS = 2000;
 
-/** What a Redis says that is given a password and has none. */
-const NO_PASSWORD = /^ERR .*AUTH.*without any password/i;
-
 const CONNECTING = /^connection timeout$/i;
 const NOT_REACHED = /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
-const SILENT = "it says nothing: does it want TLS (rediss://), does a firewall swallow it?";
+const BOUND = `${INSPECTION_MS / 1000} s at most`;
 
 export interface RedisCheckOptions {
   readonly redis: RedisAddress;
@@ -34,21 +29,26 @@ export interface RedisCheckOptions {
 export async function checkRedis(options: RedisCheckOptions): Promise<Findings> {
   const findings = new Findings("redis");
   const { target } = options.redis;
-  if ((await connect(target.hosts, findings, options)) === 0) return findings;
+  if ((await connect(target.hosts, findings, options)).length === 0) return findings;
   if (target.kind === "cluster") await checkCluster(findings, options);
   else if (target.kind === "sentinel") await checkSentinels(findings, options);
   else await inspect([masterAt(target.hosts[0] as RedisHost, target, options.redis.tls)], findings, options);
   return findings;
 }
 
-function connect(hosts: readonly RedisHost[], findings: Findings, options: RedisCheckOptions): Promise<number> {
+function connect(
+  hosts: readonly RedisHost[],
+  findings: Findings,
+  options: RedisCheckOptions,
+): Promise<readonly Host[]> {
   const { redis, clock, signal, waits } = options;
   return checkPeers(hosts, {
     ...{ findings, waits, clock, signal, timeoutMs: CONNECT_MS },
     secure: redis.target.secure,
     tls: redis.tls,
     codeOf,
-    fixFor: (code) => storeHintOf({ code }),
+    fixFor: (code) => fixOf({ code }, redis.target),
+    silence: silenceOf(redis.target),
   });
 }
 
@@ -57,11 +57,11 @@ async function checkCluster(findings: Findings, options: RedisCheckOptions): Pro
   const nodes = target.hosts.map((host) => masterAt(host, target, tls));
   let found: Awaited<ReturnType<typeof inspectSlots>>;
   try {
-    found = await options.waits.for("CLUSTER SLOTS", inspectSlots(nodes, asking(options)));
+    found = await options.waits.for(`CLUSTER SLOTS (${BOUND})`, inspectSlots(nodes, asking(options)));
   } catch (error) {
     options.signal.throwIfAborted();
-    const [says, fix] = ofSlots(error);
-    return findings.failed("topology", says, { code: errorCode(error), fix });
+    const { says, code, fix } = ofSlots(error, target);
+    return findings.failed("topology", says, { code, fix });
   }
   const masters = new Map(found.ranges.map(({ master }) => [idOf(master), master]));
   const names = [...masters.keys()].join(", ");
@@ -85,7 +85,7 @@ async function checkSentinels(findings: Findings, options: RedisCheckOptions): P
   const { target, tls } = options.redis;
   const { sentinelCredentials, secure, masterName = "" } = target;
   const votes = new Map<string, { host: RedisHost; by: string[] }>();
-  const failures: (readonly [says: string, code: string | undefined, fix: string | undefined])[] = [];
+  const failures: Explained[] = [];
   const ask = async (sentinel: RedisHost) => {
     const endpoint = { ...sentinel, ...sentinelCredentials, database: 0, secure, tls };
     const id = idOf(sentinel);
@@ -93,7 +93,7 @@ async function checkSentinels(findings: Findings, options: RedisCheckOptions): P
       const host = await askSentinel(endpoint, masterName, asking(options));
       if (!host) {
         const fix = "the name stands behind the last / of the URL, as the sentinels have it";
-        return void failures.push([`the sentinel ${id} watches no master of that name`, undefined, fix]);
+        return void failures.push({ says: `the sentinel ${id} watches no master of that name`, code: undefined, fix });
       }
       const vote = votes.get(idOf(host)) ?? { host, by: [] };
       vote.by.push(id);
@@ -101,13 +101,13 @@ async function checkSentinels(findings: Findings, options: RedisCheckOptions): P
     } catch (error) {
       options.signal.throwIfAborted();
       if (NOT_REACHED.test(codeOf(error))) return; // of which the connection has told
-      const [says, fix] = ofSentinel(error);
-      failures.push([`the sentinel ${id} ${says}`, errorCode(error), fix]);
+      const failure = ofSentinel(error, { secure, credentials: sentinelCredentials ?? {} });
+      failures.push({ ...failure, says: `the sentinel ${id} ${failure.says}` });
     }
   };
-  await options.waits.for("the sentinels", Promise.all(target.hosts.map(ask)));
+  await options.waits.for(`the sentinels (${BOUND})`, Promise.all(target.hosts.map(ask)));
   // One that is away, or wrong, is what the others are for.
-  for (const [says, code, fix] of failures)
+  for (const { says, code, fix } of failures)
     findings[votes.size > 0 ? "warning" : "failed"]("topology", says, { code, fix });
   const [first, ...others] = [...votes.values()].sort((one, other) => other.by.length - one.by.length);
   if (!first) {
@@ -120,7 +120,7 @@ async function checkSentinels(findings: Findings, options: RedisCheckOptions): P
     findings.warning("topology", `${says}, others ${others.map(({ host }) => idOf(host)).join(", ")}`, {
       fix: "a failover is under way, or a sentinel was cut off: if it stays so, SENTINEL RESET on the wrong ones",
     });
-  if ((await connect([first.host], findings, options)) === 0) return;
+  if ((await connect([first.host], findings, options)).length === 0) return;
   await inspect([masterAt(first.host, target, tls)], findings, options);
 }
 
@@ -143,49 +143,14 @@ async function inspect(
       report.add(master.id, found);
     } catch (error) {
       options.signal.throwIfAborted();
-      const code = codeOf(error);
-      const fix = NO_PASSWORD.test(textOf(error))
-        ? "it has no password: take it out of the URL"
-        : (storeHintOf(error) ?? (/^E(TIMEDOUT|CONNRESET)$/.test(code) ? SILENT : undefined));
-      findings.failed("connection", `${master.id} takes no commands (${code})`, { code, fix });
+      const { says, code, fix } = ofCommands(error, options.redis.target);
+      findings.failed("connection", `${master.id} ${says}`, { code, fix });
     }
   };
-  const bound = `${INSPECTION_MS / 1000} s at most`;
-  await options.waits.for(`${masters.map(({ id }) => id).join(", ")} (${bound})`, Promise.all(masters.map(each)));
+  await options.waits.for(`${masters.map(({ id }) => id).join(", ")} (${BOUND})`, Promise.all(masters.map(each)));
   report.tell();
 }
 
 function asking({ clock, signal }: RedisCheckOptions): AskingOptions {
   return { clock, signal, withinMs: INSPECTION_MS };
-}
-
-function codeOf(error: unknown): string {
-  if (/does not answer/.test(textOf(error))) return "ETIMEDOUT";
-  return errorCode(error) ?? errorName(error);
-}
-
-function ofSlots(error: unknown): [says: string, fix: string | undefined] {
-  const text = textOf(error);
-  if (/cluster support disabled/i.test(text)) return ["it is no cluster", "write redis:// for redis+cluster://"];
-  if (/^NOPERM/.test(text)) return ["its user may not ask for the slots (NOPERM)", "ACL SETUSER … +cluster|slots"];
-  if (/^ERR unknown command/i.test(text)) return ["it knows no cluster", "write redis:// for redis+cluster://"];
-  return [`no node tells of its slots (${codeOf(error)})`, storeHintOf(error)];
-}
-
-function ofSentinel(error: unknown): [says: string, fix: string | undefined] {
-  const text = textOf(error);
-  if (/^ERR unknown command/i.test(text)) {
-    return ["is no sentinel", "name the sentinels, often at port 26379; for a Redis alone write redis://"];
-  }
-  if (/^(NOAUTH|WRONGPASS)/.test(text)) {
-    const fix = "sentinels have users of their own: write ?sentinel_username=…&sentinel_password=… at the end";
-    return [`lets nobody in without a password (${errorCode(error)})`, fix];
-  }
-  if (/^NOPERM/.test(text)) return ["refuses its user (NOPERM)", "ACL SETUSER … +sentinel|get-master-addr-by-name"];
-  return [`does not answer (${codeOf(error)})`, storeHintOf(error)];
-}
-
-/** To be looked at, never shown. */
-function textOf(error: unknown): string {
-  return String((error as Error | undefined)?.message);
 }

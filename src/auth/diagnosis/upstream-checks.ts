@@ -156,7 +156,7 @@ export class UpstreamChecks {
         }),
       ),
     );
-    return reached.some((count) => count > 0);
+    return reached.some(({ length }) => length > 0);
   }
 
   #canAsk(operation: LookUp, { organizationId }: UserRef): boolean {
