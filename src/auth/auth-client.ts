@@ -97,7 +97,8 @@ export interface AuthClient {
   /**
    * Looks at everything that the client is made of, and says what is wrong and what to write instead: settings, names, connections, TLS,
    * the operations of each upstream, the rights and the state of Redis; with a token, whether gRPC and REST say the same of its user.
-   * What is wrong is a check that failed, and no rejection: it rejects with the signal's reason, and after `close()`.
+   * What is wrong is a check that failed, and no rejection: it rejects with the signal's reason, after `close()`, and with a
+   * `TypeError` for options that are none.
    *
    * It asks past breakers and caches, and changes neither; in Redis it writes keys of its own, and deletes them. Whatever is silent, it has an
    * end: within 1 s for a name, 1 s for a connection and twice `timeoutMs` of the slower upstream; of Redis within 8 s.

@@ -156,7 +156,7 @@ export function assembleAuthClient(
         const { upstreams } = pipeline;
         return await diagnose({ config, upstreams, isToken, closing: closing.signal }, given);
       } catch (error) {
-        throw closing.signal.aborted && !given.signal?.aborted ? toAuthError(closing.signal.reason) : error;
+        throw closing.signal.aborted && !given?.signal?.aborted ? toAuthError(closing.signal.reason) : error;
       }
     },
     getUserPermissions(user, call) {

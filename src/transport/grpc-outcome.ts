@@ -2,7 +2,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Fate, fateOf } from "./grpc-fate.js";
 import { isLookup } from "./operation.js";
-import { isOurs, UpstreamError } from "./outcome.js";
+import { isOurs, UpstreamError, withBareHttp } from "./outcome.js";
 import type { UnaryCall } from "./stage.js";
 
 const TOKEN_REFUSALS: readonly Code[] = [
@@ -51,7 +51,7 @@ export function fromNetworkError(error: ConnectError): UpstreamError {
   if (isOversized(error)) return new UpstreamError("grpc", "broken", "answer too large");
   const { systemCode, fate } = trace(error);
   if (systemCode === undefined && code !== Code.ResourceExhausted && !UNREACHABLE.includes(code)) {
-    return new UpstreamError("grpc", "broken", nameOf(code));
+    return withBareHttp(new UpstreamError("grpc", "broken", nameOf(code)), bareHttpIn(error));
   }
   return new UpstreamError("grpc", "unreachable", systemCode ?? nameOf(code), {
     timedOut: isTimeout(error),
@@ -101,6 +101,18 @@ function trace(error: ConnectError): { systemCode?: string; fate?: Fate } {
 /** Connect makes a code out of the HTTP status of a proxy that sent no `grpc-status`. */
 function isBareHttp(error: ConnectError): boolean {
   return /^HTTP \d+$/.test(error.rawMessage);
+}
+
+/** Content types that can be shown: another one is what the upstream wrote. */
+const SHOWN_TYPES: readonly string[] = ["text/html", "text/plain", "application/json", "application/grpc-web"];
+
+/** What came in the place of gRPC, by Connect's own words. */
+function bareHttpIn(error: ConnectError): string | undefined {
+  if (isBareHttp(error)) return error.rawMessage;
+  const [, type] = /^unsupported content type ([^;\s]*)/.exec(error.rawMessage) ?? [];
+  if (type === undefined) return undefined;
+  const shown = SHOWN_TYPES.includes(type) ? type : type === "null" ? "no content type" : "another content type";
+  return `HTTP 200, ${shown}`;
 }
 
 /** A limiter in front of the service: alive, as one that says RESOURCE_EXHAUSTED (RFC 6585 §4, RFC 9110 §15.5.9). */

@@ -99,6 +99,18 @@ export function isUnconfirmed(reason: object): boolean {
   return unconfirmed.has(reason);
 }
 
+const bareHttp = new WeakMap<UpstreamError, string>();
+
+/** Notes what came over HTTP/2 in the place of gRPC, as `HTTP 200, text/html`: for a diagnosis alone, and in no text of the error. */
+export function withBareHttp(error: UpstreamError, says: string | undefined): UpstreamError {
+  if (says !== undefined) bareHttp.set(error, says);
+  return error;
+}
+
+export function bareHttpOf(error: UpstreamError | undefined): string | undefined {
+  return error && bareHttp.get(error);
+}
+
 const OUR_FAILURES: readonly string[] = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", TLS_SETTINGS_FAILED];
 
 /**

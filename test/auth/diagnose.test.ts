@@ -181,6 +181,34 @@ describe("diagnose()", () => {
     await expect(client.diagnose()).rejects.toMatchObject({ code: "auth_unavailable" });
   });
 
+  test.each([
+    [null, "diagnose() takes an object of options"],
+    [{ token: null }, "diagnose({ token }) takes a string"],
+    [{ token: 5 }, "diagnose({ token }) takes a string"],
+    [{ signal: 5 }, "diagnose({ signal }) takes an AbortSignal"],
+    [{ onWaiting: "x" }, "diagnose({ onWaiting }) takes a function"],
+  ])("rejects options that are none: %j", async (options, message) => {
+    const client = openBareClient({ rest: { url: "http://127.0.0.1:1" } });
+    await expect(client.diagnose(options as never)).rejects.toThrow(new TypeError(message));
+  });
+
+  test("asks each URL of several, and says how many it does not ask", async () => {
+    const services = await Promise.all([startService(directory), startService(directory)]);
+    const away = await closedPort();
+    const urls = services.map(({ grpc }) => grpc.url);
+    const client = openBareClient({ grpc: { url: urls, timeoutMs: 60_000 } });
+    expect(await find(client, "grpc.verify", { token: "token-ana" })).toEqual(
+      urls.map((url) => `ok: ${url}/: auth.AuthService/VerifyToken refuses what is no token (Unauthenticated)`),
+    );
+    expect(services.map(({ calls }) => calls.VerifyToken)).toEqual([2, 2]);
+    const many = Array.from({ length: 8 }, (_, at) => `http://127.0.0.1:${away}/${at}`);
+    const others = openBareClient({ grpc: { url: [...urls, ...many], timeoutMs: 60_000 } });
+    expect(await find(others, "grpc.verify")).toEqual([
+      "skipped: not asked: 2 more of its URLs",
+      ...urls.map((url) => `ok: ${url}/: auth.AuthService/VerifyToken refuses what is no token (Unauthenticated)`),
+    ]);
+  });
+
   test("of a stub says what the stub was told", async () => {
     const stub = stubAuthClient();
     expect((await stub.diagnose()).status).toBe("ok");

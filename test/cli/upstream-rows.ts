@@ -1,5 +1,7 @@
 import * as http from "node:http";
 import * as http2 from "node:http2";
+import * as https from "node:https";
+import * as net from "node:net";
 import { afterwards } from "../support/open-client.js";
 import { closedPort, startRawRest, startTcpGate } from "../support/raw-upstreams.js";
 import { selfSigned } from "../support/self-signed.js";
@@ -11,6 +13,24 @@ const rest = (port: number | string, path = "") => ({ AUTH_REST_URL: `http://127
 const grpc = (port: number | string, scheme = "http") => ({ AUTH_GRPC_URL: `${scheme}://127.0.0.1:${port}` });
 const answering = (status: number, body = "{}", headers: http.OutgoingHttpHeaders = {}) =>
   http.createServer((_request, response) => response.writeHead(status, headers).end(body));
+
+const answeringHttp2 = (status: number, headers: http2.OutgoingHttpHeaders) =>
+  http2.createServer((_request, response) => void response.writeHead(status, headers).end("<html>"));
+
+/** The port of HTTPS that answers clear text, too, as nginx and Go do: with 400. */
+async function tlsThatAnswersPlain(): Promise<number> {
+  const secure = await portOf(https.createServer(own, (_request, response) => response.writeHead(401).end()));
+  const plain = await portOf(answering(400, "Client sent an HTTP request to an HTTPS server."));
+  const front = net.createServer((inbound) => {
+    inbound.once("data", (first: Buffer) => {
+      const outbound = net.connect(first[0] === 0x16 ? secure : plain, "127.0.0.1");
+      for (const socket of [inbound, outbound]) socket.on("error", () => undefined);
+      outbound.write(first);
+      inbound.pipe(outbound).pipe(inbound);
+    });
+  });
+  return portOf(front);
+}
 
 /** A REST side that passes on to a good one what it does not answer itself. */
 async function restBefore(url: string, answer: (path: string, body: string) => unknown): Promise<string> {
@@ -103,6 +123,96 @@ export const upstreamRows: readonly Broken[] = [
     make: async () => ({ env: rest(await portOf(answering(200, "<html>"))) }),
     fails: ["rest.verify_token"],
     says: ["broken (not JSON)", "→ is AUTH_REST_URL the auth service's, and rest.paths as it has them?"],
+  },
+  ...[400, 422].map((status) => ({
+    is: `a server that refuses everything with ${status}`,
+    make: async () => ({ env: rest(await portOf(answering(status, "The plain HTTP request was sent to HTTPS port"))) }),
+    fails: ["rest.verify_token"],
+    says: [
+      `it refuses all that it is asked as what it cannot read (HTTP ${status}), which any server may`,
+      "→ if it wants TLS, write https:// in AUTH_REST_URL; is it the auth service's",
+    ],
+    code: 0,
+  })),
+  {
+    is: "a server that refuses everything with 400, a token too",
+    make: async () => ({ env: rest(await portOf(answering(400))), token: TOKEN }),
+    fails: ["rest.verify_token", "answers.token"],
+    says: ["→ if it wants TLS, write https:// in AUTH_REST_URL", "the token is refused by REST (HTTP 400)"],
+  },
+  {
+    is: "http:// at a port of HTTPS that tells so",
+    make: async () => ({ env: rest(await tlsThatAnswersPlain()) }),
+    fails: ["rest.verify_token"],
+    says: [
+      "POST /auth/verify is refused as every question is (HTTP 400)",
+      "→ it takes TLS: write https:// in AUTH_REST_URL",
+    ],
+  },
+  ...(
+    [
+      ["a web page over HTTP/2", 200, { "content-type": "text/html" }, "HTTP 200, text/html"],
+      [
+        "an answer of a type of its own over HTTP/2",
+        200,
+        { "content-type": "x/hunter2" },
+        "HTTP 200, another content type",
+      ],
+      ["a redirect over HTTP/2", 301, { location: "https://auth.invalid/" }, "HTTP 301"],
+      ["a refusal of the type over HTTP/2", 415, {}, "HTTP 415"],
+      ["a load balancer without gRPC", 464, {}, "HTTP 464"],
+      ["a bad request over HTTP/2", 400, {}, "HTTP 400"],
+    ] as const
+  ).map(([is, status, headers, says]) => ({
+    is,
+    make: async () => ({ env: grpc(await portOf(answeringHttp2(status, headers))) }),
+    fails: ["grpc.verify_token"],
+    says: [`auth.AuthService/VerifyToken: no gRPC there (${says})`, "→ is it the web or REST address?"],
+  })),
+  ...[204, 410, 426].map((status) => ({
+    is: `REST that answers with ${status}`,
+    make: async () => ({ env: rest(await portOf(answering(status, ""))) }),
+    fails: ["rest.verify_token"],
+    says: [`broken (HTTP ${status})`, "→ no answer of the contract: is AUTH_REST_URL the auth service's?"],
+  })),
+  ...(
+    [
+      ["FailedPrecondition", 9],
+      ["Canceled", 1],
+    ] as const
+  ).map(([name, code]) => ({
+    is: `gRPC that answers ${name}`,
+    make: async () => {
+      const { service, env } = await startPair();
+      service.grpc.fail(code);
+      return { env: { AUTH_GRPC_URL: env.AUTH_GRPC_URL } };
+    },
+    fails: ["grpc.verify_token"],
+    says: [`(${name})`, "→ no code of the contract: look at the log of the auth service, and of a proxy before it"],
+  })),
+  {
+    is: "a web server among several URLs of gRPC",
+    make: async () => {
+      const { env } = await startPair();
+      const web = await portOf(answeringHttp2(200, { "content-type": "text/html" }));
+      return { env: { AUTH_GRPC_URL: `http://127.0.0.1:${web},${env.AUTH_GRPC_URL}` }, token: TOKEN };
+    },
+    fails: ["grpc.verify_token"],
+    says: [
+      "auth.AuthService/VerifyToken: no gRPC there (HTTP 200, text/html)",
+      "✓ auth.AuthService/GetUserLocals answers",
+      "✓ the token is good",
+    ],
+  },
+  {
+    is: "an auth service of another environment among several URLs of gRPC",
+    make: async () => {
+      const [{ env }, other] = [await startPair(), await startPair()];
+      other.service.refuse(TOKEN);
+      return { env: { AUTH_GRPC_URL: `${other.env.AUTH_GRPC_URL},${env.AUTH_GRPC_URL}` }, token: TOKEN };
+    },
+    fails: ["grpc.verify_token"],
+    says: ["refuses the token, which others let in (Unauthenticated)", "→ is it the same auth service?"],
   },
   {
     is: "something that accepts and says nothing",
@@ -244,6 +354,20 @@ export const settingRows: readonly Broken[] = [
     make: () => ({ env: {} }),
     fails: ["settings.problem"],
     says: ["AUTH_GRPC_URL or AUTH_REST_URL is nothing", "→ the URL of the auth service, as http://auth:50051 (gRPC)"],
+    code: 2,
+  },
+  {
+    is: "a URL in quotes",
+    make: () => ({ env: { AUTH_GRPC_URL: '"http://auth:50051"' } }),
+    fails: ["settings.problem"],
+    says: ["→ a URL that begins with http:// or https://: write http://auth:50051, without the quotes"],
+    code: 2,
+  },
+  {
+    is: "a port that is none, and one with a sign behind it",
+    make: () => ({ env: { AUTH_GRPC_URL: "http://127.0.0.1:99999", AUTH_REST_URL: "http://auth:8001;" } }),
+    fails: ["settings.problem", "settings.problem"],
+    says: ["write a port from 1 to 65535", "write nothing behind the port but a path"],
     code: 2,
   },
   {

@@ -2,8 +2,8 @@ import { readJwt } from "../jwt.js";
 import type { UserRef } from "../model.js";
 import { Findings } from "./diagnosis.js";
 import { differencesOf, plain } from "./differences.js";
-import type { Answers, Asked, LookUp } from "./questions.js";
-import { type Begun, LOOK_UPS, nameOf } from "./upstream-checks.js";
+import { type Answers, type Asked, LOOK_UPS, type LookUp, nameOf } from "./questions.js";
+import type { Begun } from "./upstream-checks.js";
 
 /** What one side has said. */
 export interface Side {

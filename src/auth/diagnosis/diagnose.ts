@@ -6,8 +6,16 @@ import type { UserRef } from "../model.js";
 import type { PipelineUpstream } from "../pipeline.js";
 import type { TokenSyntax } from "../token.js";
 import { checkAnswers, userOf } from "./answer-checks.js";
-import { type AuthClientDiagnosis, type DiagnoseOptions, Findings, statusOf, Waits } from "./diagnosis.js";
+import {
+  type AuthClientDiagnosis,
+  checkOptions,
+  type DiagnoseOptions,
+  Findings,
+  statusOf,
+  Waits,
+} from "./diagnosis.js";
 import { checkRedis } from "./redis-checks.js";
+import { openRoutes } from "./routes.js";
 import { checkStore } from "./store-checks.js";
 import { type Begun, UpstreamChecks } from "./upstream-checks.js";
 
@@ -20,8 +28,9 @@ export interface Diagnosed {
   readonly closing: AbortSignal;
 }
 
-/** Looks at all that a client is made of, at once. Rejects with the reason of a signal alone. */
+/** Looks at all that a client is made of, at once. Rejects with the reason of a signal, and with a `TypeError` for options that are none. */
 export async function diagnose(client: Diagnosed, options: DiagnoseOptions): Promise<AuthClientDiagnosis> {
+  checkOptions(options);
   const { clock } = client.config;
   const { signal: given, onWaiting } = options;
   const begunAt = clock.monotonic();
@@ -68,14 +77,27 @@ function ofSettings({ grpc, rest, cache, risks }: Config): Findings {
 
 /** Asks both sides, and holds their answers against each other. */
 async function askAll(
-  { config, upstreams, isToken }: Diagnosed,
+  client: Diagnosed,
   text: string | undefined,
-  { signal, waits }: Circumstances,
+  circumstances: Circumstances,
 ): Promise<readonly (Findings | undefined)[]> {
-  const { grpc, rest, clock } = config;
+  const opened = client.upstreams.map((upstream) => ({ upstream, routes: openRoutes(client.config, upstream) }));
+  try {
+    const { grpc, rest, clock } = client.config;
+    const sides = opened.map((each) => new UpstreamChecks({ ...each, grpc, rest, clock, ...circumstances }));
+    return await compareSides(client, text, sides);
+  } finally {
+    for (const { routes } of opened) routes.close();
+  }
+}
+
+async function compareSides(
+  { config: { clock }, isToken }: Diagnosed,
+  text: string | undefined,
+  sides: readonly UpstreamChecks[],
+): Promise<readonly (Findings | undefined)[]> {
   const isGood = text === undefined || isToken(text);
   const token = isGood ? text : undefined;
-  const sides = upstreams.map((upstream) => new UpstreamChecks({ upstream, grpc, rest, clock, signal, waits }));
   const begun = await Promise.all(sides.map((side) => side.begin(token)));
   const user = userOf(begun);
   const answers = await Promise.all(

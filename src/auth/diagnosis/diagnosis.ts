@@ -34,6 +34,17 @@ export interface DiagnoseOptions {
   onWaiting?: (what: readonly string[]) => void;
 }
 
+/** @throws TypeError that names the option which is none; its value is not shown, as it may be a token */
+export function checkOptions(given: unknown): asserts given is DiagnoseOptions {
+  if (typeof given !== "object" || given === null) throw new TypeError("diagnose() takes an object of options");
+  const { token, signal, onWaiting } = given as Readonly<Record<string, unknown>>;
+  if (token !== undefined && typeof token !== "string") throw new TypeError("diagnose({ token }) takes a string");
+  if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.throwIfAborted !== "function")
+    throw new TypeError("diagnose({ signal }) takes an AbortSignal");
+  if (onWaiting !== undefined && typeof onWaiting !== "function")
+    throw new TypeError("diagnose({ onWaiting }) takes a function");
+}
+
 /** All but the status and the message of a check. */
 interface Details {
   readonly code?: string | undefined;

@@ -31,6 +31,19 @@ export interface Answers {
 
 export type LookUp = Exclude<Operation, "VerifyToken">;
 
+export const LOOK_UPS: readonly LookUp[] = ["GetUserPermissions", "GetUserLocals", "GetOrganization"];
+const NAMES = {
+  VerifyToken: "verify_token",
+  GetUserPermissions: "user_permissions",
+  GetUserLocals: "user_locals",
+  GetOrganization: "organization",
+} as const;
+
+/** The name of an operation in the id of a check. */
+export function nameOf(operation: keyof Answers): string {
+  return NAMES[operation];
+}
+
 export interface QuestionsOptions {
   /** Of one upstream, without its breaker: see pipeline.ts. */
   readonly transport: Transport;

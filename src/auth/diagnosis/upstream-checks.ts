@@ -1,6 +1,5 @@
 import { raceAbort } from "../../runtime/abort.js";
 import type { Clock } from "../../runtime/clock.js";
-import { fromNetworkError } from "../../transport/rest-outcome.js";
 import { fitsTenantHeader } from "../../transport/rest-request.js";
 import { shownUrls } from "../config/shown-url.js";
 import type { GrpcConfig, RestConfig } from "../config/upstreams.js";
@@ -10,29 +9,13 @@ import type { PipelineUpstream } from "../pipeline.js";
 import { NO_TOKEN } from "../service-calls.js";
 import { askedOf } from "../upstream-reports.js";
 import { Findings, type Waits } from "./diagnosis.js";
-import { checkPeers, type Host } from "./peer-checks.js";
-import { type Answers, type Asked, type LookUp, Questions } from "./questions.js";
+import { type Answers, type Asked, LOOK_UPS, type LookUp, nameOf, Questions } from "./questions.js";
+import { checkReach, type ReachOptions, takesTls } from "./reach-checks.js";
+import type { Routes } from "./routes.js";
+import { failedOf, NEEDED_BY } from "./upstream-failures.js";
+import { tellOf, unreadBy, type VerifiedBy, verifyBy } from "./verify-checks.js";
 
-/** For a look-up of a name, and for a connection, in milliseconds. */
-const CONNECT_MS = 1000;
-
-const NEEDED_BY = "requireModule needs it, and nothing else";
-/** Codes that the service gives, or a proxy before it. */
-const OF_ITS_OWN =
-  /^(HTTP (429|5\d\d)|Unavailable|Internal|Unknown|ResourceExhausted|DeadlineExceeded|Aborted|DataLoss)$/;
-
-export const LOOK_UPS: readonly LookUp[] = ["GetUserPermissions", "GetUserLocals", "GetOrganization"];
-const NAMES = {
-  VerifyToken: "verify_token",
-  GetUserPermissions: "user_permissions",
-  GetUserLocals: "user_locals",
-  GetOrganization: "organization",
-} as const;
-
-/** The name of an operation in the id of a check. */
-export function nameOf(operation: keyof Answers): string {
-  return NAMES[operation];
-}
+const VERIFY = nameOf("VerifyToken");
 
 /** What is known of an upstream before its look-ups. */
 export interface Begun {
@@ -44,6 +27,7 @@ export interface Begun {
 
 export interface UpstreamCheckOptions {
   readonly upstream: PipelineUpstream;
+  readonly routes: Routes;
   readonly grpc: GrpcConfig | undefined;
   readonly rest: RestConfig | undefined;
   readonly clock: Clock;
@@ -57,62 +41,59 @@ export class UpstreamChecks {
   /** As it is called in sentences. */
   readonly title: string;
   readonly #options: UpstreamCheckOptions;
-  readonly #questions: Questions;
+  /** Put to the route that has served. */
+  #questions: Questions | undefined;
+  /** The status that VerifyToken and, as far as is known, everything gets: no proof of an auth service. */
+  #unread: string | undefined;
 
   constructor(options: UpstreamCheckOptions) {
     this.#options = options;
-    const { upstream, clock, signal } = options;
-    this.findings = new Findings(upstream.upstream);
-    this.title = upstream.upstream === "grpc" ? "gRPC" : "REST";
-    const { direct: transport, timeoutMs } = upstream;
-    this.#questions = new Questions({ transport, timeoutMs, clock, signal });
+    const { upstream } = options.upstream;
+    this.findings = new Findings(upstream);
+    this.title = upstream === "grpc" ? "gRPC" : "REST";
   }
 
   /** Name, connection and TLS; then VerifyToken of no token, and of one. */
   async begin(token: string | undefined): Promise<Begun> {
     this.#lookAtBreaker();
-    if (!(await this.#isReached())) {
-      this.findings.skipped(NAMES.VerifyToken, "not asked: nothing to be asked was reached");
+    const reached = await checkReach(this.#reachOptions());
+    if (reached?.length === 0) {
+      this.findings.skipped(VERIFY, "not asked: nothing to be asked was reached");
       return { serves: false, ofToken: undefined };
     }
-    const [ofNone, ofToken] = await this.#wait("VerifyToken", [
-      this.#questions.verify(NO_TOKEN),
-      token === undefined ? undefined : this.#questions.verify(token),
-    ]);
-    const asked = this.#asked("VerifyToken");
-    if (ofNone.outcome === "failed") this.#failed("VerifyToken", ofNone);
-    else if (ofNone.outcome === "answered" && ofNone.message.isActive) {
-      const fix = "look at how it verifies: any text lets its sender in";
-      this.findings.failed(NAMES.VerifyToken, `${asked} takes "${NO_TOKEN}" for a token, which none has issued`, {
-        fix,
-      });
-    } else {
-      const code = ofNone.outcome === "refused" ? ` (${ofNone.code})` : "";
-      this.findings.ok(NAMES.VerifyToken, `${asked} refuses what is no token${code}`);
+    const verified = await this.#verify(token, reached);
+    const serving: VerifiedBy[] = [];
+    for (const each of verified) if (await this.#tell(each)) serving.push(each);
+    const best = serving.find(({ ofToken }) => ofToken?.outcome === "answered") ?? serving[0] ?? verified[0];
+    this.#questions = best?.questions;
+    for (const { route, ofToken } of serving) {
+      if (ofToken?.outcome !== "refused" || best?.ofToken?.outcome !== "answered") continue;
+      const fix = "is it the same auth service?";
+      const says = `${route.shown} refuses the token, which others let in (${ofToken.code})`;
+      this.findings.failed(VERIFY, says, { code: ofToken.code, fix });
     }
-    if (ofToken?.outcome === "failed" && ofNone.outcome !== "failed") this.#failed("VerifyToken", ofToken);
-    const hasFailed = this.findings.checks.some(
-      ({ id, status }) => id.endsWith(NAMES.VerifyToken) && status === "failed",
-    );
-    return { serves: !hasFailed, ofToken };
+    return { serves: serving.length > 0, ofToken: best?.ofToken };
   }
 
   /** The look-ups, about a user that it has just named, or about none: then a refusal says little. */
   async lookUp(user: UserRef | undefined): Promise<Map<LookUp, Asked<Answers[LookUp]>>> {
+    const questions = this.#questions;
+    if (!questions) return new Map();
     const about = user ?? { userId: NO_TOKEN, organizationId: NO_TOKEN };
     const operations = LOOK_UPS.filter((operation) => this.#canAsk(operation, about));
     const asked = await this.#wait(
       "look-ups",
-      operations.map((operation) => this.#questions.lookUp(operation, about)),
+      Promise.all(operations.map((operation) => questions.lookUp(operation, about))),
     );
     const answers = new Map(operations.map((operation, at) => [operation, asked[at] as Asked<Answers[LookUp]>]));
+    if (this.#unread !== undefined && this.#isAllUnread(this.#unread, asked)) return answers;
     const untold: LookUp[] = [];
     for (const [operation, answer] of answers) {
       if (answer.outcome === "failed") this.#failed(operation, answer);
-      else if (answer.outcome === "answered") this.findings.ok(NAMES[operation], `${this.#asked(operation)} answers`);
+      else if (answer.outcome === "answered") this.findings.ok(nameOf(operation), `${this.#asked(operation)} answers`);
       else if (user) this.#refused(operation, answer.code);
       else if (answer.code === "HTTP 404") untold.push(operation);
-      else this.findings.ok(NAMES[operation], `${this.#asked(operation)} refuses an unknown id (${answer.code})`);
+      else this.findings.ok(nameOf(operation), `${this.#asked(operation)} refuses an unknown id (${answer.code})`);
     }
     if (untold.length > 0) {
       this.findings.skipped("look_ups", `${untold.join(", ")}: HTTP 404, as an unknown id and a wrong path both get`, {
@@ -132,41 +113,64 @@ export class UpstreamChecks {
     });
   }
 
-  async #isReached(): Promise<boolean> {
-    const { upstream, grpc, rest, clock, signal, waits } = this.#options;
-    const isGrpc = upstream.upstream === "grpc";
-    const hosts = isGrpc ? (grpc?.urls ?? []) : rest?.agent ? [] : [rest?.url ?? ""];
-    if (hosts.length === 0) {
-      const what = isGrpc ? "a transport of its own" : "an agent of its own";
-      this.findings.skipped("connection", `${what} makes the connections`);
-      return true;
-    }
-    const groups = [true, false].map((secure) => ({
-      secure,
-      urls: hosts.filter((url) => /^https:/i.test(url) === secure),
-    }));
-    const reached = await Promise.all(
-      groups.map(({ secure, urls }) =>
-        checkPeers(urls.map(hostIn), {
-          ...{ findings: this.findings, waits, clock, signal, timeoutMs: CONNECT_MS, secure },
-          tls: isGrpc ? grpc?.tls : rest?.tls,
-          protocols: [isGrpc ? "h2" : "http/1.1"],
-          codeOf: (error) => fromNetworkError(error).detail,
-          fixFor: (detail) => hintOf(upstream.upstream, { detail }),
-        }),
-      ),
+  #reachOptions(): ReachOptions {
+    const { upstream, grpc, rest, waits, clock, signal } = this.#options;
+    return { upstream: upstream.upstream, grpc, rest, findings: this.findings, waits, clock, signal };
+  }
+
+  /** By each route that was reached: the connection has told of the others. */
+  async #verify(token: string | undefined, reached: readonly string[] | undefined): Promise<readonly VerifiedBy[]> {
+    const { upstream, routes, clock, signal } = this.#options;
+    const { timeoutMs } = upstream;
+    const asked = routes.asked.filter(({ url }) => url === undefined || reached === undefined || reached.includes(url));
+    if (routes.left > 0) this.findings.skipped(VERIFY, `not asked: ${routes.left} more of its URLs`);
+    const verified = asked.map((route) =>
+      verifyBy(route, new Questions({ transport: route.transport, timeoutMs, clock, signal }), token),
     );
-    return reached.some(({ length }) => length > 0);
+    return this.#wait("VerifyToken", Promise.all(verified));
+  }
+
+  /** Tells of one route, and whether it serves. */
+  async #tell(verified: VerifiedBy): Promise<boolean> {
+    const { upstream, rest } = this.#options;
+    const { shown } = verified.route;
+    const asked = this.#asked("VerifyToken");
+    const unread = upstream.upstream === "rest" ? unreadBy(verified) : undefined;
+    if (unread !== undefined) {
+      const isPlain = !rest?.agent && /^http:/i.test(rest?.url ?? "");
+      if (isPlain && (await takesTls(rest?.url ?? "", this.#reachOptions()))) {
+        const fix = "it takes TLS: write https:// in rest.url";
+        this.findings.failed(VERIFY, `${asked} is refused as every question is (${unread})`, { code: unread, fix });
+        return false;
+      }
+      this.#unread = unread;
+      if (verified.ofToken) this.#isAllUnread(unread, []);
+      return true; // the look-ups tell more
+    }
+    return tellOf(upstream.upstream, verified, shown === undefined ? asked : `${shown}: ${asked}`, this.findings);
+  }
+
+  /** Whether look-ups were refused as VerifyToken was. Tells of that, or that VerifyToken was refused alone. */
+  #isAllUnread(code: string, asked: readonly Asked[]): boolean {
+    this.#unread = undefined;
+    if (asked.some((answer) => answer.outcome !== "refused" || answer.code !== code)) {
+      this.findings.ok(VERIFY, `${this.#asked("VerifyToken")} refuses what is no token (${code})`);
+      return false;
+    }
+    const fix = "if it wants TLS, write https:// in rest.url; is it the auth service's, and rest.paths as it has them?";
+    const says = "refuses all that it is asked as what it cannot read";
+    this.findings.warning(VERIFY, `it ${says} (${code}), which any server may`, { code, fix });
+    return true;
   }
 
   #canAsk(operation: LookUp, { organizationId }: UserRef): boolean {
     const { upstream } = this.#options;
     if (operation === "GetOrganization") {
-      if (organizationId === "") this.findings.skipped(NAMES[operation], "not asked: the user has no organization");
+      if (organizationId === "") this.findings.skipped(nameOf(operation), "not asked: the user has no organization");
       return organizationId !== "";
     }
     const fits = upstream.upstream === "grpc" || fitsTenantHeader(organizationId);
-    if (!fits) this.findings.skipped(NAMES[operation], "not asked: the user's organization fits no header");
+    if (!fits) this.findings.skipped(nameOf(operation), "not asked: the user's organization fits no header");
     return fits;
   }
 
@@ -174,24 +178,19 @@ export class UpstreamChecks {
   #refused(operation: LookUp, code: string): void {
     const asked = this.#asked(operation);
     if (operation === "GetOrganization") {
-      return this.findings.warning(NAMES[operation], `${asked} does not know the user's organization (${code})`, {
+      return this.findings.warning(nameOf(operation), `${asked} does not know the user's organization (${code})`, {
         code,
         fix: NEEDED_BY,
       });
     }
     const hint = hintOf(this.#options.upstream.upstream, { detail: code });
     const fix = hint ?? "it must know users by the user_id and the organization_id that VerifyToken names";
-    this.findings.failed(NAMES[operation], `${asked} does not know the user of the token (${code})`, { code, fix });
+    this.findings.failed(nameOf(operation), `${asked} does not know the user of the token (${code})`, { code, fix });
   }
 
-  #failed(operation: keyof Answers, { error, says }: Extract<Asked, { outcome: "failed" }>): void {
-    const { upstream } = this.#options;
-    const itself =
-      error && OF_ITS_OWN.test(error.detail) ? "it was reached, and failed by itself: look at its log" : undefined;
-    const fix = error && (hintOf(upstream.upstream, error) ?? itself);
-    const isLacking = operation === "GetOrganization" && error?.detail === "Unimplemented";
-    const told = { code: error?.detail, fix: isLacking ? NEEDED_BY : fix };
-    this.findings[isLacking ? "warning" : "failed"](NAMES[operation], `${this.#asked(operation)} is ${says}`, told);
+  #failed(operation: LookUp, answer: Extract<Asked, { outcome: "failed" }>): void {
+    const failed = failedOf(this.#options.upstream.upstream, operation, this.#asked(operation), answer);
+    this.findings[failed.status](nameOf(operation), failed.message, failed);
   }
 
   #asked(operation: keyof Answers): string {
@@ -199,16 +198,10 @@ export class UpstreamChecks {
     return askedOf(upstream.upstream, operation, { urls: [], ...(rest && { paths: rest.paths }) });
   }
 
-  #wait<T extends readonly unknown[]>(what: string, asked: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  #wait<T>(what: string, asked: Promise<T>): Promise<T> {
     const { upstream, waits, signal } = this.#options;
     const where = shownUrls(upstream.urls) ?? "the upstream";
     const bound = `${upstream.timeoutMs / 1000} s at most`;
-    const all = Promise.all(asked) as Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>;
-    return waits.for(`the answer of ${where} to ${what} (${bound})`, raceAbort(all, signal));
+    return waits.for(`the answer of ${where} to ${what} (${bound})`, raceAbort(asked, signal));
   }
-}
-
-function hostIn(url: string): Host {
-  const { protocol, hostname, port } = new URL(url);
-  return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || (protocol === "https:" ? 443 : 80)) };
 }
