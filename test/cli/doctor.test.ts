@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
@@ -6,7 +7,7 @@ import { ManualClock } from "../support/manual-clock.js";
 import { until } from "../support/until.js";
 import { defectsOf } from "./json-schema.js";
 import { runMain } from "./run-main.js";
-import { portIn, startPair, TOKEN } from "./set-up.js";
+import { portIn, portOf, startPair, TOKEN } from "./set-up.js";
 import { settingRows, upstreamRows } from "./upstream-rows.js";
 import { expectBroken, expectWell, idsOf, SCHEMA } from "./verdicts.js";
 
@@ -31,6 +32,18 @@ describe("portero doctor has nothing to say against", () => {
     expect(stdout).toContain("✓ the token is good: 2 permissions, 2 locals");
     for (const operation of ["VerifyToken", "GetUserPermissions", "GetUserLocals", "GetOrganization"])
       expect(stdout).toContain(`✓ gRPC and REST say the same to ${operation}`);
+  });
+
+  test.each([
+    [400, 404],
+    [422, 404],
+    [401, 422],
+  ])("REST that refuses no token with %s, and an unknown id with %s", async (ofToken, ofId) => {
+    const server = createServer((request, response) => {
+      request.resume().on("end", () => response.writeHead(request.method === "POST" ? ofToken : ofId).end("{}"));
+    });
+    const { stdout } = await expectWell({ env: { AUTH_REST_URL: `http://127.0.0.1:${await portOf(server)}` } });
+    expect(stdout).toContain(`✓ POST /auth/verify refuses what is no token (HTTP ${ofToken})`);
   });
 
   test("one side, by a name that has another address, where nothing listens", async () => {
