@@ -68,7 +68,7 @@ export class FlightRules {
     const { at } = last.verdict.ended;
     if (
       at - last.began.at + this.#hiddenMs >= cache.ttlMs * LEAST_TTL_SHARE ||
-      this.#journal.clockSetAt >= last.began.at
+      this.#journal.clockSetAt >= last.began.at - this.#hiddenMs
     )
       return; // it had ended
     if (at < this.#endOf(question) - ROUNDING_MS)
@@ -77,6 +77,7 @@ export class FlightRules {
 
   /** Two flights at once need a reason. */
   #checkSingleFlight({ question }: Ask, other: Ask): void {
+    if (this.#settings.store === "lying") return; // what it says may void whatever was asked so far
     if (this.#journal.hasExcuse(question, other.began.at - this.#hiddenMs)) return;
     if (isOvertaken(other, this.#journal.asksOf(question))) return;
     // When it hears of another process's invalidation of a user, it joins nothing that it asked before: its subject shows in the answer.

@@ -74,16 +74,18 @@ export function whyStoreWasEnough({ question, began }: Ask, by: Witness, now: nu
   if (journal.clockSetAt >= ask.began.at) return undefined; // set forward, it ends what is kept
   if (journal.hasExcuse(question, began.at - SETTLED_MS - budgets(settings).deadlineMs)) return undefined;
   const stored = by.storedAs(markOf(answer) ?? "");
-  if (!stored || !isYoung(stored.text, question, by) || isContradicted(answer, question, by)) return undefined;
+  if (!stored || !isYoung(stored.text, question, by, now - ask.began.at) || isContradicted(answer, question, by))
+    return undefined;
   return `the store had brought ${markOf(answer)} at ${at}`;
 }
 
 /** Whether it will hold for a while, and is not to be refreshed. */
-function isYoung(text: string, question: Question, { settings, wall }: Witness): boolean {
+function isYoung(text: string, question: Question, { settings, wall }: Witness, ageMs: number): boolean {
   const { askedAt, expiresAt } = JSON.parse(text) as { askedAt: number; expiresAt: number };
   const { authority, token } = question;
   const livesMs = Math.min(expiresAt - askedAt, ttlOf(question, settings));
-  if (askedAt > wall) return false; // of a clock that is ahead: how old it is cannot be seen
+  // By either clock: that of the one that put it there may be ahead.
+  if (askedAt > wall || ageMs + MARGIN_MS >= livesMs * REFRESH_SHARE) return false;
   const ends = Math.min(
     askedAt + livesMs * REFRESH_SHARE,
     token === undefined ? Number.POSITIVE_INFINITY : authority.expOf(token),
