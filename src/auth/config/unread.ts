@@ -11,6 +11,8 @@ const OTHER_NAMES: readonly (readonly [RegExp, string])[] = [
   [/^AUTH_(?:HTTPS?)_(URL|URI|HOST|ADDR|ADDRESS|ENDPOINT)$/i, "AUTH_REST_URL"],
   [/^AUTH_(?:REDIS)_(URL|URI|HOST|ADDR|ADDRESS)$/i, "REDIS_URL"],
 ];
+/** Set in code alone. */
+const TTL = /^AUTH_CACHE_(?:\w+_)?TTL(_\w+)?$/i;
 /** Kubernetes sets them for a service, whatever that is called; its ports are URLs. */
 const OF_KUBERNETES = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)$/i;
 const PORT_OF_KUBERNETES = /^(tcp|udp|sctp):\/\//i;
@@ -32,6 +34,7 @@ export function unreadVariables(
     if (meant !== undefined && isSet(meant)) return [];
     if (meant !== undefined)
       return { name, line: `${name} is not read: write ${meant}${inUnit ? ", in seconds" : ""}` };
+    if (TTL.test(name)) return { name, line: `${name} is not read: see cache.ttlMs, an option in milliseconds` };
     const [begins] = OURS.exec(name) ?? [];
     if (begins === undefined) return [];
     const all = known.filter((each) => each.startsWith(begins.toUpperCase()));

@@ -22,9 +22,15 @@ describe("A variable that begins as ours do and is not read is named, and what t
     ["AUTH_REDIS_URL", "REDIS_URL"],
     ["AUTH_REST_HOST", "one of AUTH_REST_URL, AUTH_REST_TIMEOUT"],
     ["AUTH_REST_PORT", "one of AUTH_REST_URL, AUTH_REST_TIMEOUT"],
-    ["AUTH_CACHE_TTL", "one of AUTH_CACHE_NAMESPACE, AUTH_CACHE_SECRET"],
+    ["AUTH_CACHE_KEY", "one of AUTH_CACHE_NAMESPACE, AUTH_CACHE_SECRET"],
   ])("%s: %s", (name, meant) => {
     expect(risksOf({ ...GRPC, [name]: "hunter2" })).toEqual([`${name} is not read: write ${meant}`]);
+  });
+
+  test.each(["AUTH_CACHE_TTL", "AUTH_CACHE_TTL_SECONDS", "AUTH_CACHE_LOCALS_TTL"])("%s: an option", (name) => {
+    expect(risksOf({ ...GRPC, [name]: "300" })).toEqual([
+      `${name} is not read: see cache.ttlMs, an option in milliseconds`,
+    ]);
   });
 
   test.each<[string, Variables]>([
