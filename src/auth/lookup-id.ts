@@ -29,6 +29,10 @@ export function organizationToAsk(organizationId: string): string {
 
 /** Any user that a token can have: also one that cannot be asked for. */
 export function userToForget(given: UserRef): UserRef {
+  if (typeof given === "string")
+    throw new UsageError(
+      "invalidateUser takes { userId, organizationId }: write invalidateUser({ userId, organizationId })",
+    );
   const user = copyOf("invalidateUser", given);
   assert(typeof user.userId === "string" && user.userId !== "" && typeof user.organizationId === "string");
   return user;
@@ -40,17 +44,23 @@ export function organizationToForget(organizationId: string): string {
   return organizationId;
 }
 
-function copyOf(caller: string, given: UserRef | string | null | undefined): UserRef {
+function copyOf(caller: string, given: UserRef | null | undefined): UserRef {
   const { userId, organizationId } = (given ?? {}) as UserRef;
-  const write = (ids: string) => new UsageError(`${caller} takes { userId, organizationId }: write ${caller}(${ids})`);
-  if (typeof given === "string") throw write("{ userId, organizationId }");
-  if (typeof given === "object" && given !== null && userId === undefined && "id" in given)
-    throw write("{ userId: user.id, organizationId: user.organizationId }");
+  if (isOurs(given) && userId === undefined && "id" in given)
+    throw new UsageError(
+      `${caller} takes { userId, organizationId }: write ${caller}({ userId: user.id, organizationId: user.organizationId })`,
+    );
   return { userId, organizationId };
 }
 
+/** A user or an organization that the application has from here. Anything else may have come with a request: a text, a list, a body. */
+function isOurs(given: unknown): given is object {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return false;
+  return Object.isFrozen(given) || "permissions" in given || "modules" in given;
+}
+
 function assertNoObject(caller: string, given: unknown): void {
-  if (typeof given !== "object" || given === null) return;
+  if (!isOurs(given)) return;
   const example = "organizationId" in given ? "user.organizationId" : "organization.id";
   throw new UsageError(`${caller} takes the id of an organization: write ${caller}(${example})`);
 }

@@ -95,6 +95,7 @@ export function createPipeline(
   make: UpstreamFactories = networkUpstreams,
 ): Pipeline {
   const { clock, random, headers } = config;
+  const isShared = (config.cache.redis ?? config.cache.store) !== undefined;
   const limits = new UpstreamLimits({ ...config.limit, clock, askedFirst: () => askedFirst().upstream });
   const tries = { grpc: new OutcomeCounter(), rest: new OutcomeCounter() };
   const [first, second] = [config.grpc && grpcUpstream(config.grpc), config.rest && restUpstream(config.rest)].filter(
@@ -196,7 +197,7 @@ export function createPipeline(
   /** An upstream's own stages, from its breaker to its network. */
   function routeTo(upstream: Upstream, at: RouteConfig, network: Network, reports: UpstreamReports): WatchedRoute {
     const { timeoutMs } = at;
-    const failures = new FailureWatch(clock, reports, NO_TOKEN);
+    const failures = new FailureWatch(clock, reports, { noToken: NO_TOKEN, isShared });
     const breaker = new CircuitBreaker({
       ...config.breaker,
       clock,

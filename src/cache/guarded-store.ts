@@ -122,31 +122,33 @@ export class GuardedStore {
     const gate = this.#gates.of(key);
     const deleteNow = () => gate.run(() => this.#store.delete(key), kind);
     const writing = this.#writes.of(key);
-    if (!writing) {
-      await deleteNow();
-      return this.#assertNoneIsLost(key, deleteNow);
-    }
     try {
-      await gate.limit(writing); // a write on its way must not arrive after the deletion
+      if (writing) await gate.limit(writing); // a write on its way must not arrive after the deletion
     } catch (error) {
-      writing.then(deleteNow).catch(() => undefined);
+      const deleteThen = () => {
+        this.#deleteOnceMore(key, deleteNow);
+        return deleteNow();
+      };
+      writing?.then(deleteThen).catch(() => undefined);
       await deleteNow();
       throw error; // when it will arrive, and be deleted, is not known
     }
+    const isLost = this.#deleteOnceMore(key, deleteNow);
     await deleteNow();
-    this.#assertNoneIsLost(key, deleteNow);
+    if (isLost) throw new Error("a write that was lost with its connection may still arrive");
   }
 
-  /** Throws where a write may arrive behind the deletion, which is made once more when that is over. */
-  #assertNoneIsLost(key: string, deleteNow: () => Promise<unknown>): void {
+  /** Whether a write that was lost may arrive behind the deletion, which is made once more when that is over. */
+  #deleteOnceMore(key: string, deleteNow: () => Promise<unknown>): boolean {
     const lostMs = this.#writes.lostFor(key);
-    if (lostMs === 0) return;
+    if (lostMs === 0) return false;
     const again = () => {
       this.#again.delete(key);
       deleteNow().catch(() => undefined);
     };
-    if (!this.#again.has(key)) this.#again.set(key, this.#clock.setTimeout(again, lostMs, { background: true }));
-    throw new Error("a write that was lost with its connection may still arrive");
+    this.#again.get(key)?.clear();
+    this.#again.set(key, this.#clock.setTimeout(again, lostMs, { background: true }));
+    return true;
   }
 
   #readSlots(slots: readonly Slot[], kind: StoreOperation): Promise<readonly StoreLookup[]> {

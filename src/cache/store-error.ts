@@ -3,7 +3,7 @@ import { tlsCode } from "../runtime/tls-code.js";
 /** What can be shown of a store's error: the code that Node or Redis gave it (ECONNREFUSED, WRONGPASS), never its text. */
 export function errorCode(error: unknown): string | undefined {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  if (typeof code === "string" && /^[A-Z][A-Z\d_]{1,63}$/.test(code)) return tlsCode(error) ?? code;
+  if (typeof code === "string" && /^[A-Z][A-Z\d_/]{1,63}$/.test(code)) return tlsCode(error) ?? code;
   return typeof message === "string" ? /^[A-Z]{3,20}(?= )/.exec(message)?.[0] : undefined;
 }
 

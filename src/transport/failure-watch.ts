@@ -33,15 +33,23 @@ export class FailureWatch {
   readonly #clock: Clock;
   readonly #listener: FailureListener;
   readonly #noToken: string | undefined;
-  readonly #refusals = new FirstRefusals();
+  readonly #refusals: FirstRefusals;
   readonly #records = new Map<Operation, OperationRecord>();
   #last: (UpstreamFailure & { readonly at: number }) | undefined;
   /** Monotonic, in milliseconds. */
   #quietUntil = Number.NEGATIVE_INFINITY;
 
-  /** @param noToken the text that is asked about where there is no token: that it is refused tells nothing of tokens */
-  constructor(clock: Clock, listener: FailureListener, noToken?: string) {
+  /**
+   * @param on.noToken the text that is asked about where there is no token: that it is refused tells nothing of tokens
+   * @param on.isShared whether there is a shared cache, which may know all good tokens. Default `false`
+   */
+  constructor(
+    clock: Clock,
+    listener: FailureListener,
+    { noToken, isShared = false }: { readonly noToken?: string; readonly isShared?: boolean } = {},
+  ) {
     this.#clock = clock;
+    this.#refusals = new FirstRefusals(isShared);
     this.#listener = listener;
     this.#noToken = noToken;
   }

@@ -16,8 +16,14 @@ export interface RefusedTokens {
 
 /** Sees that an upstream refuses the first tokens, all of them, once: the same token again tells nothing more. */
 export class FirstRefusals {
+  readonly #isShared: boolean;
   /** By the digest of the token; `undefined`: it is no question any more. */
   #codes: Map<string, string> | undefined = new Map();
+
+  /** @param isShared good tokens may never come here, but from a shared cache: then only malformed ones tell anything */
+  constructor(isShared: boolean) {
+    this.#isShared = isShared;
+  }
 
   answered(): void {
     this.#codes = undefined;
@@ -26,6 +32,10 @@ export class FirstRefusals {
   /** Of all of them, with the last of them. */
   refused(token: string, code: string): RefusedTokens | undefined {
     if (!this.#codes) return undefined;
+    if (this.#isShared && !MALFORMED.includes(code)) {
+      this.#codes = undefined;
+      return undefined;
+    }
     this.#codes.set(createHash("sha256").update(token).digest("base64"), code);
     if (this.#codes.size < FIRST_TOKENS) return undefined;
     const codes = [...new Set(this.#codes.values())];

@@ -65,6 +65,11 @@ describe("What is no user, no token, no options", () => {
     ["getUserLocals of nothing in it", (client) => client.getUserLocals({} as never), "lookup_refused"],
     ["getOrganization", (client) => client.getOrganization(wrong), "lookup_refused"],
     ["invalidateUser", (client) => client.invalidateUser(wrong), "lookup_refused"],
+    // As a request may bring it: in a query that says it twice, or in JSON.
+    ["getUserLocals of a text", (client) => client.getUserLocals("ana" as never), "lookup_refused"],
+    ["getUserPermissions of a body", (client) => client.getUserPermissions({ id: "ana" } as never), "lookup_refused"],
+    ["getOrganization of a list", (client) => client.getOrganization(["a", "b"] as never), "lookup_refused"],
+    ["getOrganization of a body", (client) => client.getOrganization({ a: 1 } as never), "lookup_refused"],
     ["verifyToken", (client) => client.verifyToken(wrong), "invalid_request"],
     ["invalidateToken", (client) => client.invalidateToken(wrong), "invalid_request"],
   ])("is refused by %s, and nobody is asked", async (_what, call, code) => {
@@ -80,11 +85,9 @@ describe("What is no user, no token, no options", () => {
     ["getUserPermissions", (client) => client.getUserPermissions(user as never), asRef],
     ["getUserLocals", (client) => client.getUserLocals(user as never, { fresh: true }), asRef],
     ["invalidateUser", (client) => client.invalidateUser(user as never), asRef],
-    ["getUserPermissions", (client) => client.getUserPermissions("ana" as never), "{ userId, organizationId }"],
-    ["getUserLocals", (client) => client.getUserLocals("ana" as never), "{ userId, organizationId }"],
     ["invalidateUser", (client) => client.invalidateUser("ana" as never), "{ userId, organizationId }"],
     ["getOrganization", (client) => client.getOrganization(user as never), "user.organizationId"],
-    ["getOrganization", (client) => client.getOrganization({ id: "org-1" } as never), "organization.id"],
+    ["getOrganization", (client) => client.getOrganization({ id: "org-1", modules: [] } as never), "organization.id"],
     ["invalidateOrganization", (client) => client.invalidateOrganization(user as never), "user.organizationId"],
   ])(
     "but is another thing of a user for %s: a TypeError says what to write, of a stub too",

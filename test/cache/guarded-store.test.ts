@@ -266,6 +266,33 @@ describe("A deletion", () => {
     expect([memory.count("delete"), await reasonOf(store.remove(ANA, true))]).toEqual([4, "done"]);
   });
 
+  test("is made once more also where the first one failed, and where the write was lost while it waited for that", async () => {
+    const { clock, memory, store } = start();
+    let lose: (error: Error) => void = () => undefined;
+    memory.before = (operation) =>
+      operation === "set" &&
+      new Promise((_resolve, reject) => {
+        lose = reject;
+      });
+    store.write(ANA, ENTRY, 1000);
+    const removed = reasonOf(store.remove(ANA, true));
+    await clock.advance(OPERATION_MS);
+    expect(await removed).toBe("the shared cache is slow");
+    lose(new LostError());
+    await settle();
+    const before = memory.count("delete");
+    await clock.advance(3000);
+    memory.before = () => Promise.reject(new LostError());
+    store.write(ANA, ENTRY, 1000); // lost, too: it may arrive until later
+    await settle();
+    await reasonOf(store.remove(ANA, true));
+    memory.before = () => undefined;
+    await clock.advance(4999);
+    const failed = memory.count("delete");
+    await clock.advance(1);
+    expect([before, memory.count("delete") - failed]).toEqual([2, 1]);
+  });
+
   test("that is to be made once more leaves no timer when the store is let go of", async () => {
     const { clock, memory, store } = start();
     memory.before = (operation) => operation === "set" && Promise.reject(new LostError());

@@ -138,7 +138,10 @@ export const upstreamRows: readonly Broken[] = [
     is: "a server that refuses everything with 400, a token too",
     make: async () => ({ env: rest(await portOf(answering(400))), token: TOKEN }),
     fails: ["rest.verify_token", "answers.token"],
-    says: ["→ if it wants TLS, write https:// in AUTH_REST_URL", "the token is refused by REST (HTTP 400)"],
+    says: [
+      "→ is the token good? If it is: if it wants TLS, write https:// in AUTH_REST_URL",
+      "the token is refused by REST (HTTP 400)",
+    ],
   },
   {
     is: "http:// at a port of HTTPS that tells so",

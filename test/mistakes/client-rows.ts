@@ -48,7 +48,7 @@ export const clientRows: readonly Mistake[] = [
   },
   {
     is: "a look-up of the organization of a user",
-    make: () => ofClient((own) => own.getOrganization({ organizationId: "org-1" } as never)),
+    make: () => ofClient(async (own) => own.getOrganization((await own.verifyToken("token-ana")).user as never)),
     says: ["getOrganization takes the id of an organization: write getOrganization(user.organizationId)"],
   },
   {

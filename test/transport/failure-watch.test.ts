@@ -8,7 +8,7 @@ import { ManualClock } from "../support/manual-clock.js";
 
 const { verifyToken, getOrganization } = AuthService.method;
 
-function create() {
+function create({ isShared = false } = {}) {
   const clock = new ManualClock();
   const upstream = new FakeUpstream("ana", clock);
   const reports: string[] = [];
@@ -20,7 +20,7 @@ function create() {
     onRefusingAll: ({ tokens, codes, areMalformed }) =>
       reports.push(`${tokens} × ${codes.join(", ")}${areMalformed ? ", malformed" : ""}`),
   };
-  const watch = new FailureWatch(clock, listener, "no token");
+  const watch = new FailureWatch(clock, listener, { noToken: "no token", isShared });
   const transport = watch.watch(upstream.transport);
   let tokens = 0;
   const call = async (
@@ -281,6 +281,15 @@ describe("One that refuses each of the first tokens", () => {
     await before(created);
     for (let token = 0; token < 20; token++) await created.call(refused);
     expect(created.reports).toEqual([]);
+  });
+
+  test("is not beside a shared cache, which may know all good tokens, unless they are malformed", async () => {
+    const { reports, call } = create({ isShared: true });
+    for (let token = 0; token < 20; token++) await call(refused);
+    expect(reports).toEqual([]);
+    const other = create({ isShared: true });
+    for (let token = 0; token < 5; token++) await other.call(malformed);
+    expect(other.reports).toEqual(["5 × HTTP 422, malformed"]);
   });
 
   test("is not where that was one token again and again, none at all, or a look-up", async () => {

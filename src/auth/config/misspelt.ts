@@ -31,6 +31,7 @@ export function misspelt(
  */
 function meantWithPrefix(name: string, known: readonly string[]): string | undefined {
   if (/\d|^AUTO_/i.test(name)) return undefined;
+  if (/^redis[^_]?url$/i.test(name)) return undefined; // of another Redis, as others write it: `redisUrl`, `redis.url`
   const given = name.toUpperCase();
   return known.find((each) => !given.endsWith(each) && isOneSlip(given, each));
 }

@@ -158,8 +158,12 @@ export class UpstreamChecks {
       return false;
     }
     const fix = "if it wants TLS, write https:// in rest.url; is it the auth service's, and rest.paths as it has them?";
-    const says = "refuses all that it is asked as what it cannot read";
-    this.findings.warning(VERIFY, `it ${says} (${code}), which any server may`, { code, fix });
+    // Where a token was given that is refused, nothing else was asked.
+    const says =
+      asked.length > 0
+        ? `it refuses all that it is asked as what it cannot read (${code}), which any server may`
+        : `it refuses the token as it refuses what is no token (${code})`;
+    this.findings.warning(VERIFY, says, { code, fix: asked.length > 0 ? fix : `is the token good? If it is: ${fix}` });
     return true;
   }
 

@@ -209,6 +209,8 @@ describe("Of the wrong kind is", () => {
       "x-key": "nullable",
       "x-note": "is not null",
       origin: "null",
+      "x-request-id": "undefined", // no credential: it may be what is meant
+      "x-region": "null",
       "x-scheme": "Bearer",
     };
     expect(configOf({ grpc, headers }).headers).toEqual(headers);

@@ -60,6 +60,7 @@ describe("A variable that is nearly called as one that is not set gets the name 
 test.each([
   ["what was meant is set too", { AUTH_GRPC_URL: "http://auth", AUTH_GPRC_URL: "http://other" }],
   ["it is the host, and the URL is set", { AUTH_GRPC_URL: "http://auth", AUTH_GRPC_HOSTS: "a,b" }],
+  ["it is of another Redis, as others write it", { REDISURL: "x", redisUrl: "x", "redis.url": "x", "redis:url": "x" }],
   ["it is blank", { AUTH_GPRC_URL: " " }],
   ["it is another's", { AUTH_URL: "x", AUTH_SECRET: "x", REDIS_URI: "x", REDIS_HOST: "x", REDIS_TLS_URL: "x" }],
   [
