@@ -28,6 +28,8 @@ export class LogWatch implements LinkObserver {
   readonly #chronicle: Chronicle;
   readonly #clock: VirtualClock;
   #gaps = 0;
+  /** When that was looked at last. */
+  #checkedAs: Moment | undefined;
   /** When refusals were told. */
   readonly #refusals: number[] = [];
 
@@ -78,9 +80,10 @@ export class LogWatch implements LinkObserver {
     const { gaps, outbox } = client.status().cache;
     if (gaps !== this.#gaps) {
       this.doubt();
-      this.beganAs = this.#chronicle.moment();
+      this.beganAs = this.#checkedAs; // since then: when it was noticed is not known
     }
     this.#gaps = gaps;
+    this.#checkedAs = this.#chronicle.moment();
     const most = this.#journal.invalidations.length + this.#journal.contradicted.length;
     if (outbox > most) this.#chronicle.violate(this.#name, `${outbox} wait to be told, of ${most}`);
   }
