@@ -133,22 +133,20 @@ export class GuardedStore {
       await deleteNow();
       throw error; // when it will arrive, and be deleted, is not known
     }
-    const isLost = this.#deleteOnceMore(key, deleteNow);
+    this.#deleteOnceMore(key, deleteNow);
     await deleteNow();
-    if (isLost) throw new Error("a write that was lost with its connection may still arrive");
   }
 
-  /** Whether a write that was lost may arrive behind the deletion, which is made once more when that is over. */
-  #deleteOnceMore(key: string, deleteNow: () => Promise<unknown>): boolean {
+  /** Where a write that was lost may arrive behind the deletion, that is made once more when it can arrive no longer. */
+  #deleteOnceMore(key: string, deleteNow: () => Promise<unknown>): void {
     const lostMs = this.#writes.lostFor(key);
-    if (lostMs === 0) return false;
+    if (lostMs === 0) return;
     const again = () => {
       this.#again.delete(key);
       deleteNow().catch(() => undefined);
     };
     this.#again.get(key)?.clear();
     this.#again.set(key, this.#clock.setTimeout(again, lostMs, { background: true }));
-    return true;
   }
 
   #readSlots(slots: readonly Slot[], kind: StoreOperation): Promise<readonly StoreLookup[]> {
