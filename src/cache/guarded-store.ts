@@ -40,6 +40,7 @@ export class GuardedStore {
   readonly #clock: Clock;
   /** Of deletions that are to be made once more, by key. */
   readonly #again = new Map<string, Timer>();
+  #closed = false;
 
   constructor({ keyring, ...options }: GuardedStoreOptions) {
     this.#store = options.store;
@@ -113,6 +114,7 @@ export class GuardedStore {
 
   /** Waits for what is being written, no longer than for any operation, and lets go of the store. */
   close(): Promise<void> {
+    this.#closed = true;
     for (const timer of this.#again.values()) timer.clear();
     this.#again.clear();
     return this.#gates.close(this.#writes.all());
@@ -140,7 +142,7 @@ export class GuardedStore {
   /** Where a write that was lost may arrive behind the deletion, that is made once more when it can arrive no longer. */
   #deleteOnceMore(key: string, deleteNow: () => Promise<unknown>): void {
     const lostMs = this.#writes.lostFor(key);
-    if (lostMs === 0) return;
+    if (lostMs === 0 || this.#closed) return;
     const again = () => {
       this.#again.delete(key);
       deleteNow().catch(() => undefined);

@@ -80,9 +80,8 @@ export class Loader<Q, V, P, R> {
   refresh(id: string, question: Q, entry: ProcessEntry<V, P>, except?: LoadOf<Q, P, R>): void {
     const { subject } = entry;
     const other = this.#flights.joinable(id, (joinable) => joinable !== except);
-    const load =
-      this.#join(other, subject) ??
-      this.#begin(id, question, { kind: "refresh", newerThan: entry }, new Standing(subject));
+    other?.task.standing.moveUp(subject);
+    const load = other ?? this.#begin(id, question, { kind: "refresh", newerThan: entry }, new Standing(subject));
     entry.refreshAt = entry.freshUntil; // once
     const again = () => {
       // The entry still holds. Try again half-way to its end, and so on.
@@ -110,21 +109,13 @@ export class Loader<Q, V, P, R> {
     return asker?.() ?? (this.#spec.isKnownByEntry ? this.#tiers.process.peek(id)?.subject : undefined);
   }
 
-  #join(load: LoadOf<Q, P, R> | undefined, user: string | undefined): LoadOf<Q, P, R> | undefined {
-    if (user !== undefined) load?.task.standing.moveUp(user);
-    return load;
-  }
-
   /** Joins a load for a caller. */
-  #waitFor(
-    load: LoadOf<Q, P, R> | undefined,
-    user: string | undefined,
-    asked: AskedQuestion | undefined,
-  ): LoadOf<Q, P, R> | undefined {
+  #waitFor(load: LoadOf<Q, P, R> | undefined, user?: string, asked?: AskedQuestion): LoadOf<Q, P, R> | undefined {
     if (!load) return undefined;
     load.task.isWaitedFor = true;
+    if (user !== undefined) load.task.standing.moveUp(user);
     if (asked) asked.joined = load.task.asked;
-    return this.#join(load, user);
+    return load;
   }
 
   #begin(id: string, question: Q, mode: LoadMode, standing: Standing, caller?: Caller): LoadOf<Q, P, R> {
@@ -177,10 +168,7 @@ export class Loader<Q, V, P, R> {
     return clock.monotonic() < entry.endsAt && clock.now() < Math.min(entry.expiresAt, hardExpiry);
   }
 
-  /**
-   * The answer that another load left in the process while this one looked, unless the shared cache has a newer entry; or the refusal:
-   * which the next caller meets in any case, before a look.
-   */
+  /** What another load left in the process while this one looked: an answer, unless the shared cache has a newer one, or a refusal. */
   #answeredMeanwhile(id: string, shared: Entry<V> | undefined): Outcome<P, R> | undefined {
     const held = this.#tiers.process.findFresh(id);
     if (held && (!shared || !isNewer(shared, held))) {

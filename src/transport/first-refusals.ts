@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
+import { isMalformed } from "./outcome.js";
 
 /** So many tokens that are refused before any was answered are not all of strangers' making. */
 const FIRST_TOKENS = 5;
-/** How an upstream says that it could not read the request, not that the token is bad. */
-const MALFORMED: readonly string[] = ["HTTP 400", "HTTP 422", "InvalidArgument"];
 
 /** Every one of the first tokens was refused. */
 export interface RefusedTokens {
@@ -32,7 +31,7 @@ export class FirstRefusals {
   /** Of all of them, with the last of them. */
   refused(token: string, code: string): RefusedTokens | undefined {
     if (!this.#codes) return undefined;
-    if (this.#isShared && !MALFORMED.includes(code)) {
+    if (this.#isShared && !isMalformed(code)) {
       this.#codes = undefined;
       return undefined;
     }
@@ -40,6 +39,6 @@ export class FirstRefusals {
     if (this.#codes.size < FIRST_TOKENS) return undefined;
     const codes = [...new Set(this.#codes.values())];
     this.#codes = undefined;
-    return { tokens: FIRST_TOKENS, codes, areMalformed: codes.every((each) => MALFORMED.includes(each)) };
+    return { tokens: FIRST_TOKENS, codes, areMalformed: codes.every(isMalformed) };
   }
 }

@@ -99,6 +99,11 @@ export function isUnconfirmed(reason: object): boolean {
   return unconfirmed.has(reason);
 }
 
+/** Whether an upstream says by this code that it could not read the request, and not that a token is bad. */
+export function isMalformed(code: string): boolean {
+  return /^(HTTP (400|422)|InvalidArgument)$/.test(code);
+}
+
 const bareHttp = new WeakMap<UpstreamError, string>();
 
 /** Notes what came over HTTP/2 in the place of gRPC, as `HTTP 200, text/html`: for a diagnosis alone, and in no text of the error. */

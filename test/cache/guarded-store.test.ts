@@ -303,6 +303,8 @@ describe("A deletion", () => {
     await reasonOf(store.remove(ANA, true));
     await store.close();
     expect(clock.pending).toBe(0);
+    await reasonOf(store.remove(ANA, true));
+    expect(clock.pending).toBe(0);
   });
 
   test("of that fails nobody when it fails in the end", async () => {

@@ -1,12 +1,10 @@
-import type { Upstream } from "../../transport/outcome.js";
+import { isMalformed, type Upstream } from "../../transport/outcome.js";
 import { NO_TOKEN } from "../service-calls.js";
 import type { Findings } from "./diagnosis.js";
 import { type Answers, type Asked, nameOf, type Questions } from "./questions.js";
 import type { Route } from "./routes.js";
 import { type Failed, failedOf } from "./upstream-failures.js";
 
-/** HTTP statuses that a service gives to a malformed token, and a server of another kind to everything. */
-const UNREAD = /^HTTP (400|422)$/;
 const VERIFY = nameOf("VerifyToken");
 
 type Verified = Asked<Answers["VerifyToken"]>;
@@ -30,7 +28,7 @@ export async function verifyBy(route: Route, questions: Questions, token: string
 
 /** The status of a route that refuses all it is asked as what cannot be read; `undefined`: one that does not. */
 export function unreadBy({ ofNone, ofToken }: VerifiedBy): string | undefined {
-  if (ofNone.outcome !== "refused" || !UNREAD.test(ofNone.code)) return undefined;
+  if (ofNone.outcome !== "refused" || !isMalformed(ofNone.code)) return undefined;
   const isAlike = ofToken === undefined || (ofToken.outcome === "refused" && ofToken.code === ofNone.code);
   return isAlike ? ofNone.code : undefined;
 }
