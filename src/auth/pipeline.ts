@@ -20,7 +20,7 @@ import { ReplicaSet } from "../transport/replica-set.js";
 import { createRestUpstream } from "../transport/rest.js";
 import { hasRestForm } from "../transport/rest-request.js";
 import { withRetry } from "../transport/retry.js";
-import { withTimeout } from "../transport/timeout.js";
+import { type ControlledHandler, uncontrolled, withTimeout } from "../transport/timeout.js";
 import { type LimitStatus, UpstreamLimits } from "../transport/upstream-limits.js";
 import type { Config } from "./config/config.js";
 import type { GrpcConfig, RestConfig } from "./config/upstreams.js";
@@ -134,7 +134,7 @@ export function createPipeline(
     const reports = createUpstreamReports("grpc", grpc, config, events);
     if (transport) {
       const tried = told(classifyTransport(transport), "grpc");
-      const given = { transport: againIfUnprocessed(tried, clock), renew: () => undefined };
+      const given = { ask: uncontrolled(againIfUnprocessed(tried, clock)), renew: () => undefined };
       return { ...routeTo("grpc", grpc, given, reports), urls, connect: async () => undefined, close: () => undefined };
     }
     const tls = watchedTls(grpc.tls, "grpc.tls", config);
@@ -150,7 +150,7 @@ export function createPipeline(
       random,
       onMove: reports.replicaMoved,
     });
-    const { transport: balanced, counts } = withReplicas(replicas, {
+    const { ask, counts } = withReplicas(replicas, {
       clock,
       timeoutMs,
       hedgeMs,
@@ -158,7 +158,7 @@ export function createPipeline(
       places: limits.extraPlaces("grpc"),
     });
     return {
-      ...routeTo("grpc", grpc, { transport: balanced, renew: () => replicas.renew() }, reports),
+      ...routeTo("grpc", grpc, { ask, renew: () => replicas.renew() }, reports),
       urls,
       replicas: () => ({ replicas: replicas.status, ...counts }),
       connect: () => replicas.connect().catch(reports.notReady),
@@ -174,7 +174,7 @@ export function createPipeline(
     const at = { ...rest, urls: [url] };
     const reports = createUpstreamReports("rest", at, config, events);
     const [first, anew] = [told(network.transport, "rest"), told(network.anew, "rest")];
-    const tried = { transport: againIfUnprocessed(first, clock, anew), renew: network.renew };
+    const tried = { ask: uncontrolled(againIfUnprocessed(first, clock, anew)), renew: network.renew };
     const warm = () => network.warm().catch(reports.cannotLoad);
     const warming = clock.setTimeout(() => void warm().catch(() => undefined), config.grpc ? WARM_AFTER_MS : 0, {
       background: true,
@@ -207,7 +207,7 @@ export function createPipeline(
         reports.breakerMoved(from, to, failures.last);
       },
     });
-    const tried = withTimeout(network.transport, upstream, clock);
+    const tried = withTimeout(network.ask, upstream, clock);
     const watched = watchingCredential(failures.watch(tried), reports.credentialRefused);
     const probe = createProbe(signed(watched), timeoutMs);
     const learning = withLessons(watched, limits, { upstream, timeoutMs, clock });
@@ -233,6 +233,6 @@ type WatchedRoute = UpstreamRoute & Pick<PipelineUpstream, "ask" | "direct" | "c
 
 /** Where a route ends: all that is behind its timeout. */
 interface Network {
-  readonly transport: Transport;
+  readonly ask: ControlledHandler;
   renew(): void;
 }

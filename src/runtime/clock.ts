@@ -32,6 +32,24 @@ const COMPARED_EVERY_MS = 10;
 let comparedAt = Number.POSITIVE_INFINITY;
 let monotonicAhead = 0;
 
+/** Each call has two of them. */
+class SystemTimer implements Timer {
+  readonly #timeout: NodeJS.Timeout;
+
+  constructor(timeout: NodeJS.Timeout) {
+    this.#timeout = timeout;
+  }
+
+  clear(): void {
+    clearTimeout(this.#timeout);
+  }
+
+  keepAlive(alive: boolean): void {
+    if (alive) this.#timeout.ref();
+    else this.#timeout.unref();
+  }
+}
+
 /** The clock of this machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -45,11 +63,8 @@ export const systemClock: Clock = {
     return wall + monotonicAhead;
   },
   setTimeout(callback, ms, options) {
-    const timer = setTimeout(callback, ms);
-    if (options?.background) timer.unref();
-    return {
-      clear: () => clearTimeout(timer),
-      keepAlive: (alive) => void (alive ? timer.ref() : timer.unref()),
-    };
+    const timeout = setTimeout(callback, ms);
+    if (options?.background) timeout.unref();
+    return new SystemTimer(timeout);
   },
 };

@@ -12,20 +12,33 @@ export function setPatientTimeout(
   ms: number,
   { background = false }: { background?: boolean } = {},
 ): Timer {
-  let inBackground = background;
-  let timer = clock.setTimeout(
-    () => {
-      const dueAt = clock.monotonic();
-      timer = clock.setTimeout(() => callback(dueAt), 0, { background: inBackground });
-    },
-    ms,
-    { background },
-  );
-  return {
-    clear: () => timer.clear(),
-    keepAlive: (alive) => {
-      inBackground = !alive;
-      timer.keepAlive?.(alive);
-    },
+  return new PatientTimer(clock, callback, ms, background);
+}
+
+class PatientTimer implements Timer {
+  readonly #clock: Clock;
+  readonly #callback: (dueAt: number) => void;
+  #background: boolean;
+  #timer: Timer;
+
+  constructor(clock: Clock, callback: (dueAt: number) => void, ms: number, background: boolean) {
+    this.#clock = clock;
+    this.#callback = callback;
+    this.#background = background;
+    this.#timer = clock.setTimeout(this.#onDue, ms, { background });
+  }
+
+  clear(): void {
+    this.#timer.clear();
+  }
+
+  keepAlive(alive: boolean): void {
+    this.#background = !alive;
+    this.#timer.keepAlive?.(alive);
+  }
+
+  readonly #onDue = (): void => {
+    const dueAt = this.#clock.monotonic();
+    this.#timer = this.#clock.setTimeout(() => this.#callback(dueAt), 0, { background: this.#background });
   };
 }

@@ -4,19 +4,40 @@ import type { Since } from "./replica-health.js";
 import type { ReplicaSet } from "./replica-set.js";
 
 /** One call to one replica. */
-export interface Attempt extends Since {
+export class Attempt implements Since {
   readonly replica: Replica;
+  readonly timeoutMs: number | undefined;
+  /** The question's own, or one for this call alone. */
+  readonly controller: AbortController;
   /** Monotonic, in milliseconds. */
   readonly began: number;
-  readonly timeoutMs: number | undefined;
   /** How often others had answered when it began. */
   readonly answersBeside: number;
-  readonly controller: AbortController;
+  readonly period: number;
+  readonly counted: number;
+  isPending = true;
   /** Gives back its place, where that is not the question's own. */
-  leave: (() => void) | undefined;
+  leave: (() => void) | undefined = undefined;
   /** Says that this try is over, where it is one beside another. */
-  readonly endTry: (() => void) | undefined;
-  isPending: boolean;
+  endTry: (() => void) | undefined = undefined;
+
+  constructor(
+    replica: Replica,
+    {
+      timeoutMs,
+      controller,
+      began,
+      answersBeside,
+    }: Pick<Attempt, "timeoutMs" | "controller" | "began" | "answersBeside">,
+  ) {
+    this.replica = replica;
+    this.timeoutMs = timeoutMs;
+    this.controller = controller;
+    this.began = began;
+    this.answersBeside = answersBeside;
+    this.period = replica.health.period;
+    this.counted = replica.health.counted;
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { DescMessage } from "@bufbuild/protobuf";
-import type { Transport, UnaryResponse } from "@connectrpc/connect";
+import type { UnaryResponse } from "@connectrpc/connect";
 import { raceAbort } from "../runtime/abort.js";
 import { isKnown, isUntold, setUntold, standingOf } from "./call-context.js";
 import { askBeside } from "./double.js";
@@ -7,7 +7,8 @@ import { ExtraBudget } from "./extra-budget.js";
 import { Race, type RaceCounts, type RaceOptions } from "./race.js";
 import type { Replica } from "./replica.js";
 import type { ReplicaSet, ReplicaStatus } from "./replica-set.js";
-import { forward, type UnaryCall, unaryTransport } from "./stage.js";
+import { forward, type UnaryCall } from "./stage.js";
+import type { ControlledHandler, TryController } from "./timeout.js";
 
 /** How the replicas of an upstream stand, and what was asked of them beyond the first. */
 export interface ReplicasStatus extends Readonly<RaceCounts> {
@@ -22,28 +23,36 @@ export interface ReplicasStatus extends Readonly<RaceCounts> {
 export function withReplicas(
   replicas: ReplicaSet,
   options: RaceOptions,
-): { transport: Transport; counts: Readonly<RaceCounts> } {
+): { ask: ControlledHandler; counts: Readonly<RaceCounts> } {
   const { hedgeMs } = options;
   const shared = { replicas, options, counts: { hedged: 0, secondTries: 0 } };
   const budgets = { known: new ExtraBudget(), strangers: new ExtraBudget() };
-  const transport = unaryTransport((call) => {
+  return { ask, counts: shared.counts };
+
+  function ask<I extends DescMessage, O extends DescMessage>(
+    call: UnaryCall<I, O>,
+    controller: TryController,
+  ): Promise<UnaryResponse<I, O>> {
     replicas.begin();
     if (replicas.only) return askOnly(replicas, replicas.only, call);
-    return replicas.size > 0 ? askOneOf(call) : askLater(call);
-  });
-  return { transport, counts: shared.counts };
+    return replicas.size > 0 ? askOneOf(call, controller) : askLater(call, controller);
+  }
 
-  function askOneOf<I extends DescMessage, O extends DescMessage>(call: UnaryCall<I, O>): Promise<UnaryResponse<I, O>> {
+  function askOneOf<I extends DescMessage, O extends DescMessage>(
+    call: UnaryCall<I, O>,
+    controller: TryController,
+  ): Promise<UnaryResponse<I, O>> {
     const budget = isKnown(call.context) ? budgets.known : budgets.strangers;
     budget.earn();
     const tested = hedgeMs === 0 ? replicas.due() : undefined;
     const first = tested?.link.isReady ? tested : (replicas.pick() as Replica);
     const due = replicas.due(first);
-    const { context, signal } = call;
-    const ask = (replica: Replica, timeoutMs: number | undefined, ended: AbortSignal) =>
-      forward(replica.transport, { ...call, timeoutMs, signal: ended });
-    const question = { context, signal, timeoutMs: call.timeoutMs, ask };
-    const answer = new Race(question, budget, shared).run(first);
+    const { context, timeoutMs } = call;
+    const answer = new Race<UnaryResponse<I, O>>(
+      { context, controller, timeoutMs, ask: (replica, limits) => forward(replica.transport, call, limits) },
+      budget,
+      shared,
+    ).run(first);
     if (first === tested) {
       tested.isOnTrial = true;
       const over = () => {
@@ -53,9 +62,9 @@ export function withReplicas(
     } else if (due) {
       // The context stays behind: it tells how old the answer of the question itself is.
       const own = isUntold(context) ? setUntold() : undefined;
-      const askDue = (timeoutMs: number, ended: AbortSignal) =>
-        forward(due.transport, { ...call, context: own, timeoutMs, signal: ended });
-      const doubled = { standing: standingOf(context), timeoutMs: call.timeoutMs, answer, ask: askDue };
+      const askDue = (limits: Pick<UnaryCall, "timeoutMs" | "signal">) =>
+        forward(due.transport, { ...call, context: own, ...limits });
+      const doubled = { standing: standingOf(context), timeoutMs, answer, ask: askDue };
       replicas.prepare(due, () => {
         if (hedgeMs > 0 && budget.spend()) askBeside(due, doubled, { ...options, replicas });
       });
@@ -66,11 +75,12 @@ export function withReplicas(
   /** Where no address is known yet. */
   async function askLater<I extends DescMessage, O extends DescMessage>(
     call: UnaryCall<I, O>,
+    controller: TryController,
   ): Promise<UnaryResponse<I, O>> {
     const began = options.clock.monotonic();
     await raceAbort(replicas.first(), call.signal);
     const timeoutMs = call.timeoutMs && call.timeoutMs - (options.clock.monotonic() - began);
-    return forward(transport, { ...call, timeoutMs });
+    return ask({ ...call, timeoutMs }, controller);
   }
 }
 

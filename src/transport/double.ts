@@ -14,7 +14,7 @@ export interface DoubledQuestion {
   /** What it ends with there. */
   readonly answer: Promise<unknown>;
   /** Puts it to this one, too. */
-  ask(timeoutMs: number, signal: AbortSignal): Promise<unknown>;
+  ask(limits: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<unknown>;
 }
 
 export interface DoubleOptions {
@@ -70,7 +70,7 @@ export function askBeside(
     },
     () => undefined,
   );
-  ask(limitMs, controller.signal).then(
+  ask({ timeoutMs: limitMs, signal: controller.signal }).then(
     () => finish(() => replicas.succeeded(replica, since)),
     (error: unknown) => finish(() => failed(error)),
   );

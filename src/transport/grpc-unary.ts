@@ -17,6 +17,7 @@ import { abortError, exchange, networkError } from "./grpc-exchange.js";
 import { mark } from "./grpc-fate.js";
 import { frameOf } from "./grpc-frame.js";
 import type { ReplaceableSession } from "./grpc-session.js";
+import { isOk, isPlain, PlainResponse, toWebHeaders } from "./plain-response.js";
 import type { UnaryCall, UnaryHandler } from "./stage.js";
 
 const STATUS = "grpc-status";
@@ -98,21 +99,27 @@ export function createGrpcUnary({ url, session, interceptors, maxAnswerBytes }: 
   ): Promise<UnaryResponse<I, O>> {
     const { method, signal } = request;
     const frame = frameOf(toBinary(method.input, request.message));
-    let header!: Headers;
+    let headers: http2.IncomingHttpHeaders = {};
+    let header: Headers | undefined;
     let headerError: ConnectError | undefined;
     const reply = await exchange(await open(request), frame, {
       signal,
       maxBytes: maxAnswerBytes,
       onBytes: () => session.noteSignOfLife(),
-      onHeaders: (headers) => {
+      onHeaders: (answered) => {
+        headers = answered;
+        if (isPlain(headers)) return;
         header = toWebHeaders(headers);
         // No compression is offered: an answer is small, and a compressed one could be a bomb.
         ({ headerError } = validateResponseWithCompression([], Number(headers[":status"]), header));
       },
     });
     const message = reply.message && parse(method.output, reply.message);
-    const trailer = toWebHeaders(reply.trailers ?? {});
-    untraced(() => validateTrailer(trailer, header));
+    const { trailers = {} } = reply;
+    if (message && !header && isOk(trailers)) return new PlainResponse(method, message, headers, trailers);
+    header ??= toWebHeaders(headers);
+    const trailer = toWebHeaders(trailers);
+    untraced(() => validateTrailer(trailer, header as Headers));
     if (!message) throw headerError ?? missingMessage(trailer);
     if (headerError || (trailer.get(STATUS) ?? header.get(STATUS)) !== "0") throw unexpectedMessage();
     return { stream: false, service: method.parent, method, header, message, trailer };
@@ -159,14 +166,4 @@ function missingMessage(trailer: Headers): ConnectError {
 /** Of a message under a status that is not OK, whatever the details say that come with it: for Connect they outweigh the status. */
 function unexpectedMessage(): ConnectError {
   return new ConnectError("protocol error: received output message with error status", Code.Unknown);
-}
-
-/** Without the pseudo-headers. */
-function toWebHeaders(headers: http2.IncomingHttpHeaders): Headers {
-  const web = new Headers();
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || name.startsWith(":")) continue;
-    for (const each of Array.isArray(value) ? value : [value]) web.append(name, each);
-  }
-  return web;
 }

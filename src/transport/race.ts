@@ -1,7 +1,7 @@
 import { Code, ConnectError, type ContextValues } from "@connectrpc/connect";
 import type { Clock, Timer } from "../runtime/clock.js";
 import { setPatientTimeout } from "../runtime/patient-timeout.js";
-import { type Attempt, isUnconfirmed } from "./attempt.js";
+import { Attempt, isUnconfirmed } from "./attempt.js";
 import { beginTry, hadItsTime, isKnown, MIN_TRY_MS, repeatTry, standingOf } from "./call-context.js";
 import type { ExtraBudget } from "./extra-budget.js";
 import { isTimeout } from "./grpc-outcome.js";
@@ -9,6 +9,7 @@ import { setUnconfirmed, UpstreamError } from "./outcome.js";
 import type { Replica } from "./replica.js";
 import type { Wanted } from "./replica-choice.js";
 import type { ReplicaSet } from "./replica-set.js";
+import type { TryController } from "./timeout.js";
 import type { ExtraPlaces } from "./upstream-limits.js";
 
 export interface RaceOptions {
@@ -38,9 +39,9 @@ export interface Shared {
 /** One question, and how it is put to a replica. */
 export interface RacedQuestion<R> {
   readonly context: ContextValues | undefined;
-  readonly signal: AbortSignal | undefined;
+  readonly controller: TryController;
   readonly timeoutMs: number | undefined;
-  ask(replica: Replica, timeoutMs: number | undefined, signal: AbortSignal): Promise<R>;
+  ask(replica: Replica, limits: { readonly timeoutMs: number | undefined; readonly signal: AbortSignal }): Promise<R>;
 }
 
 /** One question, at one replica or two: the first verdict ends the matter. */
@@ -68,33 +69,33 @@ export class Race<R> {
 
   /** Puts it to one of them. */
   run(first: Replica): Promise<R> {
-    const { signal } = this.#question;
+    const { controller, timeoutMs } = this.#question;
     const { clock, hedgeMs } = this.#shared.options;
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
-      if (signal?.aborted) return reject(signal.reason);
-      signal?.addEventListener("abort", this.#onAbort, { once: true });
+      if (controller.signal.aborted) return reject(controller.signal.reason);
+      controller.onAbort = this.#onAbort;
       if (hedgeMs > 0) this.#timer = setPatientTimeout(clock, this.#hedge, hedgeMs);
-      this.#start(first, this.#question.timeoutMs);
+      this.#start(this.#attemptAt(first, timeoutMs, controller, this.#began));
     });
   }
 
-  #start(
-    replica: Replica,
-    timeoutMs: number | undefined,
-    leave?: (() => void) | undefined,
-    endTry?: (() => void) | undefined,
-  ): void {
-    const { period, counted } = replica.health;
-    const controller = new AbortController();
-    const began = this.#shared.options.clock.monotonic();
+  /** One beside the first, or after it. */
+  #another(replica: Replica, timeoutMs: number | undefined): Attempt {
+    return this.#attemptAt(replica, timeoutMs, new AbortController(), this.#shared.options.clock.monotonic());
+  }
+
+  #attemptAt(replica: Replica, timeoutMs: number | undefined, controller: AbortController, began: number): Attempt {
     const answersBeside = this.#shared.replicas.answersBeside(replica);
-    const since = { period, counted, began, answersBeside };
-    const attempt: Attempt = { ...since, replica, timeoutMs, controller, leave, endTry, isPending: true };
+    return new Attempt(replica, { timeoutMs, controller, began, answersBeside });
+  }
+
+  #start(attempt: Attempt): void {
+    const { replica, timeoutMs, controller } = attempt;
     this.#attempts.push(attempt);
     replica.begin();
-    this.#question.ask(replica, timeoutMs, controller.signal).then(
+    this.#question.ask(replica, { timeoutMs, signal: controller.signal }).then(
       (response) => {
         if (this.#end(attempt)) this.#verdict(attempt, () => this.#resolve(response), true);
         attempt.leave?.();
@@ -129,13 +130,14 @@ export class Race<R> {
     if (speaksWell) replicas.succeeded(attempt.replica, attempt);
     this.#finish();
     tell();
+    if (this.#attempts.length === 1) return;
     const at = this.#attempts.indexOf(attempt);
     for (const [index, other] of this.#attempts.entries()) {
       if (!other.isPending) continue;
       if (index < at) replicas.lostRace(other.replica, other);
       this.#cancel(other, new ConnectError("another replica answered", Code.Canceled));
     }
-    for (const { replica, ...since } of this.#broken) replicas.strike(replica, "broken answers", since);
+    for (const broken of this.#broken) replicas.strike(broken.replica, "broken answers", broken);
   }
 
   #failed(attempt: Attempt, error: unknown): void {
@@ -162,20 +164,22 @@ export class Race<R> {
   #tryAgain(failed: Attempt, error: UpstreamError): boolean {
     const { options, counts } = this.#shared;
     const timeoutMs = this.#timeLeftMs();
-    const isTooLate = this.#question.signal?.aborted || (timeoutMs !== undefined && timeoutMs < MIN_TRY_MS);
+    const isTooLate = this.#question.controller.signal.aborted || (timeoutMs !== undefined && timeoutMs < MIN_TRY_MS);
     const isLatest = this.#attempts.at(-1) === failed;
     const asksAgain = options.asksAgain || error.unprocessed || error.unconnected;
     if (this.#triedAgain || isTooLate || !isLatest || !asksAgain) return false;
-    const other = this.#another();
+    const other = this.#other();
     if (!other) return false;
     this.#triedAgain = true;
     counts.secondTries++;
     const { context } = this.#question;
     const isBeside = this.#attempts.some(({ isPending }) => isPending);
     if (!isBeside) repeatTry(context);
-    const { leave } = failed;
+    const another = this.#another(other, timeoutMs);
+    another.leave = failed.leave;
     failed.leave = undefined;
-    this.#start(other, timeoutMs, leave, isBeside ? beginTry(context) : undefined);
+    if (isBeside) another.endTry = beginTry(context);
+    this.#start(another);
     return true;
   }
 
@@ -192,18 +196,21 @@ export class Race<R> {
     const timeoutMs = this.#timeLeftMs();
     if (timeoutMs !== undefined && timeoutMs < MIN_TRY_MS) return;
     const leave = options.places.beside(standingOf(this.#question.context));
-    const other = leave && this.#another({ orOut: false });
+    const other = leave && this.#other({ orOut: false });
     if (!other) return leave?.();
     counts.hedged++;
-    this.#start(other, timeoutMs, leave, beginTry(this.#question.context));
+    const another = this.#another(other, timeoutMs);
+    another.leave = leave;
+    another.endTry = beginTry(this.#question.context);
+    this.#start(another);
   };
 
-  /** Another replica, paid for. */
-  #another(wanted: Wanted = {}): Replica | undefined {
+  /** A replica that was not asked yet, paid for. */
+  #other(wanted: Wanted = {}): Replica | undefined {
     const { replicas } = this.#shared;
-    const another = { ...wanted, tried: this.#attempts.map(({ replica }) => replica) };
-    if (!replicas.has(another)) return undefined;
-    if (this.#budget.spend()) return replicas.pick(another);
+    const other = { ...wanted, tried: this.#attempts.map(({ replica }) => replica) };
+    if (!replicas.has(other)) return undefined;
+    if (this.#budget.spend()) return replicas.pick(other);
     this.#lacksBudget = true;
     return undefined;
   }
@@ -225,11 +232,10 @@ export class Race<R> {
 
   #finish(): void {
     this.#timer?.clear();
-    this.#question.signal?.removeEventListener("abort", this.#onAbort);
+    this.#question.controller.onAbort = undefined;
   }
 
-  readonly #onAbort = (): void => {
-    const reason: unknown = this.#question.signal?.reason;
+  readonly #onAbort = (reason: unknown): void => {
     if (this.#isUnconfirmed) setUnconfirmed(reason);
     this.#finish();
     const { replicas, options } = this.#shared;

@@ -7,8 +7,8 @@ export interface Wanted {
   readonly orOut?: boolean;
 }
 
-export function candidates(replicas: readonly Replica[], { tried = [], orOut = true }: Wanted): Replica[] {
-  return replicas.filter((replica) => !tried.includes(replica) && (orOut || !replica.health.isOut));
+export function candidates(replicas: readonly Replica[], wanted: Wanted): Replica[] {
+  return replicas.filter((replica) => isWanted(replica, wanted));
 }
 
 /**
@@ -17,8 +17,8 @@ export function candidates(replicas: readonly Replica[], { tried = [], orOut = t
  */
 export function best(replicas: readonly Replica[], wanted: Wanted): Replica | undefined {
   let found: Replica | undefined;
-  for (const replica of candidates(replicas, wanted)) {
-    if (found === undefined || goesBefore(replica, found)) found = replica;
+  for (const replica of replicas) {
+    if (isWanted(replica, wanted) && (found === undefined || goesBefore(replica, found))) found = replica;
   }
   return found;
 }
@@ -26,6 +26,10 @@ export function best(replicas: readonly Replica[], wanted: Wanted): Replica | un
 /** Whether one call may show that it is well again. */
 export function isDue({ health, isOnTrial }: Replica): boolean {
   return health.isOut && !isOnTrial && health.outMs === 0;
+}
+
+function isWanted(replica: Replica, { tried, orOut = true }: Wanted): boolean {
+  return !tried?.includes(replica) && (orOut || !replica.health.isOut);
 }
 
 function goesBefore(one: Replica, other: Replica): boolean {

@@ -25,13 +25,18 @@ export function unaryTransport(unary: UnaryHandler): Transport {
   };
 }
 
-/** Hands a call on to the next stage. One that throws instead of rejecting rejects all the same. */
+/**
+ * Hands a call on to the next stage. One that throws instead of rejecting rejects all the same.
+ *
+ * @param limits others than those of the call
+ */
 export function forward<I extends DescMessage, O extends DescMessage>(
   transport: Transport,
   call: UnaryCall<I, O>,
+  { signal, timeoutMs }: Pick<UnaryCall, "signal" | "timeoutMs"> = call,
 ): Promise<UnaryResponse<I, O>> {
   try {
-    return transport.unary(call.method, call.signal, call.timeoutMs, call.header, call.message, call.context);
+    return transport.unary(call.method, signal, timeoutMs, call.header, call.message, call.context);
   } catch (error) {
     return Promise.reject(error);
   }

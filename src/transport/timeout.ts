@@ -6,14 +6,36 @@ import { setPatientTimeout } from "../runtime/patient-timeout.js";
 import { isUnconfirmed, type Upstream, UpstreamError } from "./outcome.js";
 import { forward, type UnaryCall, unaryTransport } from "./stage.js";
 
+/** The controller of one try. A stage below may abort it, too: whatever is still under way for it ends then. */
+export class TryController extends AbortController {
+  /** Called before the listeners of the signal, for one stage below. */
+  onAbort: ((reason: unknown) => void) | undefined;
+
+  override abort(reason?: unknown): void {
+    this.onAbort?.(reason);
+    super.abort(reason);
+  }
+}
+
+/** @param call has the signal of the controller */
+export type ControlledHandler = <I extends DescMessage, O extends DescMessage>(
+  call: UnaryCall<I, O>,
+  controller: TryController,
+) => Promise<UnaryResponse<I, O>>;
+
+/** A stage that ends no tries. */
+export function uncontrolled(inner: Transport): ControlledHandler {
+  return (call) => forward(inner, call);
+}
+
 /**
- * Ends a try after its `timeoutMs`, on our clock and whatever the transport below does about it: a transport that forgets its
- * timeout must not take away the fallback's time.
+ * Ends a try after its `timeoutMs`, on our clock and whatever is below does about it: a transport that forgets its timeout must not take
+ * away the fallback's time.
  */
-export function withTimeout(inner: Transport, upstream: Upstream, clock: Clock): Transport {
+export function withTimeout(ask: ControlledHandler, upstream: Upstream, clock: Clock): Transport {
   return unaryTransport(<I extends DescMessage, O extends DescMessage>(call: UnaryCall<I, O>) => {
     const { timeoutMs, signal } = call;
-    const controller = new AbortController();
+    const controller = new TryController();
     let letGo: (() => void) | undefined;
     return new Promise<UnaryResponse<I, O>>((resolve, reject) => {
       const finish = () => {
@@ -35,7 +57,7 @@ export function withTimeout(inner: Transport, upstream: Upstream, clock: Clock):
       const timer = timeoutMs === undefined ? undefined : setPatientTimeout(clock, onTimeout, timeoutMs);
       if (signal?.aborted) return onAbort();
       letGo = signal && whenAborted(signal, onAbort);
-      forward(inner, { ...call, signal: controller.signal }).then(
+      ask({ ...call, signal: controller.signal }, controller).then(
         (response) => {
           finish();
           resolve(response);

@@ -63,7 +63,7 @@ export function fakeReplicas({
   const places = limits.extraPlaces("grpc");
   const balancer = withReplicas(set, { clock, timeoutMs: TIMEOUT_MS, hedgeMs, asksAgain, places });
   const breaker = new CircuitBreaker({ failureThreshold, windowMs: 60_000, recoveryMs: 30_000, clock });
-  const tried = withTimeout(balancer.transport, "grpc", clock);
+  const tried = withTimeout(balancer.ask, "grpc", clock);
   const guarded = withBreaker(tried, breaker, { upstream: "grpc", timeoutMs: TIMEOUT_MS });
   const asked = unaryTransport(async (call) => {
     const end = beginTry(call.context); // as the failover does

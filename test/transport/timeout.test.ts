@@ -1,13 +1,13 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "@jest/globals";
-import { withTimeout } from "../../src/transport/timeout.js";
+import { uncontrolled, withTimeout } from "../../src/transport/timeout.js";
 import { ask, FakeUpstream, unheard, watched } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
 
 function create() {
   const clock = new ManualClock();
   const upstream = new FakeUpstream("ana", clock);
-  const transport = withTimeout(upstream.transport, "rest", clock);
+  const transport = withTimeout(uncontrolled(upstream.transport), "rest", clock);
   const start = (call: { timeoutMs?: number; signal?: AbortSignal } = {}) =>
     watched(ask(transport, { clock, timeoutMs: 100, ...call }));
   return { clock, upstream, start };

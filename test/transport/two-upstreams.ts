@@ -2,7 +2,7 @@ import { CircuitBreaker } from "../../src/runtime/circuit-breaker.js";
 import { withBreaker } from "../../src/transport/breaker.js";
 import { type Fallback, failover, type UpstreamRoute } from "../../src/transport/failover.js";
 import type { Upstream } from "../../src/transport/outcome.js";
-import { withTimeout } from "../../src/transport/timeout.js";
+import { uncontrolled, withTimeout } from "../../src/transport/timeout.js";
 import { ask, FakeUpstream, failure } from "../support/fake-upstream.js";
 import { ManualClock } from "../support/manual-clock.js";
 
@@ -32,7 +32,7 @@ export function twoUpstreams({ timed = true, heard = true, restTakes = true } = 
       clock,
       onTransition: (from, to) => moves.push(`${upstream}: ${from} → ${to}`),
     });
-    const end = timed ? withTimeout(fake.transport, upstream, clock) : fake.transport;
+    const end = timed ? withTimeout(uncontrolled(fake.transport), upstream, clock) : fake.transport;
     const route: UpstreamRoute = {
       upstream,
       breaker,

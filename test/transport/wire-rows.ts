@@ -73,6 +73,13 @@ const RST_CODES = [
 
 const bytesOfAna = (bytes: Uint8Array) => Array.from(bytes, (byte) => Buffer.from([byte]));
 
+/** With headers that mean nothing to gRPC. */
+export const MORE_HEADERS: Script = answers(
+  ANA,
+  { "grpc-status": "0", "x-trailer": "1" },
+  { "x-more": "a, b", date: "today" },
+);
+
 /** Both transports take the message. */
 export const ACCEPTED: readonly WireRow[] = [
   ["a message and a status in trailers", answers(ANA)],

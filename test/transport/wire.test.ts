@@ -7,7 +7,7 @@ import { type Script, startFrameServer } from "../support/frame-server.js";
 import * as reply from "../support/grpc-replies.js";
 import { listen } from "../support/listen.js";
 import { startRawGrpc } from "../support/raw-upstreams.js";
-import { ACCEPTED, REJECTED, STRICTER } from "./wire-rows.js";
+import { ACCEPTED, MORE_HEADERS, REJECTED, STRICTER } from "./wire-rows.js";
 import { type AskOptions, ask, outcomeOf, TRANSPORTS, type TransportMaker } from "./wire-transports.js";
 
 const opened = closedAfterEach();
@@ -29,6 +29,21 @@ describe("the same bytes mean the same to Connect's transport and to ours", () =
     expect(ours).toMatch(/^user /);
     expect(ours).toBe(connect);
   });
+
+  test.each([...ACCEPTED, ["more headers", MORE_HEADERS] as const])(
+    "%s: the same headers and trailers",
+    async (_name, script) => {
+      const read = async (make: TransportMaker) => {
+        const server = opened(await startFrameServer(script, script));
+        const response = await ask(opened(make(server.url)).transport);
+        expect(response.header).toBe(response.header);
+        expect(response.trailer).toBe(response.trailer);
+        const { stream, method, service, header, trailer } = response;
+        return { stream, method, service, header: [...header], trailer: [...trailer] };
+      };
+      expect(await read(TRANSPORTS.ours)).toEqual(await read(TRANSPORTS.connect));
+    },
+  );
 
   test.each(REJECTED)("%s: none", async (_name, script) => {
     const { ours, connect } = await outcomes(script);
