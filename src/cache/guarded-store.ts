@@ -14,11 +14,9 @@ export interface StoredEntry {
   readonly value: unknown;
 }
 
-/**
- * A look for an entry. Not `known`: the store could not be asked, or gave the reply to another question; another entry may lie there,
- * which matters for a tombstone.
- */
+/** A look for an entry. */
 export interface StoreLookup {
+  /** `false`: the store could not be asked, or gave the reply to another question. Another entry may lie there, which matters for a tombstone. */
   readonly wasRead: boolean;
   /** What lies there: while a secret is rotated, an entry may lie in two slots. */
   readonly entries: readonly StoredEntry[];

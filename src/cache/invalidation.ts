@@ -19,8 +19,10 @@ import { boundedKey, MAX_TOMBSTONES, type Tombstone, Tombstones } from "./tombst
  * | refuses all (see `mass-refusals.ts`)       |                                                      | been asked before is never   |
  * |                                            |                                                      | stale                        |
  * | another process invalidated a subject      | a tombstone here, when it is read in the store       | every entry about it         |
- * | the log tells that another invalidated a   | as if it were here, without a write; but what this   | as if it were here           |
- * | subject or a token, or was refused one     | process had put into the store is deleted again      |                              |
+ * | the log tells that another invalidated a   | as if it were here, without a write                  | as if it were here           |
+ * | subject                                    |                                                      |                              |
+ * | the log tells that another invalidated a   | as if it were here; the entry that this process had  | as if it were here           |
+ * | token, or was refused one                  | put into the store before that is deleted again      |                              |
  * | the log may have lost something            | a place in the order of this process                 | nothing; but an entry from   |
  * |                                            |                                                      | before is looked up again,   |
  * |                                            |                                                      | and an answer that was asked |
@@ -194,14 +196,14 @@ export class Invalidation {
   /**
    * Another process invalidated the id.
    *
-   * @param hears places that in the order of this process: once, since what is heard again makes nothing void that was asked since
+   * @param place in the order of this process, taken once: since what is heard again makes nothing void that was asked meanwhile
    * @returns until when what was asked for is void
    */
-  heard(id: string, at: number, hears: () => Tombstone): Tombstone {
+  heard(id: string, at: number, place: () => Tombstone): Tombstone {
     const key = this.#keyOf(id);
     const heard = this.#heard?.get(key);
     if (heard?.at === at) return heard.until;
-    const until = hears();
+    const until = place();
     this.#heard ??= createBoundedMap({ maxEntries: MAX_TOMBSTONES });
     this.#heard.set(key, { at, until });
     return until;

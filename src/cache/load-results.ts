@@ -73,7 +73,13 @@ export class LoadResults<Q, V, P, R> {
   }
 
   /**
-   * Remembers a refusal, and deletes what it contradicts.
+   * Remembers a refusal, and deletes what it contradicts:
+   *
+   * | the entry in the store               | deleted there | may make room for    | others are told |
+   * |--------------------------------------|---------------|----------------------|-----------------|
+   * | held here, found or written          | yes           | others that were     | if it is news   |
+   * | unknown: the store could not be read | yes           | those of strangers   | if it is news   |
+   * | not found                            | no            | those of strangers   | no              |
    *
    * @param tried when the service was asked last
    * @param lookup what the load had found in the shared cache
@@ -82,7 +88,7 @@ export class LoadResults<Q, V, P, R> {
   refuse(id: string, reason: R, tried: Tombstone, lookup: SharedLookup<V> | undefined, isNews: boolean): void {
     const { invalidation, negative, process, shared } = this.#tiers;
     const wasHeld = process.forget(id);
-    const isThere = lookup?.wasRead ? lookup.mayBeThere : undefined;
+    const isThere = lookup?.mayBeThere;
     const isOurs = wasHeld || isThere === true || (shared?.hasWritten(id) ?? false);
     // Also where it is not to be repeated: the shared cache, a request or a connection may still hold what it contradicts.
     invalidation.refused(id, tried, isOurs);

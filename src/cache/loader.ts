@@ -82,11 +82,11 @@ export class Loader<Q, V, P, R> {
     const other = this.#flights.joinable(id, (joinable) => joinable !== except);
     other?.task.standing.moveUp(subject);
     const load = other ?? this.#begin(id, question, { kind: "refresh", newerThan: entry }, new Standing(subject));
-    entry.refreshAt = entry.freshUntil; // once
+    entry.refreshAt = entry.hitUntil; // once
     const again = () => {
       // The entry still holds. Try again half-way to its end, and so on.
       const now = this.#options.clock.monotonic();
-      entry.refreshAt = Math.ceil(now + (entry.freshUntil - now) / 2);
+      entry.refreshAt = Math.ceil(now + (entry.hitUntil - now) / 2);
     };
     load.landed.then(({ kind }) => kind !== "answer" && again(), again);
   }
@@ -170,7 +170,7 @@ export class Loader<Q, V, P, R> {
 
   /** What another load left in the process while this one looked: an answer, unless the shared cache has a newer one, or a refusal. */
   #answeredMeanwhile(id: string, shared: Entry<V> | undefined): Outcome<P, R> | undefined {
-    const held = this.#tiers.process.findFresh(id);
+    const held = this.#tiers.process.findHit(id);
     if (held && (!shared || !isNewer(shared, held))) {
       this.#counts.hits++;
       return { kind: "answer", answer: held.hit, source: "process" };

@@ -29,7 +29,7 @@ export class LogOutbox {
     const room = this.#roomOf(telling);
     const max = room === this.#refusals ? MAX_REFUSALS : MAX_INVALIDATIONS;
     const key = factKey(telling.fact);
-    if (isNewer(room.get(key), telling)) return;
+    if (isLater(room.get(key), telling)) return;
     this.#remove(room, key);
     room.set(key, telling);
     if (room.size > max) for (const oldest of room.keys()) return this.#remove(room, oldest);
@@ -39,7 +39,7 @@ export class LogOutbox {
   told(telling: Telling): void {
     const key = factKey(telling.fact);
     const rooms = telling.fact.kind === "refusal" ? [this.#refusals] : [this.#refusals, this.#invalidations];
-    for (const room of rooms) if (!isNewer(room.get(key), telling)) this.#remove(room, key);
+    for (const room of rooms) if (!isLater(room.get(key), telling)) this.#remove(room, key);
   }
 
   /** Its turn has come, and it waits on: behind all that was not tried yet. */
@@ -82,6 +82,6 @@ export class LogOutbox {
   }
 }
 
-function isNewer(one: Telling | undefined, than: Telling): boolean {
+function isLater(one: Telling | undefined, than: Telling): boolean {
   return one !== undefined && one.fact.at > than.fact.at;
 }

@@ -159,21 +159,21 @@ export class LogReader {
     const isOther = this.#master !== undefined && this.#master !== connection.master;
     this.#master = connection.master;
     let isNew = true;
-    let isUnproven = true;
+    let isPositionProven = false;
     while (!this.#closed) {
       if (this.#last === undefined) {
         await this.#begin(connection);
-        isUnproven = false;
+        isPositionProven = true;
       }
       const [before, count] = [this.#last as string, this.#batch.size];
       const records = await connection.read(before, count, isNew ? undefined : WAIT_MS);
       const [last, areAll] = [records.at(-1)?.id, records.length < count];
       this.#last = last ?? this.#last;
       this.#options.onRecords(records);
-      if (isUnproven || !areAll || this.#proof.isOlderThan(WAIT_MS))
-        await this.#prove(connection, isUnproven ? before : undefined, { last, isOther: isOther && isNew });
+      if (!isPositionProven || !areAll || this.#proof.isOlderThan(WAIT_MS))
+        await this.#prove(connection, isPositionProven ? undefined : before, { last, isOther: isOther && isNew });
       if (this.#last === undefined) continue;
-      isUnproven = false;
+      isPositionProven = true;
       if (isNew) await this.#options.onConnected(connection, isOther);
       isNew = false;
       this.#confirm();

@@ -10,9 +10,9 @@ export interface ProcessEntry<V, P> extends Pick<Entry<V>, "order" | "askedAt" |
   /** What a hit hands out: made once, when the entry was stored. The value itself is not kept beside it. */
   hit: P;
   /** From here on it is no hit: monotonic … */
-  readonly freshUntil: number;
+  readonly hitUntil: number;
   /** … and wall time, after `askedAt`. All of these are whole milliseconds, the last before the end: V8 keeps those in the entry itself. */
-  readonly freshForMs: number;
+  readonly hitForMs: number;
   /** Until here it may be served while the service is unavailable: monotonic, and wall time after `askedAt`. */
   readonly staleUntil: number;
   readonly staleForMs: number;
@@ -138,13 +138,13 @@ export class ProcessView<Q, V, P> {
    * @param now monotonic, in milliseconds
    * @param wall wall time in milliseconds
    */
-  findFresh(id: string, now = this.#clock.monotonic(), wall = this.#clock.now()): ProcessEntry<V, P> | undefined {
+  findHit(id: string, now = this.#clock.monotonic(), wall = this.#clock.now()): ProcessEntry<V, P> | undefined {
     const entry = this.#map.get(this.#keyOf(id));
-    if (entry === undefined || now >= entry.freshUntil || wall >= entry.askedAt + entry.freshForMs) return undefined;
+    if (entry === undefined || now >= entry.hitUntil || wall >= entry.askedAt + entry.hitForMs) return undefined;
     return this.#invalidation.isUnproven(entry) || this.#invalidation.isVoid(entry) ? undefined : entry;
   }
 
-  /** The entry that may be used while the service is unavailable. */
+  /** The entry that may be used while the service is unavailable: past its end, or past its stay in the process alone. */
   findStale(id: string): ProcessEntry<V, P> | undefined {
     const entry = this.#map.get(this.#keyOf(id));
     if (entry === undefined || this.#options.staleIfErrorMs <= 0) return undefined;
@@ -170,9 +170,9 @@ export class ProcessView<Q, V, P> {
     const { value, order, askedAt, isShared, expiresAt, endsAt, subject, meaning } = entry;
     const [now, wall] = [this.#clock.monotonic(), this.#clock.now()];
     const endsHard = now + (hardExpiry - wall);
-    const freshUntil = Math.floor(Math.min(endsAt, tierEnd, endsHard));
-    const freshForMs = Math.floor(Math.min(expiresAt, hardExpiry) - askedAt);
-    if (freshUntil <= now || askedAt + freshForMs <= wall) {
+    const hitUntil = Math.floor(Math.min(endsAt, tierEnd, endsHard));
+    const hitForMs = Math.floor(Math.min(expiresAt, hardExpiry) - askedAt);
+    if (hitUntil <= now || askedAt + hitForMs <= wall) {
       this.forget(id);
       return undefined;
     }
@@ -184,8 +184,8 @@ export class ProcessView<Q, V, P> {
       order,
       askedAt,
       isShared,
-      freshUntil,
-      freshForMs,
+      hitUntil,
+      hitForMs,
       staleUntil: Math.floor(Math.min(endsAt + staleIfErrorMs, endsHard)),
       staleForMs: Math.floor(Math.min(expiresAt + staleIfErrorMs, hardExpiry) - askedAt),
       refreshAt: Math.floor(endsAt - (expiresAt - askedAt) * (1 - refreshShare)), // where `hardExpiry` comes before that, never

@@ -1,9 +1,9 @@
 import type { Clock } from "../runtime/clock.js";
-import type { Kept } from "./invalidation.js";
+import { isNewer, type Kept } from "./invalidation.js";
 import type { LoadResults, ResultTiers } from "./load-results.js";
 import type { LoadTask } from "./load-task.js";
 import type { Load } from "./single-flight.js";
-import type { AnswerSource, CacheSpec, Verdict } from "./spec.js";
+import type { AnswerSource, CacheSpec, Entry, Verdict } from "./spec.js";
 import type { Looked } from "./stale-if-error.js";
 import type { Timeline } from "./timeline.js";
 import type { Tombstone } from "./tombstones.js";
@@ -87,9 +87,16 @@ export class ServiceLoads<Q, V, P, R> {
     // While it was under way its entry was invalidated, or a question asked later was answered: storing it would be a stale set.
     if (invalidation.isDiscarded(load) || invalidation.isVoid(entry)) return verdict;
     if (invalidation.isUnproven(entry)) return verdict; // shared, it would be what proves itself
+    if (this.#foundLater(id, entry)) return verdict;
     load.answered(load.triedAs);
     this.#results.store(id, entry, task.hardExpiry);
     return verdict;
+  }
+
+  /** Whether another load took a later answer from the shared cache while this one was under way. */
+  #foundLater(id: string, entry: Entry<V>): boolean {
+    const held = this.#tiers.process.peek(id);
+    return held !== undefined && held.isShared && held.order > entry.order && isNewer(held, entry);
   }
 
   #refused(load: Load<LoadTask<Q>, unknown>, refusal: Refusal<R>, tried: Tombstone, looked: Looked<V>): void {

@@ -13,13 +13,13 @@ import { WrittenIds } from "./written-ids.js";
 export interface SharedLookup<V> {
   /** The store could be asked. True also where the entry is in doubt: then none of the process is served stale. */
   readonly wasRead: boolean;
-  /** What lies there may be the answer, void or expired though it is. */
-  readonly mayBeThere: boolean;
+  /** What lies there may be the answer, void or expired though it is. `undefined`: not known. */
+  readonly mayBeThere: boolean | undefined;
   /** It may be void, and expired: then it can still be served while the service is unavailable. */
   readonly entry: Entry<V> | undefined;
 }
 
-const NOT_READ = { wasRead: false, mayBeThere: true, entry: undefined };
+const NOT_READ = { wasRead: false, mayBeThere: undefined, entry: undefined };
 const NO_ENTRY = { wasRead: true, mayBeThere: false, entry: undefined };
 /** An entry of no use now: it does not decode, is too old or from the future by this clock, or what contradicts it could not be read. */
 const UNUSABLE = { wasRead: true, mayBeThere: true, entry: undefined };

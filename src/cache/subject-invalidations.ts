@@ -131,13 +131,14 @@ export class SubjectInvalidations implements Subjects {
 
   /** The same, where the log tells of it: which may be old, and played back. */
   hearTold(about: Subject, subject: string, at: number): void {
-    this.#hear(subjectKey(about, subject), at, "log", () => this.#timeline.hears(at, MAX_SKEW_MS));
+    this.#hear(subjectKey(about, subject), at, "log", () => this.#timeline.placeOf(at, MAX_SKEW_MS));
   }
 
-  #hear(key: string, at: number, source: Source, hears: () => Tombstone): void {
+  #hear(key: string, at: number, source: Source, place: () => Tombstone): void {
     const seen = this.#seen?.get(key);
+    // In whatever way it was heard before: it makes nothing void that was asked since.
     const same = seen?.store?.at === at ? seen.store : seen?.log?.at === at ? seen.log : undefined;
-    if (!same) return this.#record(key, hears(), at, source);
+    if (!same) return this.#record(key, place(), at, source);
     if (source === "store" && seen) this.#seen?.set(key, { ...seen, store: same });
     this.#tombstones.prolong(key, Math.min(at, this.#timeline.wallOf(same.heardAt)));
   }

@@ -71,7 +71,7 @@ export class TieredCache<Q, V, P, R> {
     const { clock } = this.#options;
     const wall = clock.now();
     const now = clock.monotonicAt?.(wall) ?? clock.monotonic();
-    const entry = this.#process.findFresh(id, now, wall);
+    const entry = this.#process.findHit(id, now, wall);
     if (!entry) return undefined;
     this.counts.hits++;
     if (now >= entry.refreshAt) this.#loader.refresh(id, question, entry);
@@ -165,7 +165,7 @@ export class TieredCache<Q, V, P, R> {
   /** Another process invalidated it, or was refused it. Nothing is written, but what this process had put may be there still. */
   hear({ id, meaning: digest, at }: TokenFact): void {
     const meaning = shortMeaning(digest);
-    const until = this.#invalidation.heard(id, at, () => this.#timeline.hears(at, MAX_SKEW_MS));
+    const until = this.#invalidation.heard(id, at, () => this.#timeline.placeOf(at, MAX_SKEW_MS));
     this.#invalidation.invalidated(id, until, meaning, meaning !== undefined && this.#knows(meaning));
     this.#loader.invalidated(id, meaning, until.order);
     const held = this.#process.peek(id);

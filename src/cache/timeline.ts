@@ -85,7 +85,7 @@ export class Timeline {
    * @param skewMs by how much the clocks may differ: what was asked here longer after that was asked later, where both clocks say so: the
    * wall clock can be set, and the monotonic one stands still while the machine is suspended
    */
-  hears(at: number, skewMs: number): Tombstone {
+  placeOf(at: number, skewMs: number): Tombstone {
     const { order, wall } = this.stamp();
     const sinceMs = this.#clock.now() - (at + skewMs);
     if (sinceMs <= 0) return { order, wall: Math.min(at, wall) };

@@ -85,9 +85,9 @@ describe("An entry serves", () => {
     const { clock, keep, view } = start();
     keep("a", options);
     await clock.advance(TTL_MS - 1);
-    expect(view.findFresh("a")?.hit).toBe(1);
+    expect(view.findHit("a")?.hit).toBe(1);
     await clock.advance(1);
-    expect(view.findFresh("a")).toBeUndefined();
+    expect(view.findHit("a")).toBeUndefined();
     expect(view.peek("a")?.hit).toBe(1);
   });
 
@@ -98,9 +98,9 @@ describe("An entry serves", () => {
     const { clock, keep, view } = start();
     keep("a", options);
     clock.setWall(TTL_MS - 1);
-    expect(view.findFresh("a")?.hit).toBe(1);
+    expect(view.findHit("a")?.hit).toBe(1);
     clock.setWall(1);
-    expect(view.findFresh("a")).toBeUndefined();
+    expect(view.findHit("a")).toBeUndefined();
   });
 
   test("no longer though the wall clock is set back", async () => {
@@ -108,7 +108,7 @@ describe("An entry serves", () => {
     keep("a");
     clock.setWall(-LATER);
     await clock.advance(TTL_MS);
-    expect(view.findFresh("a")).toBeUndefined();
+    expect(view.findHit("a")).toBeUndefined();
   });
 
   test("while the service is unavailable, up to the hard expiry of its question by either clock", async () => {
@@ -131,9 +131,9 @@ describe("An entry serves", () => {
     const { invalidation, timeline, keep, view } = start();
     keep("a", { meaning: "7" });
     invalidation.invalidated("b", timeline.stamp(), "7", true);
-    expect(view.findFresh("a")).toBeUndefined();
+    expect(view.findHit("a")).toBeUndefined();
     keep("a", { meaning: "7" });
-    expect(view.findFresh("a")?.hit).toBe(1);
+    expect(view.findHit("a")?.hit).toBe(1);
   });
 });
 
@@ -155,7 +155,7 @@ describe("An entry that has ended when it comes in", () => {
   test("in a millisecond, is kept", () => {
     const { keep, view } = start();
     expect(keep("a", { livesMs: 1 })?.hit).toBe(1);
-    expect(view.findFresh("a")?.hit).toBe(1);
+    expect(view.findHit("a")?.hit).toBe(1);
   });
 });
 
@@ -177,7 +177,7 @@ test.each([
 test("What is not held is not found.", () => {
   const { keep, view } = start();
   keep("a");
-  expect([view.findFresh("b"), view.findStale("b"), view.peek("b"), view.forget("b")]).toEqual([
+  expect([view.findHit("b"), view.findStale("b"), view.peek("b"), view.forget("b")]).toEqual([
     undefined,
     undefined,
     undefined,
@@ -280,13 +280,13 @@ describe("An entry that has ended serves while the service is unavailable", () =
     voided.invalidation.invalidated("other", voided.timeline.stamp(), "7", true);
     doubted.invalidation.refusedWithAll("a", doubted.timeline.stamp());
     expect([voided.findStale(), doubted.findStale()]).toEqual([undefined, undefined]);
-    expect(doubted.view.findFresh("a")?.hit).toBe(1);
+    expect(doubted.view.findHit("a")?.hit).toBe(1);
   });
 });
 
 test("An entry from before something may have been missed is neither fresh nor stale; one that is kept since, both.", async () => {
   const { clock, subjects, keep, view } = start({ staleIfErrorMs: 500 });
-  const found = () => [view.findFresh("a")?.hit, view.findStale("a")?.hit];
+  const found = () => [view.findHit("a")?.hit, view.findStale("a")?.hit];
   keep("a", { livesMs: 10 });
   expect(found()).toEqual([1, 1]);
   subjects.doubt();

@@ -14,7 +14,7 @@ const TTL_MS = 300_000;
 /** So many are remembered one by one. */
 const MAX_TOMBSTONES = 20;
 const NEVER = Number.POSITIVE_INFINITY;
-const NOT_READ = { wasRead: false, mayBeThere: true, entry: undefined };
+const NOT_READ = { wasRead: false, mayBeThere: undefined, entry: undefined };
 const NO_ENTRY = { wasRead: true, mayBeThere: false, entry: undefined };
 const IN_DOUBT = { wasRead: true, mayBeThere: true, entry: undefined };
 

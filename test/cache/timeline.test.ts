@@ -93,7 +93,7 @@ describe("What another process dates", () => {
     }
     /** How many of them are void by what happened so many milliseconds after the start. */
     const voided = (ms: number) => {
-      const { order } = timeline.hears(start + ms, SKEW_MS);
+      const { order } = timeline.placeOf(start + ms, SKEW_MS);
       return orders.filter((asked) => asked <= order).length;
     };
     return { clock, timeline, start, voided };
@@ -123,8 +123,8 @@ describe("What another process dates", () => {
 
   test("is not later than now, also in the store", async () => {
     const { clock, timeline, start } = await askFor(1);
-    expect(timeline.hears(start + 1e9, SKEW_MS).wall).toBe(clock.now());
-    expect(timeline.hears(start - 5, SKEW_MS).wall).toBe(start - 5);
+    expect(timeline.placeOf(start + 1e9, SKEW_MS).wall).toBe(clock.now());
+    expect(timeline.placeOf(start - 5, SKEW_MS).wall).toBe(start - 5);
   });
 
   test("holds against too much rather than too little where it is too long ago to be known", async () => {

@@ -150,17 +150,17 @@ test("An entry is doubted that may have been asked for before its id was refused
 });
 
 describe("What another process told", () => {
-  const heardAt = (on: Started, at: number) => on.timeline.hears(at, MAX_SKEW_MS);
+  const heardAt = (on: Started, at: number) => on.timeline.placeOf(at, MAX_SKEW_MS);
 
   test("is heard once: the same again makes nothing void that was asked since", () => {
     const { invalidation, timeline } = start();
-    const first = invalidation.heard("ana", START, () => timeline.hears(START, MAX_SKEW_MS));
+    const first = invalidation.heard("ana", START, () => timeline.placeOf(START, MAX_SKEW_MS));
     timeline.asks();
-    expect(invalidation.heard("ana", START, () => timeline.hears(START, MAX_SKEW_MS))).toBe(first);
-    expect(invalidation.heard("ana", START + 1, () => timeline.hears(START, MAX_SKEW_MS)).order).toBeGreaterThan(
+    expect(invalidation.heard("ana", START, () => timeline.placeOf(START, MAX_SKEW_MS))).toBe(first);
+    expect(invalidation.heard("ana", START + 1, () => timeline.placeOf(START, MAX_SKEW_MS)).order).toBeGreaterThan(
       first.order,
     );
-    expect(invalidation.heard("ben", START, () => timeline.hears(START, MAX_SKEW_MS)).order).toBeGreaterThan(
+    expect(invalidation.heard("ben", START, () => timeline.placeOf(START, MAX_SKEW_MS)).order).toBeGreaterThan(
       first.order,
     );
   });
