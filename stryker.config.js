@@ -22,7 +22,7 @@ export default {
       ...jest,
       testEnvironment: "./scripts/mutation-environment.js", // Stryker wraps it, and knows no <rootDir>
       runner: "<rootDir>/scripts/mutation-runner.js",
-      testTimeout: 5_000, // a test that hangs has noticed: in time for the next mutant to be tried in the same process
+      testTimeout: 9_000, // a test that hangs has noticed: in time for the next mutant to be tried in the same process
       testMatch: [...new Set(scope.flatMap(({ suites }) => suites))].map((path) => `<rootDir>/${path}`),
     },
   },
