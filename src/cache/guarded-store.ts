@@ -122,16 +122,18 @@ export class GuardedStore {
     const gate = this.#gates.of(key);
     const deleteNow = () => gate.run(() => this.#store.delete(key), kind);
     const writing = this.#writes.of(key);
-    try {
-      if (writing) await gate.limit(writing); // a write on its way must not arrive after the deletion
-    } catch (error) {
-      const deleteThen = () => {
-        this.#deleteOnceMore(key, deleteNow);
-        return deleteNow();
-      };
-      writing?.then(deleteThen).catch(() => undefined);
-      await deleteNow();
-      throw error; // when it will arrive, and be deleted, is not known
+    if (writing) {
+      try {
+        await gate.limit(writing); // a write on its way must not arrive after the deletion
+      } catch (error) {
+        const deleteThen = () => {
+          this.#deleteOnceMore(key, deleteNow);
+          return deleteNow();
+        };
+        writing.then(deleteThen).catch(() => undefined);
+        await deleteNow();
+        throw error; // when it will arrive, and be deleted, is not known
+      }
     }
     this.#deleteOnceMore(key, deleteNow);
     await deleteNow();
@@ -167,9 +169,13 @@ export class GuardedStore {
     };
     const [first] = gates as [StoreGate];
     if (gates.every((gate) => gate === first)) return readBehind(first, slots);
-    const parts = [...new Set(gates)].map((gate) => ({ gate, slots: slots.filter((_, at) => gates[at] === gate) }));
-    return Promise.all(parts.map((part) => readBehind(part.gate, part.slots))).then((found) => {
-      const lookups = new Map(found.flatMap((each, n) => each.map((lookup, at) => [parts[n]?.slots[at], lookup])));
+    const parts = [...new Set(gates)].map(async (gate) => {
+      const behind = slots.filter((_, at) => gates[at] === gate);
+      const found = await readBehind(gate, behind);
+      return found.map((lookup, at) => [behind[at], lookup] as const);
+    });
+    return Promise.all(parts).then((found) => {
+      const lookups = new Map(found.flat());
       return slots.map((slot) => lookups.get(slot) as StoreLookup);
     });
   }

@@ -166,6 +166,8 @@ function derive(secret: string, purpose: string): KeyObject {
 const ALGORITHM = "aes-256-gcm";
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
+/** Of a sealed text that is empty, in characters of base64url. */
+const LEAST_SEALED_LENGTH = Math.ceil(((IV_BYTES + TAG_BYTES) * 4) / 3);
 
 /** Encrypts and authenticates `text` (AES-256-GCM), bound to `context`: base64url of IV, tag and ciphertext. */
 function seal(text: string, key: KeyObject, context: string): string {
@@ -192,5 +194,5 @@ function open(stored: string, key: KeyObject, context: string): string | undefin
 
 /** Whether a text looks as if it was sealed, with whatever key. */
 function isSealed(stored: string): boolean {
-  return stored.length >= ((IV_BYTES + TAG_BYTES) * 4) / 3 && /^[\w-]+$/.test(stored);
+  return stored.length >= LEAST_SEALED_LENGTH && /^[\w-]+$/.test(stored);
 }

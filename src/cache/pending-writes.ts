@@ -45,14 +45,9 @@ export class PendingWrites {
   }
 
   #lose(key: string): void {
-    const now = this.#clock.monotonic();
-    for (const [oldest, until] of this.#lost) {
-      if (until > now) break;
-      this.#lost.delete(oldest);
-    }
-    this.#lost.delete(key);
-    makeRoom(this.#lost);
-    this.#lost.set(key, now + LOST_MS);
+    this.#lost.delete(key); // the latest of its losses counts
+    makeRoom(this.#lost); // the oldest, which is over where any is
+    this.#lost.set(key, this.#clock.monotonic() + LOST_MS);
   }
 }
 

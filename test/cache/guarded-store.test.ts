@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { GuardedStore, latestOf, type StoredEntry } from "../../src/cache/guarded-store.js";
 import { createKeyring, type EntryName } from "../../src/cache/keyring.js";
-import type { SharedStore } from "../../src/cache/shared-store.js";
+import type { SharedStore, StoreParts } from "../../src/cache/shared-store.js";
 import { LostError } from "../../src/cache/store-error.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { fail, MemoryStore } from "../support/memory-store.js";
@@ -10,6 +10,8 @@ const OPERATION_MS = 50;
 const MAX_ENTRY_LENGTH = 2 ** 23;
 const ANA: EntryName = { kind: "token", id: "ana" };
 const BEN: EntryName = { kind: "token", id: "ben" };
+const ANAS_LOCALS: EntryName = { kind: "locals", id: "ana" };
+const BENS_LOCALS: EntryName = { kind: "locals", id: "ben" };
 const ENTRY = { askedAt: 1000, expiresAt: 2000, value: { of: "ana" } };
 const NOTHING = { wasRead: true, entries: [] };
 const NOT_READ = { wasRead: false, entries: [] };
@@ -18,17 +20,36 @@ const [OLD, NEW] = ["the old secret of the store", "its new secret, after that"]
 interface Given {
   secrets?: readonly string[];
   getAll?: SharedStore["getAll"];
+  parts?: StoreParts;
+  clock?: ManualClock;
 }
 
-function start({ secrets = [], getAll }: Given = {}) {
-  const clock = new ManualClock();
+function start({ secrets = [], getAll, parts, clock = new ManualClock() }: Given = {}) {
   const memory = new MemoryStore(clock);
-  const given = getAll ? Object.assign(memory, { getAll }) : memory;
+  const given: SharedStore = Object.assign(memory, { ...(getAll && { getAll }), ...(parts && { parts }) });
   const open = (by = secrets) =>
     new GuardedStore({ store: given, clock, keyring: createKeyring({ identity: "shop", secrets: by }) });
   const store = open();
   const key = () => [...memory.texts.keys()][0] ?? "";
   return { clock, memory, open, store, key };
+}
+
+/** A store with a part for each kind of entry, and what it is asked for at once: the kinds of it. */
+function startInParts(...kinds: readonly string[]) {
+  const kindOf = (key: string) => key.split(":")[2] ?? "";
+  const all = kinds.map((name) => ({ name }));
+  const asked: string[][] = [];
+  const made = start({
+    getAll: (keys) => {
+      asked.push(keys.map(kindOf));
+      return Promise.all(keys.map((key) => made.memory.get(key)));
+    },
+    parts: { all: () => all, of: (key) => all.find(({ name }) => name === kindOf(key)), onChanged: () => undefined },
+  });
+  const fail = (kind: string) => {
+    made.memory.before = (_operation, key) => kindOf(key) === kind && Promise.reject(new Error("out of order"));
+  };
+  return { ...made, asked, fail };
 }
 
 const reasonOf = (promise: Promise<unknown>) =>
@@ -168,6 +189,56 @@ test("A store that can read several at once is asked once, and for one alone as 
   expect([asked.length, made.memory.count("get")]).toEqual([1, 1]);
 });
 
+describe("A store in parts", () => {
+  const [ANAS_ENTRY, BENS_ENTRY] = [
+    { ...ENTRY, value: "ana's" },
+    { ...ENTRY, value: "ben's" },
+  ];
+  const both = async () => {
+    const made = startInParts("token", "locals");
+    await made.store.writeConfirmed(ANA, ANAS_ENTRY, 1000);
+    await made.store.writeConfirmed(BENS_LOCALS, BENS_ENTRY, 1000);
+    return made;
+  };
+
+  test("is asked for what lies in each of them in one go, and every entry is found by its own name", async () => {
+    const { asked, store } = await both();
+    expect(await store.read(ANA, ANAS_LOCALS, BEN, BENS_LOCALS)).toEqual([
+      { wasRead: true, entries: [ANAS_ENTRY] },
+      NOTHING,
+      NOTHING,
+      { wasRead: true, entries: [BENS_ENTRY] },
+    ]);
+    expect(asked).toEqual([
+      ["token", "token"],
+      ["locals", "locals"],
+    ]);
+  });
+
+  test("finds the entries of the others where one is away, and tells how many there are", async () => {
+    const { asked, fail, store } = await both();
+    fail("locals");
+    const found = { wasRead: true, entries: [ANAS_ENTRY] };
+    for (let time = 0; time < 4; time++)
+      expect(await store.read(ANAS_LOCALS, ANA, BENS_LOCALS)).toEqual([NOT_READ, found, NOT_READ]);
+    expect(asked.filter(([kind]) => kind === "locals").length).toBe(3); // then it is skipped
+    expect([store.available, store.partCounts]).toEqual([true, { available: 1, total: 2 }]);
+  });
+});
+
+test("Strangers' reads are 128 at once, and of one more nothing is known; another read is begun beside them.", async () => {
+  const { memory, store } = start();
+  await store.writeConfirmed(ANA, ENTRY, 1000);
+  const letGo = memory.hold("get");
+  const reads = Array.from({ length: 128 }, () => store.readForStranger(ANA));
+  const [oneMore, another] = [store.readForStranger(ANA), store.read(ANA)];
+  await settle();
+  letGo();
+  const found = { wasRead: true, entries: [ENTRY] };
+  expect([await oneMore, await another]).toEqual([[NOT_READ], [found]]);
+  expect(await Promise.all(reads)).toEqual(reads.map(() => [found]));
+});
+
 describe("While a secret is rotated", () => {
   async function rotated() {
     const made = start({ secrets: [NEW, OLD] });
@@ -305,6 +376,22 @@ describe("A deletion", () => {
     expect(clock.pending).toBe(0);
     await reasonOf(store.remove(ANA, true));
     expect(clock.pending).toBe(0);
+  });
+
+  test("that is to be made once more keeps no process alive", async () => {
+    const keepAlive: boolean[] = [];
+    class Watched extends ManualClock {
+      override setTimeout(callback: () => void, ms: number, options?: { background?: boolean }) {
+        if (ms > OPERATION_MS) keepAlive.push(!options?.background);
+        return super.setTimeout(callback, ms);
+      }
+    }
+    const { memory, store } = start({ clock: new Watched() });
+    memory.before = (operation) => operation === "set" && Promise.reject(new LostError());
+    store.write(ANA, ENTRY, 1000);
+    await settle();
+    await reasonOf(store.remove(ANA, true));
+    expect(keepAlive).toEqual([false]);
   });
 
   test("of that fails nobody when it fails in the end", async () => {

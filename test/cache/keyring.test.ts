@@ -331,6 +331,11 @@ describe("With a secret a slot", () => {
     },
   );
 
+  test.each([4, 8, 12, 15])("opens nothing of which no more than %d bytes of the tag are there", (bytes) => {
+    const sealed = Buffer.from(slot.seal(""), "base64url"); // IV and tag, and nothing behind them
+    expect(slot.open(sealed.subarray(0, 12 + bytes).toString("base64url"))).toBeUndefined();
+  });
+
   test("opens what is empty", () => {
     expect(slot.open(slot.seal(""))).toBe("");
   });

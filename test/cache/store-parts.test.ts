@@ -1,11 +1,16 @@
 import { describe, expect, test } from "@jest/globals";
 import type { SharedStore, StorePart } from "../../src/cache/shared-store.js";
-import { StoreGates } from "../../src/cache/store-gates.js";
+import { StoreGates, type StoreGatesOptions } from "../../src/cache/store-gates.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { afterwards } from "../support/open-client.js";
 
 interface TestPart extends StorePart {
   connect(): void;
+}
+
+interface Given {
+  ready?: Promise<unknown>;
+  isHeard?: boolean;
 }
 
 function partAt(name: string, ready: Promise<unknown> = Promise.resolve()): TestPart {
@@ -20,8 +25,8 @@ function partAt(name: string, ready: Promise<unknown> = Promise.resolve()): Test
   };
 }
 
-/** A store whose parts are named by the first letter of a key, and what is said of them. */
-function openParts(names: readonly string[], ready?: Promise<unknown>) {
+/** A store whose parts are named by the first letter of a key, and what is said of them, unless nothing hears it. */
+function openParts(names: readonly string[], { ready, isHeard = true }: Given = {}) {
   const clock = new ManualClock();
   const said: string[] = [];
   let parts = names.map((name) => partAt(name));
@@ -37,13 +42,12 @@ function openParts(names: readonly string[], ready?: Promise<unknown>) {
       onChanged: (listener) => void changed.push(listener),
     },
   };
-  const gates = new StoreGates({
-    store,
-    clock,
+  const listeners: Partial<StoreGatesOptions> = {
     onTransition: (available) => void said.push(available ? "back" : "lost"),
     onPartTransition: (name, available) => void said.push(`${name} ${available ? "back" : "lost"}`),
     onWriteTransition: (works) => void said.push(works ? "takes writes" : "takes no writes"),
-  });
+  };
+  const gates = new StoreGates({ store, clock, ...(isHeard && listeners) });
   afterwards(() => gates.close([]));
   const become = async (next: TestPart[]) => {
     parts = next;
@@ -58,7 +62,18 @@ function openParts(names: readonly string[], ready?: Promise<unknown>) {
         .run(() => Promise.reject(new Error()), "read")
         .catch(() => undefined);
   };
-  return { clock, said, gates, become, use, fail, partsNow: () => parts };
+  /** It can be read, and takes no deletion. */
+  const refuse = async (key: string) => {
+    for (let n = 0; n < 4; n++) {
+      await use(key);
+      await gates
+        .of(key)
+        .run(() => Promise.reject(new Error("NOPERM")), "delete")
+        .catch(() => undefined);
+    }
+  };
+  const remove = (key: string) => gates.of(key).run(async () => true, "delete");
+  return { clock, said, gates, become, use, fail, refuse, remove, partsNow: () => parts };
 }
 
 describe("A store in parts", () => {
@@ -98,7 +113,7 @@ describe("A store in parts", () => {
   });
 
   test("is judged as a whole until its parts are known, and by its parts from then on", async () => {
-    const { said, gates, become, use } = openParts([], Promise.reject(new Error("nothing there")));
+    const { said, gates, become, use } = openParts([], { ready: Promise.reject(new Error("nothing there")) });
     await gates.ready();
     await settle();
     expect([gates.available, gates.partCounts, said]).toEqual([false, undefined, ["lost"]]);
@@ -124,24 +139,81 @@ describe("A store in parts", () => {
   });
 
   test("takes no writes where one of its parts takes none, and says so once", async () => {
-    const { said, gates } = openParts(["a", "b"]);
+    const { said, gates, refuse, remove } = openParts(["a", "b"]);
     await gates.ready();
-    const fail = async (key: string) => {
-      const refused = () => Promise.reject(new Error("NOPERM"));
-      for (let n = 0; n < 4; n++) {
-        await gates.of(key).run(async () => key, "read"); // it can be read
-        await gates
-          .of(key)
-          .run(refused, "delete")
-          .catch(() => undefined);
-      }
-    };
-    await fail("a");
-    await fail("b");
+    await refuse("a");
     expect(gates.takesWrites).toBe(false);
-    await gates.of("a").run(async () => true, "delete");
-    await gates.of("b").run(async () => true, "delete");
+    await refuse("b");
+    await remove("a");
+    expect([gates.takesWrites, said]).toEqual([false, ["takes no writes"]]);
+    await remove("b");
     expect([gates.takesWrites, said]).toEqual([true, ["takes no writes", "takes writes"]]);
+  });
+
+  test("tells of its writes as a whole, too, until its parts are known", async () => {
+    const { said, gates, refuse, remove } = openParts([]);
+    await refuse("a");
+    expect([gates.takesWrites, said]).toEqual([false, ["takes no writes"]]);
+    await remove("a");
+    expect([gates.takesWrites, said]).toEqual([true, ["takes no writes", "takes writes"]]);
+  });
+
+  test("is ready when the first attempt to connect to each of them has ended", async () => {
+    const { gates, become } = openParts([]);
+    let connect: () => void = () => undefined;
+    const connected = new Promise<void>((resolve) => {
+      connect = resolve;
+    });
+    await become([partAt("a"), partAt("b", connected)]);
+    let isReady = false;
+    void gates.ready().then(() => {
+      isReady = true;
+    });
+    await settle();
+    expect(isReady).toBe(false);
+    connect();
+    await settle();
+    expect(isReady).toBe(true);
+  });
+
+  test("knows what it knew of a part that stays when others come and go, and says nothing of those", async () => {
+    const { said, gates, become, use, fail, partsNow } = openParts(["a", "b"]);
+    await gates.ready();
+    const [a] = partsNow() as [TestPart];
+    await fail("a");
+    await become([a, partAt("c")]);
+    await expect(use("a")).rejects.toThrow("skipped");
+    await expect(use("c")).resolves.toBe("c");
+    expect([gates.partCounts, said]).toEqual([{ available: 1, total: 2 }, ["a lost"]]);
+  });
+
+  test("says nothing of a part that fails when it is gone", async () => {
+    const { said, gates, become, partsNow } = openParts(["a", "b"]);
+    await gates.ready();
+    const [, b] = partsNow() as [TestPart, TestPart];
+    const ends: ((error: Error) => void)[] = [];
+    const underWay = Array.from({ length: 3 }, () =>
+      gates.of("a").run(() => new Promise((_resolve, reject) => ends.push(reject)), "read"),
+    );
+    await become([b]);
+    for (const end of ends) end(new Error("closed"));
+    expect((await Promise.allSettled(underWay)).map(({ status }) => status)).toEqual(Array(3).fill("rejected"));
+    expect([gates.available, said]).toEqual([true, []]);
+  });
+
+  test("fails as its operations do where nothing hears of it", async () => {
+    const { gates, become, fail, refuse, remove, partsNow } = openParts(["a", "b"], { isHeard: false });
+    await gates.ready();
+    const [, b] = partsNow() as [TestPart, TestPart];
+    const failOnce = (key: string) => gates.of(key).run(() => Promise.reject(new Error("out of order")), "read");
+    await refuse("a");
+    await expect(remove("a")).resolves.toBe(true);
+    await fail("a", 2);
+    await expect(failOnce("a")).rejects.toThrow("out of order");
+    await fail("b", 2);
+    await expect(failOnce("b")).rejects.toThrow("out of order");
+    await become([b]);
+    expect(gates.partCounts).toEqual({ available: 0, total: 1 });
   });
 
   test("lets nothing through once it is closed", async () => {
@@ -150,5 +222,25 @@ describe("A store in parts", () => {
     await gates.close([]);
     await expect(use("a")).rejects.toThrow();
     await expect(use("x")).rejects.toThrow();
+  });
+
+  test("is followed no longer once it is closed: a part that comes then is not used", async () => {
+    const { gates, become, use } = openParts(["a"]);
+    await gates.ready();
+    await gates.close([]);
+    await become([partAt("b")]);
+    await expect(use("b")).rejects.toThrow();
+  });
+
+  test("leaves no timer, of a part that is gone or of those that are closed", async () => {
+    const { clock, gates, become, use, partsNow } = openParts(["a", "b"]);
+    await gates.ready();
+    const [, b] = partsNow() as [TestPart, TestPart];
+    await use("a");
+    await become([b]);
+    expect(clock.pending).toBe(0);
+    await use("b");
+    await gates.close([]);
+    expect(clock.pending).toBe(0);
   });
 });
