@@ -2,7 +2,8 @@ import jest from "./jest.config.js";
 import { SCOPE } from "./scripts/mutation-scope.js";
 
 /** Of `npm run mutate -- --mutate src/cache/timeline.ts,…`: then no other suites are run than those that hold these files. */
-const chosen = process.argv[process.argv.indexOf("--mutate") + 1]?.split(",") ?? [];
+const chosen =
+  process.argv[process.argv.indexOf("--mutate") + 1]?.split(",").map((range) => range.replace(/:.*/, "")) ?? [];
 const scope = SCOPE.filter(
   ({ sources }) => !process.argv.includes("--mutate") || sources.some((path) => chosen.includes(path)),
 );
