@@ -240,7 +240,7 @@ export const SCOPE = [
         "ttl",
         "token-expiry",
       ),
-      ...suites("auth", "client-status", "unknown-token"),
+      ...suites("auth", "client-status", "unknown-token", "channels", "on-invalidated"),
       ...suites("transport", "known"),
     ],
   },

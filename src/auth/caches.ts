@@ -57,7 +57,7 @@ export interface CachesOptions {
   readonly events: Events;
   readonly lists: StringLists;
   readonly refusals: MassRefusals;
-  readonly watch?: QuestionWatch | undefined;
+  readonly watch: QuestionWatch;
   readonly surroundings?: CacheSurroundings | undefined;
 }
 

@@ -14,7 +14,7 @@ import { type Looked, StaleIfError, type StaleIfErrorOptions } from "./stale-if-
 export interface LoaderOptions extends ResultOptions, ServiceOptions, StaleIfErrorOptions {
   /** Whether a question failed because the service is unavailable, or because there was no place to ask it. */
   readonly couldNotAsk: (error: unknown) => boolean;
-  readonly watch?: QuestionWatch | undefined;
+  readonly watch: QuestionWatch;
 }
 
 type LoadOf<Q, P, R> = Load<LoadTask<Q>, Landing<P, R>>;
@@ -84,11 +84,11 @@ export class Loader<Q, V, P, R> {
     const load = other ?? this.#begin(id, question, { kind: "refresh", newerThan: entry }, new Standing(subject));
     entry.refreshAt = entry.hitUntil; // once
     const again = () => {
-      // The entry still holds. Try again half-way to its end, and so on.
+      // Where nothing has taken its place the entry still holds. Try again half-way to its end, and so on.
       const now = this.#options.clock.monotonic();
       entry.refreshAt = Math.ceil(now + (entry.hitUntil - now) / 2);
     };
-    load.landed.then(({ kind }) => kind !== "answer" && again(), again);
+    load.landed.then(again, again);
   }
 
   /** The id was invalidated, and all that has its meaning: what is under way for them is neither stored nor joined. */
@@ -129,9 +129,7 @@ export class Loader<Q, V, P, R> {
   /** No caller waits for it: the load itself is the question. */
   #runRefresh(load: LoadOf<Q, P, R>): Promise<Landing<P, R>> {
     this.#counts.renewals++;
-    const { watch } = this.#options;
-    if (!watch) return this.#run(load);
-    return watch.asks({ kind: this.#spec.name, fresh: false, isRefresh: true }, (asked) => {
+    return this.#options.watch.asks({ kind: this.#spec.name, fresh: false, isRefresh: true }, (asked) => {
       load.task.asked = asked;
       return this.#run(load);
     });

@@ -101,10 +101,8 @@ export class TieredCache<Q, V, P, R> {
     signal?.throwIfAborted();
     const held = fresh ? undefined : this.#held(question, id);
     if (held) return held;
-    const { watch } = this.#options;
-    if (!watch) return this.#ask(question, call, id);
     const traits = { kind: this.#spec.name, fresh, isRefresh: false, signal };
-    return watch.asks(traits, (asked) => this.#ask(question, asked ? { ...call, asked } : call, id));
+    return this.#options.watch.asks(traits, (asked) => this.#ask(question, asked ? { ...call, asked } : call, id));
   }
 
   /** What the process knows. */

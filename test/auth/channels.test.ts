@@ -7,6 +7,7 @@ import { ManualClock } from "../support/manual-clock.js";
 import { fail, MemoryStore } from "../support/memory-store.js";
 import { ONE_CONNECTION } from "../support/one-connection.js";
 import { afterwards, openClient, startService } from "../support/open-client.js";
+import { until } from "../support/until.js";
 
 const users = { "token-ana": { id: "ana", locals: ["madrid"] } };
 
@@ -71,6 +72,43 @@ describe("the channels", () => {
     const clients = [...(questions ?? []), ...(calls ?? [])].map((message) => message.client);
     expect(new Set(clients).size).toBe(2);
     expect(clients.every((each) => Object.isFrozen(each) && Reflect.ownKeys(each as object).length === 0)).toBe(true);
+  });
+
+  test("tell of a refresh, which no caller asks, and which question another one waits for", async () => {
+    const service = await startService({ users });
+    const clock = new ManualClock();
+    const client = openClient(service, { clock, cache: { ttlMs: 5000 }, grpc: { ...ONE_CONNECTION } });
+    await client.verifyToken("token-ana");
+    const questions = hear("tracing:portero:question:start");
+    await clock.advance(4000);
+    service.grpc.hang();
+    expect(client.peekToken("token-ana")).toBeDefined();
+    await until(() => service.grpc.calls.total === 2);
+    await clock.advance(1000); // its entry is over
+    const waiting = client.verifyToken("token-ana");
+    service.grpc.allow();
+    await waiting;
+    const [refresh, joining] = questions;
+    expect(refresh).toMatchObject({ kind: "token", fresh: false, isRefresh: true, joined: undefined, source: "grpc" });
+    expect(joining).toMatchObject({ fresh: false, isRefresh: false, source: "grpc" });
+    expect(joining?.joined).toBe(refresh);
+    expect([questions.length, service.grpc.calls.total]).toEqual([2, 2]);
+  });
+
+  test("tell that the process answered, where it had learned the answer while the shared cache was asked", async () => {
+    const service = await startService({ users });
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const client = openClient(service, { clock, cache: { store }, grpc: { ...ONE_CONNECTION } });
+    const questions = hear("tracing:portero:question:asyncEnd");
+    const letGo = store.hold("get", "token");
+    const looking = client.verifyToken("token-ana");
+    await until(() => store.count("get") > 0);
+    await client.verifyToken("token-ana", { fresh: true });
+    letGo();
+    await looking;
+    expect(questions.map(({ source }) => source)).toEqual(["grpc", "process"]);
+    expect(client.status().cache).toMatchObject({ hits: 1, sharedHits: 0, misses: 1 });
   });
 
   test("let a header be sent with a try, and none be read or replaced", async () => {

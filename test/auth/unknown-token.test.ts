@@ -199,6 +199,23 @@ describe("Callers that have joined one that is turned away", () => {
     },
   );
 
+  test("ask for themselves where the shared cache had nothing, and look there no second time", async () => {
+    const service = await startService({ users: { "token-ana": { id: "ana" } } });
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const client = openClient(service, { clock, cache: { store } });
+    let decide: (verdict: "overloaded") => void = () => undefined;
+    const onUnknown: OnUnknownToken = () => new Promise((resolve) => (decide = resolve));
+    const fresh = client.verifyToken("token-ana", { fresh: true, onUnknown }).catch(({ code }) => code);
+    await settle();
+    const joined = client.verifyToken("token-ana");
+    await settle();
+    expect(service.calls.total).toBe(0);
+    decide("overloaded");
+    expect([await fresh, (await joined).source]).toEqual(["overloaded", "grpc"]);
+    expect(store.log.filter((line) => line.startsWith("get") && line.includes(":token:"))).toHaveLength(1);
+  });
+
   test("go on together where they are let through", async () => {
     const { client, service } = await open();
     let decide: (verdict: "overloaded") => void = () => undefined;

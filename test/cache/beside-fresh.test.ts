@@ -22,7 +22,7 @@ async function withSharedCopy(cache: CacheOptions = {}) {
     service.grpc.hang();
     service.rest.fail();
   };
-  return { service, store, open, client, hang };
+  return { service, clock, store, open, client, hang };
 }
 
 /** Looks for tokens that wait until they are let go. */
@@ -117,6 +117,26 @@ describe("Beside a fresh call that hangs, with a shared cache,", () => {
     for (const letGo of looks) letGo();
     await done;
     expect([outcome, service.grpc.calls.VerifyToken]).toEqual([{ source: "process" }, 2]);
+    expect(client.peekToken("token-ana")?.user.permissions).toEqual(["new"]);
+  });
+
+  test("who gets a newer answer from there keeps that", async () => {
+    const { service, clock, store, open, client } = await withSharedCopy();
+    service.grpc.hang();
+    const fresh = client.verifyToken("token-ana", { fresh: true });
+    await until(() => service.grpc.calls.VerifyToken === 2);
+    const looks = holdLooks(store);
+    const { outcome, done } = begin(client);
+    await until(() => looks.length > 0);
+    service.grpc.allow();
+    await fresh;
+    await clock.advance(1);
+    service.allow("token-ana", { id: "ana", permissions: ["new"] });
+    await open().verifyToken("token-ana", { fresh: true });
+    await settle();
+    for (const letGo of looks) letGo();
+    await done;
+    expect(outcome).toEqual({ source: "shared" });
     expect(client.peekToken("token-ana")?.user.permissions).toEqual(["new"]);
   });
 

@@ -73,6 +73,10 @@ describe("A corrupt entry is a miss:", () => {
     ["with an infinite expiresAt", (text) => text.replace(/"expiresAt":\d+/, '"expiresAt":1e999')],
     ["asked for in the far future", edit((entry) => ({ ...entry, askedAt: START + 3_600_000 }))],
     ["expired", edit((entry) => ({ ...entry, expiresAt: START }))],
+    [
+      "over before it was asked for",
+      edit((entry) => ({ ...entry, askedAt: START + 30_000, expiresAt: START + 20_000 })),
+    ],
     ["without a value", edit(({ value: _value, ...rest }) => rest)],
     ["with null for a value", edit((entry) => ({ ...entry, value: null }))],
     ["with a text for a value", edit((entry) => ({ ...entry, value: "ana" }))],

@@ -49,6 +49,7 @@ function start() {
         processTtlMs: 60_000,
         couldNotAsk: (error) => error === unavailable,
         refusals: { answered: () => undefined, refused: () => undefined, isRefusing: () => false },
+        watch: { asks: (_traits, ask) => ask(undefined) },
       },
     );
     return { cache, subjects, asked };

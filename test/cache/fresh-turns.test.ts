@@ -73,6 +73,24 @@ describe("Of fresh calls about one token", () => {
     gate.open();
   });
 
+  test("which is what answers have taken so far", async () => {
+    const { service, gate, clock, ask } = await gated();
+    const first = ask();
+    await until(() => gate.held === 1);
+    await clock.advance(30);
+    gate.release();
+    await first;
+    void ask().catch(() => undefined);
+    await until(() => gate.held === 1);
+    void ask().catch(() => undefined);
+    await clock.advance(59);
+    expect(service.calls.total).toBe(2);
+    await clock.advance(1);
+    await until(() => gate.held === 2);
+    gate.release();
+    gate.open();
+  });
+
   test("nor sooner because garbage, which strangers can send, is refused in no time", async () => {
     const { service, gate, clock, client, ask } = await gated();
     gate.open();

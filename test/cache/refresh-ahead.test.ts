@@ -46,7 +46,7 @@ describe("An entry that is past its point of refreshing", () => {
     expect(client.status().inFlight).toBe(1);
     gate.release();
     await landed();
-    expect(service.calls.total).toBe(2);
+    expect([service.calls.total, client.status().cache.renewals]).toEqual([2, 1]);
     await clock.advance(OLD_MS - 1);
     expect((await client.verifyToken("token-ana")).source).toBe("process");
     expect(service.calls.total).toBe(2);

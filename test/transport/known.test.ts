@@ -149,6 +149,18 @@ describe("a stranger's question moves up when a known one joins it", () => {
     expect(await strangers).toMatchObject({ id: "org-1" });
   });
 
+  test("and not when another stranger's does: the latest is still the next", async () => {
+    const { client, grpc, turn } = create({ limit: { maxConcurrent: 1 } });
+    grpc.behaviour = "hold";
+    for (const token of ["token-a", "token-b", "token-c", "token-b"]) {
+      void client.verifyToken(token).catch(() => undefined);
+      await turn();
+    }
+    grpc.held[0]?.answer();
+    await turn();
+    expect(grpc.calls.map(({ message }) => message)).toMatchObject([{ token: "token-a" }, { token: "token-c" }]);
+  });
+
   test("a known caller joins a fresh load that waits for its turn", async () => {
     const turns = new FreshTurns<number>(new ManualClock());
     const standings: Standing[] = [];
