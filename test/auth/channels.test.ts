@@ -95,6 +95,21 @@ describe("the channels", () => {
     expect([questions.length, service.grpc.calls.total]).toEqual([2, 2]);
   });
 
+  test("tell how long a question has waited for a place", async () => {
+    const service = await startService({ users });
+    const clock = new ManualClock();
+    const client = openClient(service, { clock, limit: { maxConcurrent: 1 }, grpc: { ...ONE_CONNECTION } });
+    const questions = hear("tracing:portero:question:start");
+    service.grpc.hang();
+    const first = client.verifyToken("token-ana");
+    await until(() => service.grpc.calls.total === 1);
+    const second = client.getOrganization("org-1").catch(() => undefined);
+    await clock.advance(20);
+    service.grpc.allow();
+    await Promise.all([first, second]);
+    expect(questions.map(({ queuedMs }) => queuedMs)).toEqual([undefined, 20]);
+  });
+
   test("tell that the process answered, where it had learned the answer while the shared cache was asked", async () => {
     const service = await startService({ users });
     const clock = new ManualClock();

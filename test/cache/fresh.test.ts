@@ -108,6 +108,26 @@ describe("A fresh call", () => {
     expect(client.peekToken("token-ana")).toBeUndefined();
   });
 
+  test("nor an answer that it brought", async () => {
+    const clock = new ManualClock();
+    const answer = (permissions: string[]) =>
+      create(VerifyTokenResponseSchema, { userId: "ana", isActive: true, permissions });
+    const verdicts: unknown[] = [new ConnectError("gone", Code.Unavailable), answer(["read"]), answer(["write"])];
+    const client = openBareClient({
+      clock,
+      random: () => 0.5,
+      grpc: { transport: createTransport(() => verdicts.shift()) },
+      retry: { attempts: 2, initialDelayMs: 100 },
+    });
+    const retried = client.verifyToken("token-ana");
+    await clock.advance(10);
+    await client.verifyToken("token-ana", { fresh: true });
+    expect(client.peekToken("token-ana")?.user.permissions).toEqual(["read"]);
+    await clock.advance(40);
+    expect((await retried).user.permissions).toEqual(["write"]);
+    expect(client.peekToken("token-ana")?.user.permissions).toEqual(["write"]);
+  });
+
   test("rejects when the service cannot tell, and leaves the entry in its place", async () => {
     const { service, client } = await gated();
     await client.verifyToken("token-ana");

@@ -39,6 +39,26 @@ describe("An answer that was under way", () => {
     expect([await permissions(), await permissions(open())]).toEqual([["new"], ["new"]]);
   });
 
+  test("takes the place of one that was asked for before, though that was found meanwhile", async () => {
+    const service = await startService({ users: { "token-ana": { id: "ana", permissions: ["old"] } } });
+    const clock = new ManualClock();
+    const store = new MemoryStore(clock);
+    const gate = new AnswerGate();
+    const cache = { store, namespace: "shop" };
+    await openClient(service, { clock, cache }).verifyToken("token-ana");
+    await settle();
+    await clock.advance(1000);
+    service.allow("token-ana", { id: "ana", permissions: ["new"] });
+    const client = openClient(service, { clock, cache, grpc: { interceptors: [gate.interceptor] } });
+    gate.close();
+    const underWay = client.verifyToken("token-ana", { fresh: true });
+    await until(() => gate.held === 1);
+    expect((await client.verifyToken("token-ana")).user.permissions).toEqual(["old"]);
+    gate.release();
+    await underWay;
+    expect(client.peekToken("token-ana")?.user.permissions).toEqual(["new"]);
+  });
+
   test("is kept where the shared cache had nothing", async () => {
     const { client, gate, underWay, permissions } = await withAnswerUnderWay();
     gate.release();

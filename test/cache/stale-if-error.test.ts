@@ -222,6 +222,21 @@ describe("With a shared cache an expired entry", () => {
     await expect(first.verifyToken("token-ana")).rejects.toMatchObject(unavailable);
   });
 
+  test("stands in from there where the process has an older one", async () => {
+    const { service, clock, first, second, fail } = await twoClients();
+    await first.verifyToken("token-ana");
+    await clock.advance(1000);
+    service.allow("token-ana", { id: "ana", permissions: ["orders.read"] });
+    await second.verifyToken("token-ana", { fresh: true });
+    await settle();
+    fail();
+    await clock.advance(TTL_MS);
+    expect(await first.verifyToken("token-ana")).toMatchObject({
+      source: "stale",
+      user: { permissions: ["orders.read"] },
+    });
+  });
+
   test("does not stand in from the process where an older one lies in the shared cache: it may have been written after a deletion", async () => {
     const { clock, store, first, fail } = await twoClients();
     await first.verifyToken("token-ana");

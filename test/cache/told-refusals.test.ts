@@ -1,0 +1,83 @@
+import { expect, test } from "@jest/globals";
+import { GuardedStore } from "../../src/cache/guarded-store.js";
+import type { InvalidationLog } from "../../src/cache/invalidation-log.js";
+import { createKeyring } from "../../src/cache/keyring.js";
+import { ProcessCache } from "../../src/cache/process-cache.js";
+import type { CacheSpec, Verdict } from "../../src/cache/spec.js";
+import { SubjectInvalidations } from "../../src/cache/subject-invalidations.js";
+import { TieredCache } from "../../src/cache/tiered-cache.js";
+import { Timeline } from "../../src/cache/timeline.js";
+import { ManualClock } from "../support/manual-clock.js";
+import { fail, MemoryStore } from "../support/memory-store.js";
+
+/** A process on a store, with a log that notes which refusals it is to tell. */
+function start() {
+  const clock = new ManualClock();
+  const memory = new MemoryStore(clock);
+  const store = new GuardedStore({ store: memory, clock, keyring: createKeyring({ identity: "shop", secrets: [] }) });
+  const timeline = new Timeline(clock);
+  const subjects = new SubjectInvalidations({ store, timeline });
+  const told: string[] = [];
+  const log = {
+    tellRefusal: ({ fact }: { fact: { id: string } }) => void told.push(fact.id),
+  } as unknown as InvalidationLog;
+  const upstream = { refuses: false, refusesAll: false };
+  const spec: CacheSpec<string, string, string, string> = {
+    name: "token",
+    isTold: true,
+    ttlMs: 300_000,
+    refusalTtlMs: 0,
+    id: (question) => question,
+    ask: async (question): Promise<Verdict<string, string>> =>
+      upstream.refuses
+        ? { kind: "refusal", reason: "no", source: "grpc", isInformed: false }
+        : { kind: "answer", value: question, source: "grpc" },
+    present: (value) => value,
+    about: "user",
+    subjectOf: (question) => question,
+    encode: (value) => value,
+    decode: (stored) => stored as string,
+    bytesOf: () => 1,
+  };
+  const options = { clock, random: () => 0, staleIfErrorMs: 0 };
+  const process = new ProcessCache({ ...options, maxEntries: 10, maxBytes: 100_000, maxPerSubject: 10 });
+  const cache = new TieredCache(
+    spec,
+    { process, store, subjects, timeline, log },
+    {
+      ...options,
+      processTtlMs: 60_000,
+      couldNotAsk: () => false,
+      refusals: { answered: () => undefined, refused: () => undefined, isRefusing: () => upstream.refusesAll },
+      watch: { asks: (_traits, ask) => ask(undefined) },
+    },
+  );
+  return { cache, memory, upstream, told };
+}
+
+test("A refusal of what was held is told.", async () => {
+  const { cache, upstream, told } = start();
+  await cache.get("ana");
+  upstream.refuses = true;
+  expect(await cache.get("ana", { fresh: true })).toMatchObject({ kind: "refusal" });
+  expect(told).toEqual(["ana"]);
+});
+
+test.each([
+  ["", () => undefined],
+  [", also where the store cannot tell", fail],
+])("A refusal of what nobody had is not%s.", async (_where, before) => {
+  const { cache, memory, upstream, told } = start();
+  memory.before = before;
+  upstream.refuses = true;
+  expect(await cache.get("ana")).toMatchObject({ kind: "refusal" });
+  expect(told).toEqual([]);
+});
+
+test("Nor is one while everybody is refused: the others find out for themselves.", async () => {
+  const { cache, upstream, told } = start();
+  await cache.get("ana");
+  Object.assign(upstream, { refuses: true, refusesAll: true });
+  expect(await cache.get("ana", { fresh: true })).toMatchObject({ kind: "refusal" });
+  expect([cache.peek("ana"), told]).toEqual([undefined, []]);
+});
