@@ -96,7 +96,7 @@ export class ServiceLoads<Q, V, P, R> {
   /** Whether another load took a later answer from the shared cache while this one was under way. */
   #foundLater(id: string, entry: Entry<V>): boolean {
     const held = this.#tiers.process.peek(id);
-    return held !== undefined && held.isShared && held.order > entry.order && isNewer(held, entry);
+    return held?.isShared === true && held.order > entry.order && isNewer(held, entry);
   }
 
   #refused(load: Load<LoadTask<Q>, unknown>, refusal: Refusal<R>, tried: Tombstone, looked: Looked<V>): void {
