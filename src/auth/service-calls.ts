@@ -47,9 +47,9 @@ export function createRemoteAuthService(transport: Transport, options: RemoteAut
     call: (options: { signal: AbortSignal; contextValues: ContextValues }) => Promise<M>,
     judge: (message: M) => Judgement<V, R>,
     refusal: R,
-    { since, ...how }: AskOptions,
+    asking: AskOptions,
   ): Promise<Verdict<V, R>> {
-    const contextValues = createCallContext(since + deadlineMs, how);
+    const contextValues = createCallContext(asking.since + deadlineMs, asking);
     try {
       const judgement = judge(await call({ signal, contextValues }));
       const source = answeredBy(contextValues) ?? "grpc";

@@ -87,13 +87,17 @@ export class RestConnections {
 
   /** Of the idle ones, which an agent has in the order in which they became so, those up to the first that is to stay. */
   #drop(isToGo: (socket: Socket) => boolean): void {
-    for (const agent of new Set<HttpAgent>([this.#kept.http, this.#kept.https])) {
-      for (const [name, sockets = []] of Object.entries(agent.freeSockets ?? {})) {
-        if (!this.#anew && !name.startsWith(this.#name)) continue;
-        for (const socket of [...sockets]) {
-          if (!isToGo(socket)) break;
-          socket.destroy(); // an agent hands out none that is destroyed
-        }
+    const { http, https } = this.#kept;
+    this.#dropOf(http, isToGo);
+    if (https !== http) this.#dropOf(https, isToGo);
+  }
+
+  #dropOf({ freeSockets = {} }: HttpAgent, isToGo: (socket: Socket) => boolean): void {
+    for (const name in freeSockets) {
+      if (!this.#anew && !name.startsWith(this.#name)) continue;
+      for (const socket of freeSockets[name] ?? []) {
+        if (!isToGo(socket)) break;
+        socket.destroy(); // an agent hands out none that is destroyed, and lets go of it later
       }
     }
   }
