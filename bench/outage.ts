@@ -10,6 +10,8 @@ import { EVERY_MS, HITS_PER_TICK, World } from "./kit/world.js";
 const ONE_CONNECTION = { connections: { min: 1 } } as const;
 /** For an upstream that stays healthy: a slow machine is no outage. */
 const PATIENT = { timeoutMs: 60_000 };
+/** What is 503: the upstreams are out of reach, or all places are taken by questions that wait for them. */
+const UNAVAILABLE = ["auth_unavailable", "overloaded"];
 const BREAKER = { failureThreshold: 5, recoveryMs: 2000 };
 
 export const outage: Bench = {
@@ -67,12 +69,12 @@ async function bothDown(context: Context): Promise<Findings> {
     fault: () => [grpc, rest].map((upstream) => upstream.pause()),
     relief: () => [grpc, rest].map((upstream) => upstream.resume()),
   });
-  const others = course.moments.portero.filter(({ error }) => error !== undefined && error !== "auth_unavailable");
+  const others = course.moments.portero.filter(({ error }) => error !== undefined && !UNAVAILABLE.includes(error));
   return course.findings({
     ratios: [],
     counts: [
       {
-        what: "new users who got anything but an answer or auth_unavailable",
+        what: "new users who got anything but an answer or 503",
         is: others.length,
         target: { exactly: 0 },
       },
