@@ -17,8 +17,7 @@ export const coldGrpc: Bench = {
   setup:
     "Clients in processes of their own ask the same auth service for 4,000 tokens in turn. The bare ones make the call with a time-out " +
     "and parse the answer, no more; portero remembers 1,000, so that every one is new to it, and does all that it does. As by " +
-    "default it has two connections to the one address, and a call can leave one for the other: with many in flight that takes an eighth to a " +
-    "third more CPU than one connection does, and no more time. Without a name " +
+    "default it has two connections to the one address, and a call can leave one for the other. Without a name " +
     "the Node is the one that is named below. Pauses of the garbage collector (GC) are of the client's process, the median and the longest of a round.",
   async run(context) {
     await using processes = new Processes();
