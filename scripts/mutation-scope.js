@@ -124,6 +124,11 @@ export const SCOPE = [
     ],
     suites: suites(
       "cache",
+      "log-batch",
+      "log-echoes",
+      "log-facts",
+      "log-pauses",
+      "log-wire",
       "log-reader",
       "log-rounds",
       "log-teller",

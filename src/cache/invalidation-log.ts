@@ -49,6 +49,9 @@ export interface LogStatus {
 /** Longer entries are none of ours, in characters. */
 const MAX_RECORD_LENGTH = 16_384;
 
+/** Before a log is started, and once it is closed. */
+const NO_LISTENER: LogListener = { hear: () => undefined, doubt: () => undefined };
+
 /**
  * The log of invalidations: what one process tells, all others on the same shared cache hear, within milliseconds. No bound relies
  * on it: a process that hears nothing forgets when its entries end, as it would without.
@@ -58,7 +61,7 @@ export class InvalidationLog {
   readonly #by = randomBytes(12).toString("base64url");
   readonly #teller: LogTeller;
   readonly #reader: LogReader;
-  #listener: LogListener | undefined;
+  #listener = NO_LISTENER;
   /** What Redis says that cannot be done. */
   readonly #refused = new Set<"tell" | "hear">();
   #heard = 0;
@@ -86,9 +89,9 @@ export class InvalidationLog {
       onRecords: (records) => {
         for (const record of records) this.#take(record);
       },
-      onDoubt: () => this.#listener?.doubt(),
+      onDoubt: () => this.#listener.doubt(),
       onGap: (isOtherMaster) => {
-        this.#listener?.doubt();
+        this.#listener.doubt();
         if (!(isOtherMaster && this.#isMadeGood())) this.#teller.tellAgain();
       },
       onConnected: (connection, isOther) => this.#teller.check(connection, isOther && !this.#isMadeGood()),
@@ -129,7 +132,7 @@ export class InvalidationLog {
   }
 
   async close(): Promise<void> {
-    this.#listener = undefined;
+    this.#listener = NO_LISTENER;
     this.#teller.close();
     await this.#reader.close();
   }
@@ -138,11 +141,11 @@ export class InvalidationLog {
     if (text === undefined || text.length > MAX_RECORD_LENGTH) return;
     const opened = this.#options.slot.open(text);
     const told = opened === undefined ? undefined : decodeFact(opened);
-    if (told === "unknown") return this.#listener?.doubt(); // a newer version of this package invalidates something else
+    if (told === "unknown") return this.#listener.doubt(); // a newer version of this package invalidates something else
     if (!told) return;
     if (told.by === this.#by) return this.#teller.hasRead(id);
     this.#heard++;
-    this.#listener?.hear(told.fact);
+    this.#listener.hear(told.fact);
   }
 
   /** The master that was replaced by this one is known of since everything was read last: what it may have lost is being told again. */

@@ -46,17 +46,17 @@ export function encodeFact(fact: Fact, by: string): string {
 
 /** `undefined` for garbage; `unknown` for what another version of this package tells. */
 export function decodeFact(text: string): ToldFact | "unknown" | undefined {
-  let told: Record<string, unknown>;
+  let told: Readonly<Record<string, unknown>> | null;
   try {
     told = JSON.parse(text);
   } catch {
     return undefined;
   }
-  if (typeof told !== "object" || told === null) return undefined;
+  if (told === null) return undefined; // all else can be asked for properties
   const { v, kind, id, subject, meaning, at, by } = told;
   if (typeof v === "number" && v !== VERSION) return "unknown";
   if (v !== VERSION || typeof kind !== "string" || typeof by !== "string") return undefined;
-  if (typeof at !== "number" || !Number.isFinite(at)) return undefined;
+  if (!isTime(at)) return undefined;
   switch (kind) {
     case "token":
     case "refusal":
@@ -68,6 +68,11 @@ export function decodeFact(text: string): ToldFact | "unknown" | undefined {
     default:
       return "unknown";
   }
+}
+
+/** JSON can spell numbers that are infinite: at such a time all would be void that is asked later. */
+function isTime(value: unknown): value is number {
+  return Number.isFinite(value);
 }
 
 function isDigest(value: unknown): value is string {

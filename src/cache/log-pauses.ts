@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../runtime/clock.js";
+import type { Clock } from "../runtime/clock.js";
 
 /** Between attempts, in milliseconds: doubled from one to the next, and half of it by chance. */
 export const [FIRST_PAUSE_MS, MAX_PAUSE_MS] = [50, 2000];
@@ -8,7 +8,8 @@ export class LogPauses {
   readonly #clock: Clock;
   readonly #random: () => number;
   #failures = 0;
-  #current: { timer: Timer; end: () => void } | undefined;
+  /** Ends the wait that is under way. */
+  #end: (() => void) | undefined;
 
   /**
    * @param clock of the sockets
@@ -29,17 +30,17 @@ export class LogPauses {
     return new Promise((resolve) => {
       const end = () => {
         timer.clear();
-        this.#current = undefined;
+        this.#end = undefined;
         resolve();
       };
       const timer = this.#clock.setTimeout(end, ms, { background: true });
-      this.#current = { timer, end };
+      this.#end = end;
     });
   }
 
   /** Nothing is waited for any more. */
   end(): void {
-    this.#current?.end();
+    this.#end?.();
   }
 
   #nextMs(): number {
