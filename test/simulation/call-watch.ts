@@ -9,7 +9,7 @@ import type { Journal } from "./journal.js";
 import { MassRefusals } from "./mass-refusals.js";
 import { type Ask, isVerdict, type Round, type Try, type TryResult, triesOf } from "./records.js";
 import { cut } from "./reply.js";
-import { RetryRules } from "./retry-rules.js";
+import { FEW_PLACES, RetryRules } from "./retry-rules.js";
 import { budgets, HAIR_MS, type Settings } from "./settings.js";
 import type { CallObserver } from "./upstream.js";
 
@@ -48,6 +48,9 @@ export class CallWatch implements CallObserver {
   readonly #aloft = new Map<Ask, number>();
   /** What was not processed in this turn. */
   readonly #lost = new Map<Ask, Partial<Record<Upstream, Try>>>();
+  /** Asks that began while others had all the places that a limit may have fallen to, or soon after. */
+  readonly #fromCrowds = new WeakSet<Ask>();
+  #crowdedAt = Number.NEGATIVE_INFINITY;
   #calls = 0;
 
   constructor(name: string, around: Surroundings, journal: Journal, breakers: BreakerWatch) {
@@ -62,7 +65,7 @@ export class CallWatch implements CallObserver {
     this.#breakers = breakers;
     const violate = (rule: string) => chronicle.violate(name, rule);
     this.#flights = new FlightRules(settings, { journal, everyJournal: around.everyJournal }, violate);
-    const mayHaveWaited = ({ question }: Ask) => journal.freshRequests.has(question);
+    const mayHaveWaited = (ask: Ask) => journal.freshRequests.has(ask.question) || this.#fromCrowds.has(ask);
     this.#retries = new RetryRules(
       settings,
       { isHopeless: (known) => breakers.refusesAll(known), mayHaveWaited },
@@ -95,6 +98,7 @@ export class CallWatch implements CallObserver {
     } else {
       if (context) this.#asks.set(context, ask);
       this.#flights.departed(ask);
+      if (began.at - this.#crowdedAt <= this.#budgets.deadlineMs) this.#fromCrowds.add(ask);
       const needless = this.#whyNeedless(ask);
       if (needless) this.#violate(`${labelOf(ask)}: ${needless}`);
       this.#journal.addAsk(ask);
@@ -108,13 +112,14 @@ export class CallWatch implements CallObserver {
     if (upstream === "grpc" && this.#breakers.wouldProbeBesideRest(ask.isOfKnownUser()))
       this.#probes.set(attempt, round);
     this.#breakers.began(attempt);
-    this.#takePlace(ask);
+    this.#takePlace(attempt);
     return attempt;
   }
 
-  #takePlace(ask: Ask): void {
+  #takePlace({ ask, began }: Try): void {
     // A probe beside REST that goes on when that has answered takes no place.
     if (!ask.verdict) this.#aloft.set(ask, (this.#aloft.get(ask) ?? 0) + 1);
+    if (this.#aloft.size >= FEW_PLACES) this.#crowdedAt = began.at;
     if (this.#aloft.size > this.#settings.limit.maxConcurrent) {
       this.#violate(`${this.#aloft.size} questions are asked at once`);
     }
@@ -129,7 +134,7 @@ export class CallWatch implements CallObserver {
     this.#checkCredential(header);
     if (attempt.timeoutMs > lost.timeoutMs) this.#violate(`${upstream} was given more time for what it had lost`);
     this.#breakers.replaced(lost, attempt);
-    this.#takePlace(ask);
+    this.#takePlace(attempt);
     return attempt;
   }
 

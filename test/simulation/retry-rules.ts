@@ -5,8 +5,8 @@ import { budgets, type Settings } from "./settings.js";
 /** The token bucket of gRFC A6: a failure takes one, a success gives a tenth, below half nobody retries. */
 const BUCKET = 10;
 const PER_SUCCESS = 0.1;
-/** With no more places than these, a question may have waited for one. */
-const FEW_PLACES = 16;
+/** With no more places than these, a question may have waited for one. A limit falls no lower. */
+export const FEW_PLACES = 16;
 /** No try starts with less time than this. */
 const LEAST_MS = 20;
 /** Timers of the simulation go by eighths of a millisecond. */
@@ -30,7 +30,7 @@ export class RetryRules {
 
   readonly #mayHaveWaited: (ask: Ask) => boolean;
 
-  /** @param on.mayHaveWaited whether its deadline may run since long before its first try: fresh questions take turns */
+  /** @param on.mayHaveWaited whether its deadline may run since long before its first try: fresh questions take turns, and those of crowds wait for places */
   constructor(
     settings: Settings,
     on: { isHopeless(known: boolean): boolean; mayHaveWaited(ask: Ask): boolean },
