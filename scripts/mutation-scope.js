@@ -124,6 +124,7 @@ export const SCOPE = [
     ],
     suites: suites(
       "cache",
+      "log-outbox",
       "log-batch",
       "log-echoes",
       "log-facts",

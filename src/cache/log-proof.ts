@@ -4,8 +4,8 @@ import type { LogConnection } from "./log-wire.js";
 /** Knows up to which entry of the stream nothing is missing. */
 export class LogProof {
   readonly #clock: Clock;
-  /** The last one of which that was known. */
-  #proven = "";
+  /** The last one of which that was known: one was vouched for before anything is asked. */
+  #proven!: string;
   /** When it was, monotonic in milliseconds. */
   #provenAt = 0;
 
@@ -25,7 +25,7 @@ export class LogProof {
   }
 
   /**
-   * Whether nothing is missing before what was read just now. Something was vouched for before.
+   * Whether nothing is missing before what was read just now.
    *
    * @param before on a new connection, the entry behind which it was read: a master that took over may lack it, and count from before it
    */

@@ -74,7 +74,8 @@ export class LogReader {
   /** The newest entry so far may be one that cannot be read: the place to begin is one that is added. */
   #skips = false;
   readonly #proof: LogProof;
-  #readAt = { wall: Number.NEGATIVE_INFINITY, monotonic: Number.NEGATIVE_INFINITY };
+  /** When a read returned last, by both clocks: it is not live before one did. */
+  #readAt!: { wall: number; monotonic: number };
   #running: Promise<void> | undefined;
   /** Settles when the first attempt to read has ended, either way. */
   readonly ready: Promise<void>;
@@ -136,7 +137,6 @@ export class LogReader {
       let refusal: unknown;
       try {
         this.#connection = await this.#options.wire.connect(this.#closing.signal);
-        if (this.#closed) break;
         this.#connectedAt = socketClock.monotonic();
         await this.#follow(this.#connection);
       } catch (error) {

@@ -58,8 +58,11 @@ export class LogTeller {
   /** Monotonic, in milliseconds. */
   readonly #postponedAt = new WeakMap<Telling, number>();
   #closed = false;
-  /** When Redis said that it takes no entries: for a while none is tried. Monotonic, in milliseconds. */
-  #refusedAt: number | undefined;
+  /**
+   * When Redis said that it takes no entries: for a while none is tried. At the beginning of time where it takes some. Monotonic, in
+   * milliseconds.
+   */
+  #refusedAt = Number.NEGATIVE_INFINITY;
   #refusals = { since: Number.NEGATIVE_INFINITY, count: 0 };
   told = 0;
   /** When something may have been lost last: all that was told by then is told again. Monotonic, in milliseconds. */
@@ -185,14 +188,14 @@ export class LogTeller {
   }
 
   #accepted(): void {
-    if (this.#refusedAt === undefined) return;
-    this.#refusedAt = undefined;
+    if (this.#refusedAt === Number.NEGATIVE_INFINITY) return;
+    this.#refusedAt = Number.NEGATIVE_INFINITY;
     this.#options.onUsable(undefined);
   }
 
   #isRefused(): boolean {
     if (!this.#options.isReadable()) return true;
-    return this.#refusedAt !== undefined && this.#options.socketClock.monotonic() - this.#refusedAt < RIGHTS_PAUSE_MS;
+    return this.#options.socketClock.monotonic() - this.#refusedAt < RIGHTS_PAUSE_MS;
   }
 
   #postpone(telling: Telling): void {

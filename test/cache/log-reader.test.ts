@@ -4,15 +4,22 @@ import { FakeLog } from "../support/fake-log.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { afterwards } from "../support/open-client.js";
 
-/** A reader that follows a stream of so many entries. */
-async function follow({ entries = 1 } = {}) {
+/**
+ * A reader that follows a stream of so many entries.
+ *
+ * @param refusal what connecting fails with at first; default: it does not fail
+ */
+async function follow({ entries = 1, refusal }: { entries?: number; refusal?: Error } = {}) {
   const clock = new ManualClock();
   const log = new FakeLog(clock);
+  log.refusal = refusal;
   for (let n = 0; n < entries; n++) log.add(`before-${n}`);
   const heard: (string | undefined)[] = [];
   const states: string[] = [];
   const checks: boolean[] = [];
   const counts = { doubts: 0, gaps: 0 };
+  /** Of each gap, whether it was found missing by what was read first of another master. */
+  const gapsOfOther: boolean[] = [];
   const reader = new LogReader({
     wire: log,
     clock,
@@ -20,14 +27,17 @@ async function follow({ entries = 1 } = {}) {
     random: () => 0,
     onRecords: (records) => heard.push(...records.map(({ text }) => text)),
     onDoubt: () => void counts.doubts++,
-    onGap: () => void counts.gaps++,
+    onGap: (isOther) => {
+      counts.gaps++;
+      gapsOfOther.push(isOther);
+    },
     onConnected: async (_connection, isOther) => void checks.push(isOther),
     onChange: (state) => states.push(state),
   });
   afterwards(() => reader.close());
   reader.start();
   await settle();
-  return { clock, log, reader, heard, states, checks, counts };
+  return { clock, log, reader, heard, states, checks, counts, gapsOfOther };
 }
 
 describe("A reader of the log", () => {
@@ -38,6 +48,14 @@ describe("A reader of the log", () => {
     await settle();
     expect(heard).toEqual(["after"]);
     expect(log.commands).toEqual(["connect", "tail", "read 3-0", "read 3-0 2400", "read 4-0 2400"].slice(0, -1));
+  });
+
+  test("is behind until it has read, and ready when it has tried: that it could not is no change", async () => {
+    const { reader, states } = await follow({ refusal: new Error("out of reach") });
+    let isReady = false;
+    void reader.ready.then(() => (isReady = true));
+    await settle();
+    expect([reader.state, states, isReady]).toEqual(["behind", [], true]);
   });
 
   test("proves once in 2.4 s that nothing is missing: two commands in that time", async () => {
@@ -132,6 +150,27 @@ describe("A reader of the log", () => {
     expect([counts.gaps, reader.state]).toEqual([1, "live"]);
   });
 
+  test("goes on behind what it has read where something before that is missing", async () => {
+    const { clock, log, counts } = await follow();
+    log.cut();
+    log.add("trimmed");
+    log.add("kept");
+    log.records = log.records.slice(-1);
+    log.commands.length = 0;
+    await clock.advance(100);
+    expect([log.commands, counts]).toEqual([["connect", "read 1-0", "has 1-0"], { doubts: 1, gaps: 1 }]);
+  });
+
+  test("looks for its place where a gap has left nothing to read, and is live when it has it", async () => {
+    const { clock, log, counts, states } = await follow();
+    log.cut();
+    log.records = [];
+    log.commands.length = 0;
+    await clock.advance(100);
+    expect(log.commands).toEqual(["connect", "read 1-0", "has 1-0", "tail", "read 2-0"]);
+    expect([counts, states]).toEqual([{ doubts: 2, gaps: 1 }, ["live", "behind", "live"]]);
+  });
+
   test("is live while a read returned within 3 s, by both clocks", async () => {
     const { clock, log, reader } = await follow();
     let letGo = () => undefined as unknown;
@@ -151,6 +190,17 @@ describe("A reader of the log", () => {
     expect(second.reader.state).toBe("behind");
   });
 
+  test("is behind 3 s after the last read also where the wall clock was set back by as much", async () => {
+    const { clock, log, reader } = await follow();
+    let letGo = () => undefined as unknown;
+    log.before = () => new Promise((resolve) => (letGo = () => resolve(undefined)));
+    await clock.advance(3000);
+    clock.setWall(-3000);
+    expect(reader.state).toBe("behind");
+    log.before = () => undefined;
+    letGo();
+  });
+
   test("says on each new connection whether it leads to another master", async () => {
     const { clock, log, checks } = await follow();
     log.cut();
@@ -159,6 +209,86 @@ describe("A reader of the log", () => {
     log.cut();
     await clock.advance(1000);
     expect(checks).toEqual([false, false, true]);
+  });
+
+  test.each([
+    ["the same master", "one", false],
+    ["another master", "two", true],
+  ])("says of a gap that the first read of %s shows where that was", async (_which, master, isOther) => {
+    const { clock, log, gapsOfOther } = await follow();
+    log.master = master;
+    log.records = [];
+    log.cut();
+    await clock.advance(100);
+    expect(gapsOfOther).toEqual([isOther]);
+  });
+
+  test("lays no gap that a later read shows to the change of the master", async () => {
+    const { clock, log, checks, gapsOfOther } = await follow();
+    log.master = "two";
+    log.cut();
+    await clock.advance(100);
+    expect([checks, gapsOfOther]).toEqual([[false, true], []]);
+    log.records = [];
+    await clock.advance(5000);
+    expect(gapsOfOther).toEqual([false]);
+  });
+
+  test("leaves a connection alone when the store has a new one, and ends it where it is 3 s old: it may be lost unnoticed", async () => {
+    const { clock, log, reader, states } = await follow();
+    await clock.advance(2999);
+    reader.renew();
+    await settle();
+    expect(states).toEqual(["live"]);
+    await clock.advance(1);
+    reader.renew();
+    await settle();
+    expect(states).toEqual(["live", "behind"]);
+    await clock.advance(25);
+    expect([states.at(-1), log.commands.filter((command) => command === "connect")]).toEqual([
+      "live",
+      ["connect", "connect"],
+    ]);
+  });
+
+  test("begins anew over another connection when the stream was deleted, which is a gap", async () => {
+    const { clock, log, reader, states, counts, gapsOfOther } = await follow();
+    log.commands.length = 0;
+    log.records = [];
+    reader.reset();
+    await clock.advance(25);
+    expect(log.commands).toEqual(["connect", "tail", "read 2-0"]);
+    expect([counts, gapsOfOther, states]).toEqual([{ doubts: 2, gaps: 1 }, [false], ["live", "behind", "live"]]);
+  });
+
+  test("has no connection to end while it cannot make one, whatever happens to the store and to the stream", async () => {
+    const { clock, log, reader, counts } = await follow({ refusal: new Error("out of reach") });
+    reader.renew();
+    reader.reset();
+    log.refusal = undefined;
+    await clock.advance(25);
+    expect([reader.state, counts]).toEqual(["live", { doubts: 1, gaps: 1 }]);
+  });
+
+  test("counts its failures anew after a connection that was well for 5 s", async () => {
+    const { clock, log } = await follow();
+    const connectedAt = [clock.monotonic()];
+    const connect = log.connect.bind(log);
+    log.connect = () => {
+      connectedAt.push(clock.monotonic());
+      return connect();
+    };
+    /** How long it waits to connect again when a connection is lost after so long. */
+    const pauseAfter = async (ms: number) => {
+      await clock.advance((connectedAt.at(-1) as number) + ms - clock.monotonic());
+      const lostAt = clock.monotonic();
+      log.cut();
+      await clock.advance(500);
+      return (connectedAt.at(-1) as number) - lostAt;
+    };
+    const pauses = [];
+    for (const ms of [1000, 1000, 4999, 5000]) pauses.push(await pauseAfter(ms));
+    expect(pauses).toEqual([25, 50, 100, 25]);
   });
 
   test("tries again after 25 ms, doubling to 1 s and more by chance, while it cannot connect", async () => {
@@ -209,6 +339,17 @@ describe("A reader of the log", () => {
     },
   );
 
+  test("takes the words of a proxy for no refusal where it could not connect, though it was connected before", async () => {
+    const { clock, log, reader } = await follow();
+    log.refusal = new Error("ERR command not allowed");
+    log.cut();
+    await clock.advance(1000);
+    expect(reader.state).toBe("behind");
+    log.refusal = undefined;
+    await clock.advance(1000);
+    expect(reader.state).toBe("live");
+  });
+
   test("deletes what is no stream, which is a gap", async () => {
     const { clock, log, counts, reader } = await follow();
     log.before = (command) => {
@@ -252,6 +393,17 @@ describe("A reader of the log", () => {
     expect([heard[0], heard.at(-1)]).toEqual(["before it", "next"]);
   });
 
+  test("adds an entry to begin at once only where it cannot read the newest", async () => {
+    const { clock, log, reader } = await follow();
+    log.isTooMuch = (records) => records.some(({ text }) => text === "huge");
+    log.add("huge");
+    await clock.advance(5000);
+    expect(reader.state).toBe("live");
+    reader.reset();
+    await clock.advance(5000);
+    expect(log.commands.filter((command) => command.startsWith("tail"))).toEqual(["tail", "tail added", "tail"]);
+  });
+
   test("begins behind an entry that cannot be read", async () => {
     const { clock, log, heard, counts, reader } = await follow();
     log.isTooMuch = (records) => records.some(({ text }) => text === "huge");
@@ -281,5 +433,25 @@ describe("A reader of the log", () => {
     await clock.advance(10_000);
     expect(log.commands).toEqual([]);
     expect(clock.pending).toBe(0);
+  });
+
+  test("reads nothing over a connection that is made when it is closed already, and ends it", async () => {
+    const { clock, log, reader } = await follow();
+    const connect = log.connect.bind(log);
+    let letGo = () => undefined as unknown;
+    let ended = 0;
+    log.connect = async () => {
+      await new Promise<void>((resolve) => (letGo = () => resolve()));
+      const connection = await connect();
+      connection.end = () => void ended++;
+      return connection;
+    };
+    log.cut();
+    await clock.advance(25);
+    log.commands.length = 0;
+    const closed = reader.close();
+    letGo();
+    await closed;
+    expect([log.commands, ended, clock.pending]).toEqual([["connect"], 1, 0]);
   });
 });

@@ -1,8 +1,10 @@
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import type { Fact } from "../../src/cache/log-facts.js";
+import { LogOutbox, type Telling } from "../../src/cache/log-outbox.js";
+import { type Attempt, LogRounds } from "../../src/cache/log-rounds.js";
 import { LogTeller } from "../../src/cache/log-teller.js";
 import { FakeLog } from "../support/fake-log.js";
-import { ManualClock } from "../support/manual-clock.js";
+import { ManualClock, settle } from "../support/manual-clock.js";
 
 const down = new Error("there is no connection");
 
@@ -89,4 +91,115 @@ test("A round ends where the log takes nothing: the store is not written to for 
   tried.length = 0;
   await clock.advance(10_000);
   expect(tried).toHaveLength(200);
+});
+
+test("A round goes on where the log takes some of what is tried.", async () => {
+  const { clock, log, tried, tell } = start();
+  log.appendRefusal = down;
+  for (const subject of many("a", 45)) await tell(subject);
+  log.appendRefusal = undefined;
+  const append = log.append.bind(log);
+  log.append = async (text) => {
+    if (!text.includes('"a7"')) throw down;
+    return append(text);
+  };
+  tried.length = 0;
+  log.connected();
+  await clock.advance(500);
+  expect(tried).toEqual(many("a", 40)); // of the second 20 it took none
+});
+
+describe("A round", () => {
+  /** Notes of each timer whether it leaves the process its end. */
+  class NotingClock extends ManualClock {
+    readonly background: (boolean | undefined)[] = [];
+
+    override setTimeout(callback: () => void, ms: number, options?: { background?: boolean }) {
+      this.background.push(options?.background);
+      return super.setTimeout(callback, ms);
+    }
+  }
+
+  /** Rounds over so many that wait, whose attempts end when the test says so, and how. */
+  function startRounds(count: number) {
+    const clock = new NotingClock();
+    const outbox = new LogOutbox();
+    const tellings = many("a", count).map(
+      (subject): Telling => ({ fact: { kind: "user", subject, at: 1 }, write: async () => undefined }),
+    );
+    for (const telling of tellings) outbox.add(telling);
+    const tried: Telling[] = [];
+    const underWay: { telling: Telling; resolve: (attempt: Attempt) => void }[] = [];
+    const attempt = (telling: Telling) => {
+      tried.push(telling);
+      return new Promise<Attempt>((resolve) => underWay.push({ telling, resolve }));
+    };
+    const end = (how: (telling: Telling) => Attempt) => {
+      for (const { telling, resolve } of underWay.splice(0)) {
+        const ended = how(telling);
+        if (ended === "told") outbox.told(telling);
+        resolve(ended);
+      }
+      return settle();
+    };
+    return { clock, outbox, tellings, tried, end, rounds: new LogRounds({ outbox, clock, attempt }) };
+  }
+
+  test("tries nothing more and waits for nothing while attempts are under way, though another one begins", async () => {
+    const { clock, tried, end, rounds } = startRounds(25);
+    rounds.begin();
+    rounds.later();
+    rounds.begin();
+    expect([tried.length, clock.pending]).toEqual([20, 0]);
+    await clock.advance(5000);
+    expect([tried.length, clock.pending]).toEqual([20, 0]);
+    await end(() => "told");
+    expect(tried).toHaveLength(25);
+  });
+
+  test("tries nothing that was told meanwhile", async () => {
+    const { clock, outbox, tellings, tried, end, rounds } = startRounds(25);
+    rounds.begin();
+    outbox.told(tellings[22] as Telling);
+    await end(() => "no store");
+    await clock.advance(100);
+    expect(tried).toEqual(tellings.filter((_, n) => n !== 22));
+  });
+
+  test("counts nothing as failed that was told, though it waits again: it is to be told again", async () => {
+    const { outbox, tellings, end, rounds } = startRounds(2);
+    const [away, told] = tellings as [Telling, Telling];
+    rounds.begin();
+    const ended = end((telling) => (telling === told ? "told" : "no store"));
+    outbox.add(told);
+    await ended;
+    expect(outbox.all()).toEqual([told, away]);
+  });
+
+  test("is followed by none where nothing waits any more", async () => {
+    const { clock, end, rounds } = startRounds(1);
+    rounds.begin();
+    await end(() => "told");
+    expect(clock.pending).toBe(0);
+  });
+
+  test("that is to come, or is under way, ends when the rounds are stopped, and leaves no timer", async () => {
+    const { clock, outbox, tried, end, rounds } = startRounds(25);
+    rounds.later();
+    rounds.stop();
+    expect(clock.pending).toBe(0);
+    rounds.begin();
+    outbox.clear();
+    rounds.stop();
+    await end(() => "no store");
+    expect([tried.length, clock.pending]).toEqual([20, 0]);
+  });
+
+  test("keeps no process running: neither one that is to come, nor what is left of one", async () => {
+    const { clock, end, rounds } = startRounds(25);
+    rounds.later();
+    await clock.advance(1000);
+    await end(() => "no store");
+    expect(clock.background).toEqual([true, true]);
+  });
 });

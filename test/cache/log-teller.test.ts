@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { SHARED_LIFE_MS } from "../../src/cache/invalidation.js";
 import { type Fact, factKey } from "../../src/cache/log-facts.js";
 import { LogTeller } from "../../src/cache/log-teller.js";
 import { FakeLog } from "../support/fake-log.js";
@@ -45,9 +46,10 @@ function start() {
 
 describe("What is told", () => {
   test("is told to the store, and when that has said so to the log; then the promise resolves", async () => {
-    const { clock, log, told, teller, tell } = start();
+    const { clock, log, happened, told, teller, tell } = start();
     await tell("ana");
     expect([told, teller.told, teller.waiting]).toEqual([["store ana", "log ana"], 1, 0]);
+    expect(happened).toStrictEqual({ deleted: 0, usable: [] });
     expect(log.records.map(({ text }) => JSON.parse(text as string))).toEqual([
       { v: 1, kind: "user", subject: "ana", at: 1, by: "me" },
     ]);
@@ -196,14 +198,14 @@ describe("What is told", () => {
     const refusal = new Error(message);
     log.appendRefusal = refusal;
     await tell("ana");
-    expect([happened.usable, teller.told, teller.waiting]).toEqual([[refusal], 0, 0]);
+    expect([happened.usable, teller.told, teller.waiting]).toStrictEqual([[refusal], 0, 0]);
     log.appendRefusal = undefined;
     await clock.advance(299_999);
     await tell("ana");
     expect([told, teller.told]).toEqual([["store ana", "store ana"], 0]);
     await clock.advance(1);
     await tell("ben");
-    expect([happened.usable, teller.told, teller.waiting]).toEqual([[refusal, undefined], 1, 0]);
+    expect([happened.usable, teller.told, teller.waiting]).toStrictEqual([[refusal, undefined], 1, 0]);
   });
 
   test.each([
@@ -295,6 +297,53 @@ describe("What was told within the last minute is told again", () => {
     ]);
   });
 
+  test("up to the last millisecond of it", async () => {
+    const { clock, teller, tell, told } = start();
+    await tell("ana");
+    await clock.advance(60_000);
+    await tell("ben");
+    told.length = 0;
+    teller.tellAgain();
+    await settle();
+    expect(told.filter((each) => each.startsWith("log"))).toEqual(["log ana", "log ben"]);
+  });
+
+  test("and then once more where that took so long that it was forgotten meanwhile", async () => {
+    const { clock, teller, telling, tell, told } = start();
+    const { fact, write } = telling(userFact("ana"));
+    let isAway = false;
+    await teller.tell({ fact, write: () => (isAway ? Promise.reject(down) : write()) });
+    isAway = true;
+    teller.tellAgain();
+    await clock.advance(60_001);
+    await tell("ben");
+    isAway = false;
+    await clock.advance(1000);
+    told.length = 0;
+    teller.tellAgain();
+    await clock.advance(1000);
+    expect(told.filter((each) => each.startsWith("log"))).toEqual(["log ben", "log ana"]);
+  });
+
+  test("of 10,000 users, the latest", async () => {
+    /** Of a process that has told of so many, and again of the first of them. */
+    const tellAgain = async (count: number) => {
+      const { log, teller, tell, told } = start();
+      let last = 0;
+      log.append = async () => `${++last}-0`;
+      for (let n = 0; n < count; n++) await tell(`${n}`);
+      await tell("0");
+      told.length = 0;
+      teller.tellAgain();
+      const { waiting } = teller;
+      await settle();
+      teller.close();
+      return [waiting, told[0]];
+    };
+    expect(await tellAgain(10_000)).toEqual([10_000, "store 0"]);
+    expect(await tellAgain(10_001)).toEqual([10_000, "store 2"]); // the first was forgotten, and came back in the place of the second
+  });
+
   test("and no longer, however often it is told again; refusals are not", async () => {
     const { clock, log, teller, telling, tell } = start();
     await tell("ana");
@@ -308,14 +357,14 @@ describe("What was told within the last minute is told again", () => {
   });
 
   test("after a gap, and not when the process is closed", async () => {
-    const { log, teller, tell } = start();
+    const { clock, log, teller, tell } = start();
     await tell("ana");
     teller.tellAgain();
     await settle();
     expect(log.records).toHaveLength(2);
     teller.close();
     teller.tellAgain();
-    await settle();
+    await clock.advance(1000);
     expect(log.records).toHaveLength(2);
   });
 });
@@ -359,6 +408,19 @@ test("What no entry can be as old as is not told any more.", async () => {
   expect(teller.waiting).toBe(0);
 });
 
+test.each([
+  ["not a millisecond before", -1, 1],
+  ["exactly then", 0, 0],
+])("That is given up 24 hours after it could not be told first: %s.", async (_when, ms, waiting) => {
+  const { clock, store, teller, tell } = start();
+  store.refusal = down;
+  await expect(tell("ana")).rejects.toBe(down);
+  const { monotonic } = clock;
+  clock.monotonic = () => monotonic.call(clock) + SHARED_LIFE_MS - 1000 + ms;
+  await clock.advance(1000);
+  expect(teller.waiting).toBe(waiting);
+});
+
 test("What a failover may have lost is told to the store again also where the log is refused by then.", async () => {
   const { clock, log, told, tell } = start();
   const users = Array.from({ length: 50 }, (_, n) => `user-${n}`);
@@ -380,6 +442,43 @@ test("20 refusals in a second are told, and all are told to the store.", async (
   for (let n = 0; n < 30; n++) teller.tellRefusal(telling(refusal(n)));
   await settle();
   expect(log.records).toHaveLength(40);
+});
+
+describe("A teller that is closed", () => {
+  test("keeps nothing that waits, and no timer", async () => {
+    const { clock, store, teller, tell } = start();
+    await tell("ana");
+    store.refusal = down;
+    await expect(tell("ben")).rejects.toBe(down);
+    teller.close();
+    expect([teller.waiting, clock.pending]).toEqual([0, 0]);
+  });
+
+  test("tells the log of nothing that the store has forgotten by then", async () => {
+    const { log, teller } = start();
+    let letGo = () => undefined as unknown;
+    const slow = teller.tell({
+      fact: userFact("ana"),
+      write: () => new Promise((done) => (letGo = () => done(0))),
+    });
+    teller.close();
+    letGo();
+    await slow;
+    expect([log.records, teller.told]).toEqual([[], 0]);
+  });
+
+  test("keeps nothing that could not be told by then", async () => {
+    const { clock, teller } = start();
+    let fail = () => undefined as unknown;
+    const slow = teller.tell({
+      fact: userFact("ana"),
+      write: () => new Promise((_, reject) => (fail = () => reject(down))),
+    });
+    teller.close();
+    fail();
+    await expect(slow).rejects.toBe(down);
+    expect([teller.waiting, clock.pending]).toEqual([0, 0]);
+  });
 });
 
 test("Facts about the same subject, or the same id, have one key.", () => {
