@@ -20,7 +20,9 @@ afterEach(() => {
 /** Those that make a stage, by what they import; what they use is on the stack as well. */
 const STAGES = readdirSync(join(root, "src", "transport"))
   .filter((file) =>
-    /\bunaryTransport\b[^;]*from "\.\/stage\.js"/.test(readFileSync(join(root, "src", "transport", file), "utf8")),
+    /\bunaryTransport\b[^;]*from "\.\/stage\.js"|\bControlledHandler\b[^;]*from "\.\/timeout\.js"/.test(
+      readFileSync(join(root, "src", "transport", file), "utf8"),
+    ),
   )
   .map((file) => file.replace(/\.ts$/, ""));
 

@@ -74,7 +74,7 @@ test("A process that may not tell hears all the same, says once that there is no
   await clock.advance(300_000);
   await one.log.tell(told(userFact("ana")));
   await settle();
-  expect([one.usable, one.log.status().log]).toEqual([[refusal, undefined], "live"]);
+  expect([one.usable, one.log.status().log]).toStrictEqual([[refusal, undefined], "live"]);
   expect(other.heard).toEqual([userFact("ana")]);
 });
 
