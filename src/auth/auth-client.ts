@@ -61,9 +61,10 @@ export interface AuthClient {
   getOrganization(organizationId: string, call?: CallOptions): Promise<Organization>;
   /**
    * Forgets the token here and in the shared cache; the next request asks the service. A JWT is forgotten in every spelling of its
-   * signature, too, by the processes that run. Other processes on the same Redis forget it within milliseconds; without the log by which they are told
-   * (`status().cache.log`) they may remember it for `cache.processTtlMs` more. Rejects with `auth_unavailable` when the shared cache or the
-   * others could not be told: this process has forgotten the token all the same. Rejects with `invalid_request` where the text is no token.
+   * signature, too, by the processes that run. Other processes on the same Redis forget it within milliseconds; without the log by which
+   * they are told (`status().cache.log`) they may remember it for `cache.processTtlMs` more. Rejects with `auth_unavailable` when the
+   * shared cache or the others could not be told: this process has forgotten the token all the same. Rejects with `invalid_request` where
+   * the text is no token.
    */
   invalidateToken(token: string): Promise<void>;
   /**

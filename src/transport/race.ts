@@ -77,18 +77,15 @@ export class Race<R> {
       if (controller.signal.aborted) return reject(controller.signal.reason);
       controller.onAbort = this.#onAbort;
       if (hedgeMs > 0) this.#timer = setPatientTimeout(clock, this.#hedge, hedgeMs);
-      this.#start(this.#attemptAt(first, timeoutMs, controller, this.#began));
+      this.#start(this.#attemptAt(first, timeoutMs, controller));
     });
   }
 
-  /** One beside the first, or after it. */
-  #another(replica: Replica, timeoutMs: number | undefined): Attempt {
-    return this.#attemptAt(replica, timeoutMs, new AbortController(), this.#shared.options.clock.monotonic());
-  }
-
-  #attemptAt(replica: Replica, timeoutMs: number | undefined, controller: AbortController, began: number): Attempt {
-    const answersBeside = this.#shared.replicas.answersBeside(replica);
-    return new Attempt(replica, { timeoutMs, controller, began, answersBeside });
+  /** @param controller the question's own for the first one, which has nothing to end but what the question has */
+  #attemptAt(replica: Replica, timeoutMs: number | undefined, controller = new AbortController()): Attempt {
+    const { replicas, options } = this.#shared;
+    const began = options.clock.monotonic();
+    return new Attempt(replica, { timeoutMs, controller, began, answersBeside: replicas.answersBeside(replica) });
   }
 
   #start(attempt: Attempt): void {
@@ -168,14 +165,14 @@ export class Race<R> {
     const isLatest = this.#attempts.at(-1) === failed;
     const asksAgain = options.asksAgain || error.unprocessed || error.unconnected;
     if (this.#triedAgain || isTooLate || !isLatest || !asksAgain) return false;
-    const other = this.#other();
+    const other = this.#another();
     if (!other) return false;
     this.#triedAgain = true;
     counts.secondTries++;
     const { context } = this.#question;
     const isBeside = this.#attempts.some(({ isPending }) => isPending);
     if (!isBeside) repeatTry(context);
-    const another = this.#another(other, timeoutMs);
+    const another = this.#attemptAt(other, timeoutMs);
     another.leave = failed.leave;
     failed.leave = undefined;
     if (isBeside) another.endTry = beginTry(context);
@@ -196,21 +193,21 @@ export class Race<R> {
     const timeoutMs = this.#timeLeftMs();
     if (timeoutMs !== undefined && timeoutMs < MIN_TRY_MS) return;
     const leave = options.places.beside(standingOf(this.#question.context));
-    const other = leave && this.#other({ orOut: false });
+    const other = leave && this.#another({ orOut: false });
     if (!other) return leave?.();
     counts.hedged++;
-    const another = this.#another(other, timeoutMs);
+    const another = this.#attemptAt(other, timeoutMs);
     another.leave = leave;
     another.endTry = beginTry(this.#question.context);
     this.#start(another);
   };
 
   /** A replica that was not asked yet, paid for. */
-  #other(wanted: Wanted = {}): Replica | undefined {
+  #another(wanted: Wanted = {}): Replica | undefined {
     const { replicas } = this.#shared;
-    const other = { ...wanted, tried: this.#attempts.map(({ replica }) => replica) };
-    if (!replicas.has(other)) return undefined;
-    if (this.#budget.spend()) return replicas.pick(other);
+    const untried = { ...wanted, tried: this.#attempts.map(({ replica }) => replica) };
+    if (!replicas.has(untried)) return undefined;
+    if (this.#budget.spend()) return replicas.pick(untried);
     this.#lacksBudget = true;
     return undefined;
   }

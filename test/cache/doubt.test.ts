@@ -2,12 +2,13 @@ import { expect, test } from "@jest/globals";
 import { GuardedStore } from "../../src/cache/guarded-store.js";
 import { createKeyring } from "../../src/cache/keyring.js";
 import { ProcessCache } from "../../src/cache/process-cache.js";
-import type { CacheSpec, Verdict } from "../../src/cache/spec.js";
+import type { Verdict } from "../../src/cache/spec.js";
 import { SubjectInvalidations } from "../../src/cache/subject-invalidations.js";
 import { TieredCache } from "../../src/cache/tiered-cache.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
+import { textSpec } from "../support/text-spec.js";
 
 const TTL_MS = 300_000;
 const STALE_MS = 600_000;
@@ -22,23 +23,12 @@ function start() {
     const timeline = new Timeline(clock);
     const subjects = new SubjectInvalidations({ store, timeline });
     const asked: { answer: (value: string) => void; fail: () => void }[] = [];
-    const spec: CacheSpec<string, string, string, string> = {
-      name: "locals",
-      ttlMs: TTL_MS,
-      refusalTtlMs: 0,
-      id: (question) => question,
-      ask: () =>
-        new Promise<Verdict<string, string>>((resolve, reject) => {
-          const answer = (value: string) => resolve({ kind: "answer", value, source: "grpc" });
-          asked.push({ answer, fail: () => reject(unavailable) });
-        }),
-      present: (value) => value,
-      about: "user",
-      subjectOf: (question) => question,
-      encode: (value) => value,
-      decode: (stored) => stored as string,
-      bytesOf: () => 1,
-    };
+    const ask = () =>
+      new Promise<Verdict<string, string>>((resolve, reject) => {
+        const answer = (value: string) => resolve({ kind: "answer", value, source: "grpc" });
+        asked.push({ answer, fail: () => reject(unavailable) });
+      });
+    const spec = textSpec(ask, { name: "locals", ttlMs: TTL_MS });
     const options = { clock, random: () => 0, staleIfErrorMs: STALE_MS };
     const process = new ProcessCache({ ...options, maxEntries: 10, maxBytes: 100_000, maxPerSubject: 10 });
     const cache = new TieredCache(

@@ -5,6 +5,7 @@ import type { SharedStore, StoreParts } from "../../src/cache/shared-store.js";
 import { LostError } from "../../src/cache/store-error.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { fail, MemoryStore } from "../support/memory-store.js";
+import { watchEnd } from "../support/watch-end.js";
 
 const OPERATION_MS = 50;
 const MAX_ENTRY_LENGTH = 2 ** 23;
@@ -436,15 +437,12 @@ test("It is ready when the first attempt to connect has ended, either way.", asy
     connect = resolve;
   });
   const store = new GuardedStore({ store: Object.assign(memory, { ready }), clock, keyring });
-  let isReady = false;
-  void store.ready().then(() => {
-    isReady = true;
-  });
+  const awaited = watchEnd(store.ready());
   await settle();
-  expect(isReady).toBe(false);
+  expect(awaited.isOver).toBe(false);
   connect();
   await settle();
-  expect(isReady).toBe(true);
+  expect(awaited.isOver).toBe(true);
 });
 
 test("It tells of itself as its gate does.", async () => {

@@ -3,6 +3,7 @@ import type { SharedStore } from "../../src/cache/shared-store.js";
 import { NotConnectedError, newStoreErrors } from "../../src/cache/store-error.js";
 import { StoreGate, type StoreOperation } from "../../src/cache/store-gate.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
+import { watchEnd } from "../support/watch-end.js";
 
 const OPERATION_MS = 50;
 const RECOVERY_MS = 1000;
@@ -367,15 +368,12 @@ describe("A store that is still connecting", () => {
   test("is waited for until it is there, or not; one that says nothing of it is there", async () => {
     const { store, succeed } = connecting();
     const { gate } = start(store);
-    let settled = false;
-    void gate.ready().then(() => {
-      settled = true;
-    });
+    const ready = watchEnd(gate.ready());
     await settle();
-    expect(settled).toBe(false);
+    expect(ready.isOver).toBe(false);
     succeed();
     await settle();
-    expect(settled).toBe(true);
+    expect(ready.isOver).toBe(true);
     const other = start().gate;
     await other.ready();
     expect(other.available).toBe(true);

@@ -3,6 +3,7 @@ import type { SharedStore, StorePart } from "../../src/cache/shared-store.js";
 import { StoreGates, type StoreGatesOptions } from "../../src/cache/store-gates.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { afterwards } from "../support/open-client.js";
+import { watchEnd } from "../support/watch-end.js";
 
 interface TestPart extends StorePart {
   connect(): void;
@@ -165,15 +166,12 @@ describe("A store in parts", () => {
       connect = resolve;
     });
     await become([partAt("a"), partAt("b", connected)]);
-    let isReady = false;
-    void gates.ready().then(() => {
-      isReady = true;
-    });
+    const ready = watchEnd(gates.ready());
     await settle();
-    expect(isReady).toBe(false);
+    expect(ready.isOver).toBe(false);
     connect();
     await settle();
-    expect(isReady).toBe(true);
+    expect(ready.isOver).toBe(true);
   });
 
   test("knows what it knew of a part that stays when others come and go, and says nothing of those", async () => {

@@ -3,12 +3,13 @@ import { GuardedStore } from "../../src/cache/guarded-store.js";
 import type { InvalidationLog } from "../../src/cache/invalidation-log.js";
 import { createKeyring } from "../../src/cache/keyring.js";
 import { ProcessCache } from "../../src/cache/process-cache.js";
-import type { CacheSpec, Verdict } from "../../src/cache/spec.js";
+import type { Verdict } from "../../src/cache/spec.js";
 import { SubjectInvalidations } from "../../src/cache/subject-invalidations.js";
 import { TieredCache } from "../../src/cache/tiered-cache.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { fail, MemoryStore } from "../support/memory-store.js";
+import { textSpec } from "../support/text-spec.js";
 
 /** A process on a store, with a log that notes which refusals it is to tell. */
 function start() {
@@ -22,23 +23,11 @@ function start() {
     tellRefusal: ({ fact }: { fact: { id: string } }) => void told.push(fact.id),
   } as unknown as InvalidationLog;
   const upstream = { refuses: false, refusesAll: false };
-  const spec: CacheSpec<string, string, string, string> = {
-    name: "token",
-    isTold: true,
-    ttlMs: 300_000,
-    refusalTtlMs: 0,
-    id: (question) => question,
-    ask: async (question): Promise<Verdict<string, string>> =>
-      upstream.refuses
-        ? { kind: "refusal", reason: "no", source: "grpc", isInformed: false }
-        : { kind: "answer", value: question, source: "grpc" },
-    present: (value) => value,
-    about: "user",
-    subjectOf: (question) => question,
-    encode: (value) => value,
-    decode: (stored) => stored as string,
-    bytesOf: () => 1,
-  };
+  const ask = async (question: string): Promise<Verdict<string, string>> =>
+    upstream.refuses
+      ? { kind: "refusal", reason: "no", source: "grpc", isInformed: false }
+      : { kind: "answer", value: question, source: "grpc" };
+  const spec = textSpec(ask, { name: "token", isTold: true, ttlMs: 300_000 });
   const options = { clock, random: () => 0, staleIfErrorMs: 0 };
   const process = new ProcessCache({ ...options, maxEntries: 10, maxBytes: 100_000, maxPerSubject: 10 });
   const cache = new TieredCache(
