@@ -97,16 +97,28 @@ export const SCOPE = [
     suites: [...suites("properties", "jwt-expiry"), ...suites("cache", "token-expiry")],
   },
   {
-    sources: ["src/cache/redis.ts", "src/cache/redis-connection.ts", "src/cache/redis-dialer.ts"],
-    suites: suites(
-      "cache",
-      "redis-dialer",
-      "store-contract",
-      "redis",
-      "redis-rights",
-      "redis-tls",
-      "misplaced-replies",
-    ),
+    sources: ["src/cache/redis-connection.ts", "src/cache/redis-dialer.ts"],
+    suites: suites("cache", "redis-dialer", "redis", "store-contract", "redis-rights", "misplaced-replies"),
+  },
+  {
+    sources: ["src/cache/redis.ts", "src/cache/redis-link.ts"],
+    suites: suites("cache", "redis", "store-contract", "redis-rights", "misplaced-replies", "redis-tls"),
+  },
+  {
+    sources: ["src/cache/redis-cluster.ts", "src/cache/redis-shard.ts"],
+    suites: suites("cache", "redis-cluster", "store-contract"),
+  },
+  {
+    sources: ["src/cache/redis-ask.ts", "src/cache/redis-sentinel.ts", "src/cache/redis-topology.ts"],
+    suites: [...suites("cache", "redis-ask", "redis-sentinel"), ...suites("cli", "doctor-redis")],
+  },
+  {
+    sources: ["src/cache/redis-inspection.ts"],
+    suites: suites("cli", "doctor-redis"),
+  },
+  {
+    sources: ["src/cache/redis-log.ts"],
+    suites: suites("cache", "redis-log", "log"),
   },
   {
     sources: [

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { SLOTS, type SlotRange, slotOf, slotRangesIn } from "./cluster-slots.js";
 import { type AskingOptions, askOnce, converse, type Send } from "./redis-ask.js";
-import type { RedisHost } from "./redis-target.js";
 import type { RedisEndpoint } from "./redis-topology.js";
+import { isReply } from "./store-error.js";
 
 /** Lists within lists, as `CLUSTER SLOTS` and XREAD have them. */
 const BOUNDS = { maxItems: 2 ** 19, maxDepth: 5 };
@@ -87,27 +87,6 @@ export async function inspectSlots(
   const held = new Set<number>();
   for (const { first, last } of ranges) for (let slot = first; slot <= last; slot++) held.add(slot);
   return { ranges, held: held.size };
-}
-
-/** Slots of a cluster. */
-export const ALL_SLOTS = SLOTS;
-
-/** The master that a sentinel names; `null`: it knows of none by that name. */
-export async function askSentinel(
-  endpoint: RedisEndpoint,
-  masterName: string,
-  options: AskingOptions,
-): Promise<RedisHost | null> {
-  const reply = await askOnce(endpoint, ["SENTINEL", "get-master-addr-by-name", masterName], options);
-  if (reply === null) return null;
-  const [host, port] = Array.isArray(reply) ? (reply as unknown[]) : [];
-  if (typeof host !== "string" || !/^[1-9]\d{0,4}$/.test(String(port))) throw new Error("no address");
-  return { host, port: Number(port) };
-}
-
-/** Whether Redis itself said it, and not the network. */
-function isReply(error: unknown): boolean {
-  return /^[A-Z]{3,20} /.test(String((error as { message?: unknown } | undefined)?.message));
 }
 
 type Attempt = (words: readonly [command: string, ...rest: string[]]) => Promise<unknown>;

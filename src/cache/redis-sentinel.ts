@@ -1,7 +1,7 @@
 import type { TlsSource } from "../runtime/tls-options.js";
 import { type AskingOptions, askOnce } from "./redis-ask.js";
 import type { RedisHost, RedisTarget } from "./redis-target.js";
-import { masterAt, type RedisMaster, type RedisTopology } from "./redis-topology.js";
+import { masterAt, type RedisEndpoint, type RedisMaster, type RedisTopology } from "./redis-topology.js";
 import { errorCode, NotConnectedError } from "./store-error.js";
 
 /**
@@ -13,16 +13,27 @@ export function sentinelTopology(
   tls: TlsSource | undefined,
   asking: AskingOptions,
 ): RedisTopology {
-  const words = ["SENTINEL", "get-master-addr-by-name", target.masterName ?? ""];
-  const { secure, sentinelCredentials } = target;
+  const { secure, sentinelCredentials, masterName = "" } = target;
   const ask = async ({ host, port }: RedisHost): Promise<RedisMaster> => {
-    const reply = await askOnce({ host, port, ...sentinelCredentials, database: 0, secure, tls }, words, asking);
-    if (reply === null) throw Object.assign(new Error("no such master"), { code: "UNKNOWN_MASTER" });
-    const [masterHost, masterPort] = Array.isArray(reply) ? (reply as unknown[]) : [];
-    if (typeof masterHost !== "string" || !/^[1-9]\d{0,4}$/.test(String(masterPort))) throw new Error("no address");
-    return masterAt({ host: masterHost, port: Number(masterPort) }, target, tls);
+    const endpoint = { host, port, ...sentinelCredentials, database: 0, secure, tls };
+    const master = await askSentinel(endpoint, masterName, asking);
+    if (!master) throw Object.assign(new Error("no such master"), { code: "UNKNOWN_MASTER" });
+    return masterAt(master, target, tls);
   };
   return { masterOf: () => majorityOf(target.hosts.map(ask)), doubt: () => undefined };
+}
+
+/** The master that a sentinel names; `null`: it knows of none by that name. */
+export async function askSentinel(
+  endpoint: RedisEndpoint,
+  masterName: string,
+  asking: AskingOptions,
+): Promise<RedisHost | null> {
+  const reply = await askOnce(endpoint, ["SENTINEL", "get-master-addr-by-name", masterName], asking);
+  if (reply === null) return null;
+  const [host, port] = Array.isArray(reply) ? (reply as unknown[]) : [];
+  if (typeof host !== "string" || !/^[1-9]\d{0,4}$/.test(String(port))) throw new Error("no address");
+  return { host, port: Number(port) };
 }
 
 /** What more than half of them name, as soon as they do; when all have answered or failed, what most of them name. */

@@ -1,6 +1,8 @@
+import { SLOTS } from "../../cache/cluster-slots.js";
 import type { RedisAddress } from "../../cache/redis.js";
 import type { AskingOptions } from "../../cache/redis-ask.js";
-import { ALL_SLOTS, askSentinel, inspectMaster, inspectSlots } from "../../cache/redis-inspection.js";
+import { inspectMaster, inspectSlots } from "../../cache/redis-inspection.js";
+import { askSentinel } from "../../cache/redis-sentinel.js";
 import type { RedisHost } from "../../cache/redis-target.js";
 import { idOf, masterAt, type RedisMaster } from "../../cache/redis-topology.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -66,9 +68,9 @@ async function checkCluster(findings: Findings, options: RedisCheckOptions): Pro
   const masters = new Map(found.ranges.map(({ master }) => [idOf(master), master]));
   const names = [...masters.keys()].join(", ");
   const count = `a cluster of ${masters.size} ${masters.size === 1 ? "master" : "masters"}: ${names}`;
-  if (found.held === ALL_SLOTS) findings.ok("topology", count);
+  if (found.held === SLOTS) findings.ok("topology", count);
   else
-    findings.failed("topology", `${count}; ${ALL_SLOTS - found.held} of ${ALL_SLOTS} slots are with no master`, {
+    findings.failed("topology", `${count}; ${SLOTS - found.held} of ${SLOTS} slots are with no master`, {
       fix: "a master is lost, or the slots were never given out: look at CLUSTER INFO",
     });
   const ofSlot = (id: string) => (slot: number) =>
