@@ -157,7 +157,8 @@ export class LogTeller {
     const { fact } = telling;
     if (fact.kind === "refusal") return;
     const key = factKey(fact);
-    if (fact.at <= (this.#told.get(key)?.telling.fact.at ?? Number.NEGATIVE_INFINITY)) return; // it was told again, or is older
+    const known = this.#told.get(key);
+    if (known && known.at >= this.#toldAgainSince() && fact.at <= known.telling.fact.at) return; // it was told again, or is older
     this.#told.delete(key);
     this.#told.set(key, { telling, at: this.#options.socketClock.monotonic() });
     this.#forgetOld();

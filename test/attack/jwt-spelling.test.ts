@@ -105,7 +105,7 @@ describe("The invalidation of a JWT, of whose signature the service takes severa
     const tokens = [JWT, other, others, JWE];
     for (const token of tokens) await client.verifyToken(token);
     await client.invalidateToken(JWT);
-    expect(tokens.map((token) => client.peekToken(token)?.user.id)).toEqual([undefined, undefined, "ben", "ana"]);
+    expect(tokens.map((token) => client.peekToken(token)?.user.id)).toStrictEqual([undefined, undefined, "ben", "ana"]);
     service.refuse(JWT);
     service.refuse(other);
     await expect(client.verifyToken(other)).rejects.toMatchObject({ code: "invalid_token" });

@@ -107,7 +107,7 @@ describe("the channels", () => {
     await clock.advance(20);
     service.grpc.allow();
     await Promise.all([first, second]);
-    expect(questions.map(({ queuedMs }) => queuedMs)).toEqual([undefined, 20]);
+    expect(questions.map(({ queuedMs }) => queuedMs)).toStrictEqual([undefined, 20]);
   });
 
   test("tell that the process answered, where it had learned the answer while the shared cache was asked", async () => {

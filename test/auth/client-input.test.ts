@@ -51,7 +51,7 @@ describe("A user who is given as an object", () => {
     const invalidated = client.invalidateUser(user);
     user.userId = "eva";
     await invalidated;
-    expect([client.peekToken("token-ana"), client.peekToken("token-eva")?.user.id]).toEqual([undefined, "eva"]);
+    expect([client.peekToken("token-ana"), client.peekToken("token-eva")?.user.id]).toStrictEqual([undefined, "eva"]);
     expect(service.calls.VerifyToken).toBe(2);
   });
 });
@@ -108,7 +108,7 @@ describe("What is no user, no token, no options", () => {
 
   test("is nobody whom peekToken knows", async () => {
     const { client } = await open();
-    expect([client.peekToken(wrong), client.peekToken(7 as never)]).toEqual([undefined, undefined]);
+    expect([client.peekToken(wrong), client.peekToken(7 as never)]).toStrictEqual([undefined, undefined]);
   });
 
   test("null in the place of options is none", async () => {

@@ -69,7 +69,7 @@ describe("status().grpc", () => {
     const transport = { unary: () => Promise.reject(new Error()), stream: () => Promise.reject(new Error()) };
     const { client } = create([], { grpc: { transport } });
     const { replicas, hedged, url } = client.status().grpc ?? {};
-    expect([replicas, hedged, url]).toEqual([undefined, undefined, undefined]);
+    expect([replicas, hedged, url]).toStrictEqual([undefined, undefined, undefined]);
   });
 });
 

@@ -101,7 +101,7 @@ describe("Lists that went through the shared cache", () => {
     expect([typeof packed(fits), lists.unpack(packed(fits))]).toEqual(["string", fits]);
     const [just, over] = [15_998, 15_999].map((length) => ["*".repeat(length), "a"]) as [string[], string[]];
     expect([typeof packed(just), lists.unpack(packed(just))]).toEqual(["string", just]);
-    expect([packed(over), lists.unpack(over.join(" "))]).toEqual([over, undefined]);
+    expect([packed(over), lists.unpack(over.join(" "))]).toStrictEqual([over, undefined]);
   });
 
   test("are kept once, whichever way they came", () => {

@@ -63,7 +63,7 @@ test("A token goes past the functions for texts, and to a function that an appli
   expect(seen).toEqual([token, token]);
   expect(seen[0]).toBe(token);
 
-  expect([around.peek(token), await around.verify(token, {})]).toEqual([undefined, known]);
+  expect([around.peek(token), await around.verify(token, {})]).toStrictEqual([undefined, known]);
   expect(seen.slice(2)).toEqual(["token-ana", "token-ana", new Token("token-ana")]);
 });
 
@@ -84,11 +84,11 @@ describe("The headers that a client remembers", () => {
     const { access, token, knows, recent } = start();
     access.peek(token);
     await access.verify(token, {});
-    expect([access.find(header), recent.bytes]).toEqual([undefined, 0]);
+    expect([access.find(header), recent.bytes]).toStrictEqual([undefined, 0]);
 
     knows.add("token-ana");
     access.peek(new Token("token-ana")); // from elsewhere
-    expect([access.find(header), recent.bytes]).toEqual([undefined, 0]);
+    expect([access.find(header), recent.bytes]).toStrictEqual([undefined, 0]);
     access.peek(token);
     expect(access.find(header)?.text).toBe("token-ana");
   });
@@ -97,7 +97,7 @@ describe("The headers that a client remembers", () => {
     const { access, token, knows, recent, client } = start();
     const { peekToken } = client;
     client.peekToken = () => known;
-    expect([access.peek(token), access.find(header), recent.bytes]).toEqual([known, undefined, 0]);
+    expect([access.peek(token), access.find(header), recent.bytes]).toStrictEqual([known, undefined, 0]);
 
     client.peekToken = peekToken;
     knows.add("token-ana");

@@ -56,7 +56,7 @@ test("An answer that was asked for before the log may have lost something is giv
   asked[0]?.answer("before");
   expect(await early).toMatchObject({ answer: "before" });
   await settle();
-  expect([cache.peek("ana"), memory.keys("locals")]).toEqual([undefined, []]);
+  expect([cache.peek("ana"), memory.keys("locals")]).toStrictEqual([undefined, []]);
   const late = cache.get("ana");
   await settle();
   asked[1]?.answer("after");

@@ -325,6 +325,20 @@ describe("What was told within the last minute is told again", () => {
     expect(told.filter((each) => each.startsWith("log"))).toEqual(["log ben", "log ana"]);
   });
 
+  test("and then once more also where nothing else was told meanwhile", async () => {
+    const { clock, store, teller, tell, told } = start();
+    await tell("ana");
+    store.refusal = down;
+    teller.tellAgain();
+    await clock.advance(60_001);
+    store.refusal = undefined;
+    await clock.advance(1000);
+    told.length = 0;
+    teller.tellAgain();
+    await clock.advance(1000);
+    expect(told).toEqual(["store ana", "log ana"]);
+  });
+
   test("of 10,000 users, the latest", async () => {
     /** Of a process that has told of so many, and again of the first of them. */
     const tellAgain = async (count: number) => {

@@ -55,7 +55,7 @@ function times<T>(count: number, value: T): T[] {
 describe("While an upstream refuses everybody,", () => {
   test("what is held stays to its end: all but the four that were refused before that was known", async () => {
     const { client, clock, visit, moves, lines } = await refusing();
-    expect(await visit()).toEqual([...times(4, undefined), ...times(6, "process")]);
+    expect(await visit()).toStrictEqual([...times(4, undefined), ...times(6, "process")]);
     expect(moves).toEqual([{ upstream: "grpc", refusing: true }]);
     expect(lines()).toEqual([expect.stringContaining("grpc refuses tokens of 5 users in a row")]);
     expect(client.status().grpc?.refusals).toBe(10);

@@ -35,10 +35,14 @@ describe("A write that is pending", () => {
     const one = held();
     const writing = pending.begin("key", one.write).catch((failure: unknown) => failure);
     const known = pending.of("key");
-    expect([await hasEnded(known), pending.of("other"), [...pending.all()].length]).toEqual([false, undefined, 1]);
+    expect([await hasEnded(known), pending.of("other"), [...pending.all()].length]).toStrictEqual([
+      false,
+      undefined,
+      1,
+    ]);
     one.end(error);
     expect(await writing).toBe(error ?? "stored");
-    expect([await hasEnded(known), pending.of("key"), [...pending.all()]]).toEqual([true, undefined, []]);
+    expect([await hasEnded(known), pending.of("key"), [...pending.all()]]).toStrictEqual([true, undefined, []]);
   });
 
   test("does not hold up another one: the key is free when all of them have ended", async () => {
@@ -52,7 +56,7 @@ describe("A write that is pending", () => {
     second.end();
     expect(await hasEnded(known)).toBe(false);
     first.end(new Error("full"));
-    expect([await hasEnded(known), pending.of("key"), [...pending.all()].length]).toEqual([true, undefined, 1]);
+    expect([await hasEnded(known), pending.of("key"), [...pending.all()].length]).toStrictEqual([true, undefined, 1]);
   });
 });
 
@@ -84,7 +88,7 @@ describe("A write that was lost with its connection", () => {
     const clock = new ManualClock();
     const pending = new PendingWrites(clock);
     await lose(pending, "key");
-    expect([pending.of("key"), pending.lostFor("key"), pending.lostFor("other")]).toEqual([undefined, 5000, 0]);
+    expect([pending.of("key"), pending.lostFor("key"), pending.lostFor("other")]).toStrictEqual([undefined, 5000, 0]);
     await clock.advance(4999);
     expect(pending.lostFor("key")).toBe(1);
     await lose(pending, "key");

@@ -124,7 +124,7 @@ describe("An entry serves", () => {
     passed.clock.setWall(-LATER);
     await passed.clock.advance(1);
     set.clock.setWall(1);
-    expect([passed, set].map(({ view }) => view.findStale("a"))).toEqual([undefined, undefined]);
+    expect([passed, set].map(({ view }) => view.findStale("a"))).toStrictEqual([undefined, undefined]);
   });
 
   test("not if it was void when it came in, or has become it", () => {
@@ -259,7 +259,7 @@ describe("An entry that has ended serves while the service is unavailable", () =
 
   test("for as long as it may, and not at all where it may not", async () => {
     const [never, some] = [stale({ staleIfErrorMs: 0 }), stale({ staleIfErrorMs: 500 })];
-    expect([never.findStale(), some.findStale()]).toEqual([undefined, 1]);
+    expect([never.findStale(), some.findStale()]).toStrictEqual([undefined, 1]);
     await some.clock.advance(TTL_MS + 499);
     expect(some.findStale()).toBe(1);
     await some.clock.advance(1);
@@ -279,7 +279,7 @@ describe("An entry that has ended serves while the service is unavailable", () =
     const [voided, doubted] = [stale({ staleIfErrorMs: 500 }), stale({ staleIfErrorMs: 500 })];
     voided.invalidation.invalidated("other", voided.timeline.stamp(), "7", true);
     doubted.invalidation.refusedWithAll("a", doubted.timeline.stamp());
-    expect([voided.findStale(), doubted.findStale()]).toEqual([undefined, undefined]);
+    expect([voided.findStale(), doubted.findStale()]).toStrictEqual([undefined, undefined]);
     expect(doubted.view.findHit("a")?.hit).toBe(1);
   });
 });
@@ -290,11 +290,11 @@ test("An entry from before something may have been missed is neither fresh nor s
   keep("a", { livesMs: 10 });
   expect(found()).toEqual([1, 1]);
   subjects.doubt();
-  expect([...found(), view.peek("a")?.hit]).toEqual([undefined, undefined, 1]);
+  expect([...found(), view.peek("a")?.hit]).toStrictEqual([undefined, undefined, 1]);
   keep("a", { livesMs: 10 });
   expect(found()).toEqual([1, 1]);
   await clock.advance(11);
-  expect(found()).toEqual([undefined, 1]);
+  expect(found()).toStrictEqual([undefined, 1]);
   subjects.doubt();
-  expect(found()).toEqual([undefined, undefined]);
+  expect(found()).toStrictEqual([undefined, undefined]);
 });

@@ -178,7 +178,7 @@ function keepsTheContract(open: () => Promise<Subject>): void {
     await store.set("portero:4", "four", 60_000);
     await pass(60_001);
     const keys = ["portero:3", "portero:2", "portero:1", "portero:4", "portero:3"];
-    expect(await readAll(store, keys)).toEqual(["three", undefined, "one", undefined, "three"]);
+    expect(await readAll(store, keys)).toStrictEqual(["three", undefined, "one", undefined, "three"]);
   });
 
   test("sets many keys at the same time, and mixes up none", async () => {
@@ -214,7 +214,7 @@ function keepsTheContract(open: () => Promise<Subject>): void {
     const { store } = await open();
     await store.set(`portero:${text}`, text, LONG_MS);
     expect(await read(store, `portero:${text}`)).toBe(text);
-    expect(await readAll(store, [`portero:${text}`, "portero:"])).toEqual([text, undefined]);
+    expect(await readAll(store, [`portero:${text}`, "portero:"])).toStrictEqual([text, undefined]);
   });
 
   test("tells keys with colons apart by their whole text", async () => {

@@ -117,7 +117,7 @@ describe("A store in parts", () => {
     const { said, gates, become, use } = openParts([], { ready: Promise.reject(new Error("nothing there")) });
     await gates.ready();
     await settle();
-    expect([gates.available, gates.partCounts, said]).toEqual([false, undefined, ["lost"]]);
+    expect([gates.available, gates.partCounts, said]).toStrictEqual([false, undefined, ["lost"]]);
     await become([partAt("a"), partAt("b")]);
     expect([gates.available, said]).toEqual([true, ["lost", "back"]]);
     await expect(use("b")).resolves.toBe("b");

@@ -68,5 +68,5 @@ test("Nor is one while everybody is refused: the others find out for themselves.
   await cache.get("ana");
   Object.assign(upstream, { refuses: true, refusesAll: true });
   expect(await cache.get("ana", { fresh: true })).toMatchObject({ kind: "refusal" });
-  expect([cache.peek("ana"), told]).toEqual([undefined, []]);
+  expect([cache.peek("ana"), told]).toStrictEqual([undefined, []]);
 });

@@ -65,7 +65,7 @@ describe.each(faces)("in $name challenges carry resource_metadata", (face) => {
       .get("/")
       .set(bearer("token-ana"));
 
-    expect([response.status, response.headers["www-authenticate"]]).toEqual([503, undefined]);
+    expect([response.status, response.headers["www-authenticate"]]).toStrictEqual([503, undefined]);
   });
 
   test.each([

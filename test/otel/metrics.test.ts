@@ -306,7 +306,7 @@ describe("the metrics of a client", () => {
     expect(said({ meterProvider: {} })).toContain("meterProvider: expected a MeterProvider, which has getMeter");
     expect(said({ tracerProvider: provider })).toContain("tracerProvider: expected a TracerProvider");
     expect(said({ spanAttributes: {} })).toContain("spanAttributes: expected a function");
-    expect([said({ meterProvider: provider }), said(undefined)]).toEqual([undefined, undefined]);
+    expect([said({ meterProvider: provider }), said(undefined)]).toStrictEqual([undefined, undefined]);
   });
 
   test("are missed in the log where the SDK has not started", async () => {

@@ -190,7 +190,7 @@ describe("half-open", () => {
     fail(THRESHOLD);
     await clock.advance(RECOVERY_MS);
     expect(breaker.admit()?.probe).toBe(true);
-    expect(heard).toEqual([undefined]);
+    expect(heard).toStrictEqual([undefined]);
   });
 
   test("a probe that succeeds closes it, with no failure left over", async () => {
@@ -282,7 +282,11 @@ describe("half-open", () => {
       expect(preferred?.probe).toBe(true);
       stranger[result]();
       expect(seen()).toEqual({ ...PROBING, moves: [OPENED, HALF_OPENED] });
-      expect([breaker.admit(), breaker.admit(true), breaker.turnsAway(true)]).toEqual([undefined, undefined, true]);
+      expect([breaker.admit(), breaker.admit(true), breaker.turnsAway(true)]).toStrictEqual([
+        undefined,
+        undefined,
+        true,
+      ]);
       preferred?.succeeded();
       expect(seen()).toEqual({ ...CLOSED, moves: [OPENED, HALF_OPENED, CLOSED_AGAIN] });
     }

@@ -151,7 +151,7 @@ test("A call that was cancelled, or never made, tells nothing.", async () => {
   const { watch, reports, call } = create();
   await call(new Error("the caller went away"));
   await call(new UpstreamError("rest", "broken", "an organization that fits no header", { notAsked: true }));
-  expect([watch.last, watch.health, reports]).toEqual([undefined, "ok", []]);
+  expect([watch.last, watch.health, reports]).toStrictEqual([undefined, "ok", []]);
 });
 
 describe("One that fails again and again, with answers between,", () => {

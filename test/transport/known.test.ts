@@ -34,7 +34,7 @@ describe("a token is known", () => {
     await client.verifyToken("token-ana");
     await client.verifyToken("token-ana", { fresh: true });
     await client.verifyToken("token-ben");
-    expect(shares(grpc)).toEqual([undefined, SHARE, SHARE, undefined]);
+    expect(shares(grpc)).toStrictEqual([undefined, SHARE, SHARE, undefined]);
   });
 
   test("when its entry is void: the user was invalidated", async () => {
@@ -42,7 +42,7 @@ describe("a token is known", () => {
     await client.verifyToken("token-ana");
     await client.invalidateUser(REF);
     await client.verifyToken("token-ana");
-    expect(shares(grpc)).toEqual([undefined, SHARE]);
+    expect(shares(grpc)).toStrictEqual([undefined, SHARE]);
   });
 
   test("no more, once it was refused or invalidated itself", async () => {
@@ -53,7 +53,7 @@ describe("a token is known", () => {
     await client.verifyToken("token-ana");
     await client.invalidateToken("token-ana");
     await client.verifyToken("token-ana");
-    expect(shares(grpc)).toEqual([undefined, SHARE, undefined, undefined]);
+    expect(shares(grpc)).toStrictEqual([undefined, SHARE, undefined, undefined]);
   });
 
   test("when it is refreshed in the background", async () => {
@@ -62,7 +62,7 @@ describe("a token is known", () => {
     await clock.advance(TTL_MS * 0.85);
     expect(client.peekToken("token-ana")).toBeDefined();
     await turn();
-    expect(shares(grpc)).toEqual([undefined, SHARE]);
+    expect(shares(grpc)).toStrictEqual([undefined, SHARE]);
   });
 
   test("when the shared cache has an entry for it, expired or void: a process just started knows no other", async () => {
@@ -80,7 +80,7 @@ describe("a token is known", () => {
     await client.verifyToken("token-ben");
     await client.verifyToken("token-dan");
     await client.verifyToken("token-cid", { fresh: true }); // which does not look
-    expect(shares(grpc)).toEqual([SHARE, SHARE, undefined, undefined]);
+    expect(shares(grpc)).toStrictEqual([SHARE, SHARE, undefined, undefined]);
   });
 });
 
@@ -98,7 +98,7 @@ describe("a look-up is known", () => {
     await get("/madrid");
     await get("/");
     expect(grpc.calls.map(({ method }) => method.name)).toEqual(["VerifyToken", "GetUserLocals", "GetOrganization"]);
-    expect(shares(grpc)).toEqual([undefined, SHARE, SHARE]);
+    expect(shares(grpc)).toStrictEqual([undefined, SHARE, SHARE]);
   });
 
   test("not when the application asks, about a user that is known or not", async () => {
@@ -109,7 +109,7 @@ describe("a look-up is known", () => {
     await client.getOrganization("org-1");
     await clock.advance(3_600_000);
     await client.getUserLocals(REF); // an entry is held, but anyone can make the application look up anything
-    expect(shares(grpc)).toEqual([undefined, undefined, undefined, undefined, undefined]);
+    expect(shares(grpc)).toStrictEqual([undefined, undefined, undefined, undefined, undefined]);
     await clock.advance(3_600_000 * 0.95);
     await client.getUserLocals(REF); // a refresh of what is held, once per entry
     await turn();
@@ -126,7 +126,7 @@ describe("a look-up is known", () => {
     app.use(requireAuth({ client: wrapped }));
     app.get("/", requireModule("stock"), (_req, res) => void res.end("in"));
     await request(app).get("/").set("Authorization", "Bearer token-ana");
-    expect(shares(grpc)).toEqual([undefined, SHARE]);
+    expect(shares(grpc)).toStrictEqual([undefined, SHARE]);
   });
 });
 
@@ -140,11 +140,11 @@ describe("a stranger's question moves up when a known one joins it", () => {
     grpc.behaviour = "hold";
     const strangers = client.getOrganization("org-1");
     await turn();
-    expect(shares(grpc)).toEqual([undefined, undefined]);
+    expect(shares(grpc)).toStrictEqual([undefined, undefined]);
     const guarded = request(app).get("/").set("Authorization", "Bearer token-ana");
     guarded.end(() => undefined);
     await until(() => isKnown(grpc.calls[1]?.context));
-    expect(shares(grpc)).toEqual([undefined, SHARE]);
+    expect(shares(grpc)).toStrictEqual([undefined, SHARE]);
     grpc.held[0]?.answer();
     expect(await strangers).toMatchObject({ id: "org-1" });
   });
@@ -169,7 +169,7 @@ describe("a stranger's question moves up when a known one joins it", () => {
     const waiting = turns.take("id", begin);
     expect(turns.take("id", begin, "ana")).toBe(waiting);
     expect(await waiting).toBe(2);
-    expect(standings.map(({ user }) => user)).toEqual([undefined, "ana"]);
+    expect(standings.map(({ user }) => user)).toStrictEqual([undefined, "ana"]);
   });
 });
 
@@ -178,7 +178,7 @@ describe("a standing", () => {
     const standing = new Standing();
     let moves = 0;
     standing.onMoveUp = () => moves++;
-    expect([standing.known, standing.user]).toEqual([false, undefined]);
+    expect([standing.known, standing.user]).toStrictEqual([false, undefined]);
     standing.moveUp("ana");
     standing.moveUp("ben");
     expect([standing.known, standing.user, moves]).toEqual([true, "ana", 1]);

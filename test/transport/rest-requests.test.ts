@@ -73,7 +73,7 @@ describe("what is sent", () => {
     await client.getUserPermissions(REF);
     await client.getOrganization("org-1", { fresh: true });
     const sent = rest.requests.map(({ headers }) => headers["cache-control"]);
-    expect(sent).toEqual(["no-cache", undefined, "no-cache", undefined, "no-cache"]);
+    expect(sent).toStrictEqual(["no-cache", undefined, "no-cache", undefined, "no-cache"]);
   });
 
   test("… when it is asked again, too, whatever our own credentials say", async () => {

@@ -322,7 +322,7 @@ describe("Good is", () => {
 
   test("logger: false is silent", () => {
     const { logger } = configOf({ grpc, logger: false });
-    expect([logger.info("x"), logger.warn("x"), logger.error("x")]).toEqual([undefined, undefined, undefined]);
+    expect([logger.info("x"), logger.warn("x"), logger.error("x")]).toStrictEqual([undefined, undefined, undefined]);
     expect(logger).not.toBe(console);
   });
 });
