@@ -137,6 +137,11 @@ export class Connection {
     });
   }
 
+  /** Ends the request, and the connection with it. */
+  end(): void {
+    this.#request.destroy();
+  }
+
   get socket(): Socket | null {
     return this.#request.socket;
   }

@@ -98,13 +98,14 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
         ...(isFresh(call.context) && { "cache-control": "no-cache" }), // RFC 9111 §5.2.1.4
         ...headers,
       },
-      signal: call.signal, // ends it at its timeout too: the stage around this one sees to that
     });
+    const { signal } = call;
     let incoming: IncomingMessage | undefined;
     let defect: string | undefined;
     let connection: Connection | undefined;
     answer.on("request", (request) => {
       connection = new Connection(request);
+      if (signal?.aborted) return connection.end();
       request.once("response", (response) => {
         incoming = response;
       });
@@ -118,19 +119,21 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       defect = "answer too large";
       incoming?.destroy(new Error(defect)); // cheaper than an AbortController for each request
     });
-    // At once, so that the next request connects anew already: got lets its caller wait for a turn.
+    // At its timeout too: the stage around this one sees to that. Idle ones are dropped at once, so that the next request connects anew
+    // already. A signal given to got as well would cost each request more than all that is listened to here.
     const onAbort = () => {
-      if (isTimeout(call.signal?.reason) && connection?.reused) connections.dropIdle();
+      if (isTimeout(signal?.reason) && connection?.reused) connections.dropIdle();
+      connection?.end();
     };
-    call.signal?.addEventListener("abort", onAbort, { once: true });
+    signal?.addEventListener("abort", onAbort, { once: true });
     try {
       const response = await answer;
       if (defect === undefined) return response;
     } catch (error) {
-      if (call.signal?.aborted) throw call.signal.reason;
+      if (signal?.aborted) throw signal.reason;
       if (defect === undefined) throw fromNetworkError(error, connection?.wasDead);
     } finally {
-      call.signal?.removeEventListener("abort", onAbort);
+      signal?.removeEventListener("abort", onAbort);
       if (connection?.socket) connections.used(connection.socket);
     }
     throw new UpstreamError("rest", "broken", defect);
