@@ -1,7 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import { contradicts, Invalidation, MAX_SKEW_MS } from "../../src/cache/invalidation.js";
+import type { Origin } from "../../src/cache/spec.js";
 import { SubjectInvalidations, subjectKey } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
+import type { Tombstone } from "../../src/cache/tombstones.js";
 import { ManualClock } from "../support/manual-clock.js";
 
 const START = 1_000_000;
@@ -149,6 +151,40 @@ test("An entry is doubted that may have been asked for before its id was refused
   expect(isDoubted(START, "ben")).toBe(false);
 });
 
+describe.each<[string, (on: Started, until: Tombstone) => void]>([
+  ["its id was invalidated", ({ invalidation }, until) => invalidation.invalidated("ana", until, undefined, false)],
+  ["its meaning was", ({ invalidation }, until) => invalidation.invalidated("ben", until, MEANING, true)],
+  ["its id was refused", ({ invalidation }, until) => invalidation.refused("ana", until, false)],
+  ["its id was refused, which was held", ({ invalidation }, until) => invalidation.refused("ana", until, true)],
+  ["its user was invalidated", ({ subjects }) => subjects.hearTold("user", "ana", START)],
+])("An answer that was handed out is contradicted where %s", (_what, happens) => {
+  function startHanded(digests: boolean) {
+    const on = start({ hasDigestIds: digests });
+    const order = on.timeline.next();
+    happens(on, on.timeline.placeOf(START, MAX_SKEW_MS));
+    const later = on.timeline.next();
+    const isContradicted = (origin: Partial<Origin>, subject = "ana") =>
+      on.invalidation.isContradicted(subjectKey("user", subject), {
+        ...{ id: "ana", order, askedAt: START, isShared: false, meaning: MEANING },
+        ...origin,
+      });
+    return { later, isContradicted };
+  }
+
+  test.each([true, false])("if it had been asked for by then, and no other one (digests: %p)", (digests) => {
+    const { later, isContradicted } = startHanded(digests);
+    expect(isContradicted({})).toBe(true);
+    expect(isContradicted({ order: later })).toBe(false);
+    expect(isContradicted({ id: "eva", meaning: "another" }, "eva")).toBe(false);
+  });
+
+  test("if it came from the store, and may have been", () => {
+    const { later, isContradicted } = startHanded(true);
+    const isSharedContradicted = (askedAt: number) => isContradicted({ order: later, isShared: true, askedAt });
+    expect([START + MAX_SKEW_MS, START + MAX_SKEW_MS + 1].map(isSharedContradicted)).toEqual([true, false]);
+  });
+});
+
 describe("What another process told", () => {
   const heardAt = (on: Started, at: number) => on.timeline.placeOf(at, MAX_SKEW_MS);
 
@@ -170,10 +206,8 @@ describe("What another process told", () => {
     const until = heardAt(on, START);
     const isContradicted = (order: number, isShared: boolean, askedAt: number) =>
       contradicts(until, { order, isShared, askedAt });
-    expect([isContradicted(until.order - 1, false, START), isContradicted(until.order + 1, false, 0)]).toEqual([
-      true,
-      false,
-    ]);
+    const orders = [until.order - 1, until.order, until.order + 1];
+    expect(orders.map((order) => isContradicted(order, false, 0))).toEqual([true, true, false]);
     expect(
       [START + MAX_SKEW_MS, START + MAX_SKEW_MS + 1].map((at) => isContradicted(until.order + 1, true, at)),
     ).toEqual([true, false]);
