@@ -23,10 +23,11 @@ export function newStoreErrors(): StoreErrors {
 export class SlowError extends Error {}
 
 export function countError(errors: StoreErrors, error: unknown): void {
+  const isOffline = error instanceof NotConnectedError;
   if (error instanceof SlowError) errors.timeout++;
-  else if (error instanceof NotConnectedError && !isReply(error.cause)) errors.not_connected++;
-  else if (errorCode(error) === undefined) errors.other++;
-  else errors.refused++;
+  else if (isReply(isOffline ? error.cause : error)) errors.refused++;
+  else if (isOffline) errors.not_connected++;
+  else errors.other++;
 }
 
 /** There is no connection to the store that could take an operation. Says nothing about reads or writes: neither was tried. */
