@@ -118,7 +118,7 @@ export const SCOPE = [
   },
   {
     sources: ["src/cache/redis-log.ts"],
-    suites: suites("cache", "redis-log", "log"),
+    suites: suites("cache", "redis-log"),
   },
   {
     sources: [
@@ -162,14 +162,11 @@ export const SCOPE = [
   },
   {
     sources: ["src/cache/reply-guard.ts"],
-    suites: suites("cache", "reply-guard", "redis"),
+    suites: suites("cache", "reply-guard"),
   },
   {
     sources: ["src/cache/store-error.ts"],
-    suites: [
-      ...suites("cache", "redis-dialer", "redis", "redis-rights", "store-failures"),
-      ...suites("auth", "client-events"),
-    ],
+    suites: suites("cache", "store-error"),
   },
   {
     sources: ["src/cache/keyring.ts"],
@@ -240,14 +237,11 @@ export const SCOPE = [
     ],
   },
   {
-    sources: [
-      "src/cache/tiered-cache.ts",
-      "src/cache/loader.ts",
-      "src/cache/service-loads.ts",
-      "src/cache/load-task.ts",
-      "src/cache/load-results.ts",
-      "src/cache/stale-if-error.ts",
-    ],
+    sources: ["src/cache/load-task.ts", "src/cache/load-results.ts", "src/cache/stale-if-error.ts"],
+    suites: suites("cache", "load-task", "load-results", "stale-entries"),
+  },
+  {
+    sources: ["src/cache/tiered-cache.ts", "src/cache/loader.ts", "src/cache/service-loads.ts"],
     suites: [
       ...cacheSuites(
         "stale-if-error",

@@ -62,7 +62,7 @@ export function redisLog(
       const master = await topology.masterOf(key);
       const connection = new RedisLogConnection(key, master.id, await openLink(master), clock);
       const end = () => connection.end();
-      signal.addEventListener("abort", end, { once: true });
+      signal.addEventListener("abort", end);
       try {
         if (signal.aborted) end();
         await connection.open();

@@ -30,10 +30,8 @@ export class ReplyGuard {
   #bytes = 0;
   /** Bytes of the reply that is coming in. */
   #ofReply = 0;
-  /** Of the innermost list that is coming in … */
-  #itemsLeft = 0;
-  /** … and of those around it, with the one that is coming in. */
-  readonly #outer: number[] = [];
+  /** Items that are to come: of each list that is coming in, the outermost first, with those that are coming in. */
+  readonly #itemsLeft: number[] = [];
   /** Of all lists of the reply that is coming in. */
   #items = 0;
   /** Of the text that is coming in, with its line end. */
@@ -102,20 +100,21 @@ export class ReplyGuard {
   }
 
   #beginList(items: number): boolean {
-    if (this.#itemsLeft > 0 && this.#outer.length + 1 >= this.#maxDepth) return false;
+    if (this.#itemsLeft.length >= this.#maxDepth) return false;
     if (items > this.#maxItems - this.#items) return false;
     if (items > 0) {
-      if (this.#itemsLeft > 0) this.#outer.push(this.#itemsLeft);
-      this.#itemsLeft = items;
+      this.#itemsLeft.push(items);
       this.#items += items;
     } else this.#itemEnded();
     return true;
   }
 
   #itemEnded(): void {
-    if (this.#itemsLeft > 0) this.#itemsLeft--;
-    while (this.#itemsLeft === 0 && this.#outer.length > 0) this.#itemsLeft = (this.#outer.pop() as number) - 1;
-    if (this.#itemsLeft > 0) return;
+    const lists = this.#itemsLeft;
+    while (lists.length > 0) {
+      if (--(lists[lists.length - 1] as number) > 0) return;
+      lists.pop();
+    }
     this.#ofReply = 0;
     this.#items = 0;
   }
