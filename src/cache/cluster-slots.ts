@@ -49,20 +49,22 @@ export function keyInSlot(beginning: string, isUsable: (slot: number) => boolean
  * @param asked stands for a node that does not know its own name
  */
 export function slotRangesIn(reply: unknown, asked: RedisHost): readonly SlotRange[] | undefined {
-  if (!Array.isArray(reply) || reply.length === 0) return undefined;
   const masters = new Set<string>();
   const ranges: SlotRange[] = [];
-  for (const entry of reply as unknown[]) {
-    const [first, last, node] = Array.isArray(entry) ? (entry as unknown[]) : [];
-    const [name, port] = Array.isArray(node) ? (node as unknown[]) : [];
+  for (const entry of listIn(reply)) {
+    const [first, last, node] = listIn(entry);
+    const [name, port] = listIn(node);
     const host = name === null || name === "" ? asked.host : name;
-    if (!isBetween(first, 0, SLOTS - 1) || !isBetween(last, first, SLOTS - 1) || !isBetween(port, 1, 65_535))
-      return undefined;
+    if (!isBetween(last, 0, SLOTS - 1) || !isBetween(first, 0, last) || !isBetween(port, 1, 65_535)) return undefined;
     if (typeof host !== "string" || !/^[\w.:-]{1,255}$/.test(host)) return undefined; // "?" is a name that was not configured
     ranges.push({ first, last, master: { host, port } });
     masters.add(`${host} ${port}`);
   }
-  return masters.size <= MAX_MASTERS ? ranges : undefined;
+  return isBetween(masters.size, 1, MAX_MASTERS) ? ranges : undefined;
+}
+
+function listIn(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function isBetween(value: unknown, min: number, max: number): value is number {

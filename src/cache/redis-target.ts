@@ -27,12 +27,22 @@ export interface RedisTarget {
 
 const DEFAULT_PORT = { standalone: 6379, cluster: 6379, sentinel: 26_379 } as const;
 const FORM = /^(rediss?)(?:\+(cluster|sentinel))?:\/\/([^/?#\\\s]+)(\/[^?#]*)?(?:\?([^#]*))?$/i;
-const SENTINEL_SETTINGS = ["sentinel_username", "sentinel_password"];
+/** What stands where in {@link FORM}. */
+type Parts = readonly [
+  string,
+  scheme: string,
+  kind: string | undefined,
+  authority: string,
+  path?: string,
+  query?: string,
+];
+const SENTINEL_SETTING = /^sentinel_(username|password)=(.+)$/;
 
 /** Takes a URL of Redis apart; `undefined` where no client could use it. */
 export function parseRedisUrl(url: string): RedisTarget | undefined {
-  const [, scheme = "", given, authority = "", path = "", query = ""] = FORM.exec(url) ?? [];
-  if (scheme === "") return undefined;
+  const parts = FORM.exec(url) as Parts | null;
+  if (!parts) return undefined;
+  const [, scheme, given, authority, path = "", query = ""] = parts;
   const kind = (given?.toLowerCase() ?? "standalone") as RedisTarget["kind"];
   const at = authority.lastIndexOf("@");
   const credentials = credentialsIn(authority.slice(0, Math.max(at, 0)));
@@ -43,10 +53,9 @@ export function parseRedisUrl(url: string): RedisTarget | undefined {
   if (!credentials || !hosts.every((host) => host !== undefined)) return undefined;
   const common = { kind, secure: scheme.toLowerCase() === "rediss", hosts, credentials };
   if (kind === "sentinel") return withMaster(common, path, query);
-  const [, database = ""] = /^\/?(\d*)$/.exec(path) ?? [undefined, "none"];
   const fits =
-    kind === "standalone" ? hosts.length === 1 && /^\d*$/.test(database) : /^0?$/.test(database) && query === "";
-  return fits ? { ...common, database: Number(database) } : undefined;
+    kind === "standalone" ? hosts.length === 1 && /^\/?\d*$/.test(path) : /^\/?0?$/.test(path) && query === "";
+  return fits ? { ...common, database: Number(path.slice(1)) } : undefined;
 }
 
 type WithoutDatabase = Omit<RedisTarget, "database">;
@@ -56,11 +65,11 @@ function withMaster(common: WithoutDatabase, path: string, query: string): Redis
   const masterName = decoded(name);
   const settings = new Map<string, string | undefined>();
   for (const pair of query === "" ? [] : query.split("&")) {
-    const [, setting = "", value] = /^([^=]*)=(.+)$/.exec(pair) ?? [];
-    if (!SENTINEL_SETTINGS.includes(setting) || settings.has(setting)) return undefined;
+    const [, setting, value] = SENTINEL_SETTING.exec(pair) ?? [];
+    if (setting === undefined || settings.has(setting)) return undefined;
     settings.set(setting, decoded(value));
   }
-  const [username, password] = SENTINEL_SETTINGS.map((setting) => settings.get(setting));
+  const [username, password] = [settings.get("username"), settings.get("password")];
   const areWhole = [...settings.values()].every((value) => value !== undefined);
   if (masterName === undefined || !areWhole || (username !== undefined && password === undefined)) return undefined;
   return { ...common, database: Number(database), masterName, sentinelCredentials: given(username, password) };
@@ -78,10 +87,10 @@ function given(username: string | undefined, password: string | undefined): Redi
 }
 
 function hostIn(text: string, defaultPort: number): RedisHost | undefined {
-  if (text === "" || !URL.canParse(`redis://${text}`)) return undefined;
+  if (!URL.canParse(`redis://${text}`)) return undefined;
   const { hostname, port } = new URL(`redis://${text}`);
   if (hostname === "" || port === "0") return undefined;
-  return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? defaultPort : Number(port) };
+  return { host: hostname.replace(/[[\]]/g, ""), port: port === "" ? defaultPort : Number(port) };
 }
 
 function decoded(text: string | undefined): string | undefined {

@@ -17,6 +17,8 @@ describe("A URL of Redis says", () => {
     ["redis://:p%40ss@h", { ...standalone, hosts: [at("h", 6379)], credentials: { password: "p@ss" } }],
     ["redis://u:p@ss@h", { ...standalone, hosts: [at("h", 6379)], credentials: { username: "u", password: "p@ss" } }],
     ["redis://u:a:b@h", { ...standalone, hosts: [at("h", 6379)], credentials: { username: "u", password: "a:b" } }],
+    ["redis://user@h", { ...standalone, hosts: [at("h", 6379)], credentials: { username: "user" } }],
+    ["redis://:a,b:c@h", { ...standalone, hosts: [at("h", 6379)], credentials: { password: "a,b:c" } }],
     ["redis+cluster://a", { ...cluster, hosts: [at("a", 6379)] }],
     ["redis+cluster://a:1,b,[::1]:3/0", { ...cluster, hosts: [at("a", 1), at("b", 6379), at("::1", 3)] }],
     [
@@ -25,6 +27,8 @@ describe("A URL of Redis says", () => {
     ],
     ["redis+sentinel://s/mymaster", { ...sentinel, hosts: [at("s", 26379)] }],
     ["redis+sentinel://s:1,t:2/mymaster/4", { ...sentinel, hosts: [at("s", 1), at("t", 2)], database: 4 }],
+    ["redis+sentinel://s/mymaster/14", { ...sentinel, hosts: [at("s", 26379)], database: 14 }],
+    ["redis+sentinel://s/mymaster/", { ...sentinel, hosts: [at("s", 26379)] }],
     [
       "rediss+sentinel://u:p@s/my%20master?sentinel_username=v&sentinel_password=q%26",
       {
@@ -41,7 +45,7 @@ describe("A URL of Redis says", () => {
       { ...sentinel, hosts: [at("s", 26379)], sentinelCredentials: { password: "q" } },
     ],
   ])("%s", (url, target) => {
-    expect(parseRedisUrl(url)).toEqual(target);
+    expect(parseRedisUrl(url)).toStrictEqual(target);
   });
 });
 
@@ -61,6 +65,8 @@ describe("No client could use", () => {
     "redis+cluster://,a",
     "redis+cluster://a:1,b:x",
     "redis+cluster://a/1",
+    "redis+cluster://a/00",
+    "redis+cluster://a/0x",
     "redis+cluster://a?x=1",
     "redis+cluster://u:%zz@b",
     "redis+sentinel://s",
@@ -70,6 +76,12 @@ describe("No client could use", () => {
     "redis+sentinel://s/%zz",
     "redis+sentinel://s/m?password=q",
     "redis+sentinel://s/m?sentinel_username=v",
+    "redis+sentinel://s/m?sentinel_password",
+    "redis+sentinel://s/m?sentinel_password=",
+    "redis+sentinel://s/m?my_sentinel_password=q",
+    "redis+sentinel://s/m?sentinel_password=q&sentinel_password=q",
+    "redis+sentinel://s/m?sentinel_password=%zz",
+    "redis+sentinel://s/m?sentinel_username=%zz&sentinel_password=q",
     "redis+ring://a",
     "redis+cluster://a#b",
   ])("%s", (url) => {
