@@ -44,7 +44,7 @@ export interface RestUpstream {
 }
 
 /** Of every answer: no stage reads them, and to make two takes longer than to read the message. */
-const NONE = new Headers();
+let noHeaders: Headers | undefined; // Node loads all of `fetch` with the first one, which a process may never need
 
 /** The auth service over REST. Its errors are {@link UpstreamError}s. */
 export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
@@ -81,7 +81,8 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
     const defect = answersAnother(call.method, call.message, message);
     if (defect) throw new UpstreamError("rest", "broken", defect);
     const { method } = call;
-    return { stream: false, service: method.parent, method, header: NONE, message, trailer: NONE };
+    noHeaders ??= new Headers();
+    return { stream: false, service: method.parent, method, header: noHeaders, message, trailer: noHeaders };
   }
 
   async function send<I extends DescMessage, O extends DescMessage>(got: Got, call: UnaryCall<I, O>, agent: Agents) {

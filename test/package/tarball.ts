@@ -172,6 +172,17 @@ describe("installed in an empty project", () => {
     }
   });
 
+  test.each([
+    ["import", "module", "await import('portero');"],
+    ["require()", "commonjs", "require('portero');"],
+  ])("its %s loads nothing of Node's fetch, which a process may never need", async (_how, type, load) => {
+    const tell = "console.log(JSON.stringify(process.moduleLoadList.filter((each) => /undici/.test(each))))";
+    const loaded = (script: string) =>
+      output(process.execPath, [`--input-type=${type}`, "-e", `${script} ${tell}`], { cwd: app }).then(JSON.parse);
+    expect(await loaded("new Headers();")).toContain("NativeModule internal/deps/undici/undici");
+    expect(await loaded(load)).toEqual(await loaded(""));
+  });
+
   test("it works without Express, Koa and OpenTelemetry, and says what portero/otel needs", async () => {
     cpSync(join(root, "test", "package", "fixtures", "without-frameworks.mjs"), join(bare, "worker.mjs"));
     const worker = await output(process.execPath, ["worker.mjs"], { cwd: bare, timeoutMs: 30_000 });
