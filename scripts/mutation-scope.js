@@ -98,11 +98,11 @@ export const SCOPE = [
   },
   {
     sources: ["src/cache/redis-connection.ts", "src/cache/redis-dialer.ts"],
-    suites: suites("cache", "redis-dialer", "redis", "store-contract", "redis-rights", "misplaced-replies"),
+    suites: suites("cache", "redis-connection", "redis-dialer"),
   },
   {
     sources: ["src/cache/redis.ts", "src/cache/redis-link.ts"],
-    suites: suites("cache", "redis", "store-contract", "redis-rights", "misplaced-replies", "redis-tls"),
+    suites: suites("cache", "redis-link", "redis-store"),
   },
   {
     sources: ["src/cache/redis-cluster.ts", "src/cache/redis-shard.ts"],

@@ -49,20 +49,21 @@ export interface ClusterSide {
 const OPENING_MS = 1000;
 /** A Redis that answers nothing for so long is not there any more, in milliseconds. */
 const SILENCE_MS = 600;
+const SILENT = "Redis does not answer";
 /** When an operation's caller has given it up, in milliseconds. */
 const GIVEN_UP_MS = 50;
 /** Nothing lies there. Deleting it asks more than a ping: a primary that has become a replica refuses. */
 export const NO_KEY = "portero:1:none";
 
 /** Behind the same address there may be another Redis by now, which can do what this one can't. */
-const ELSEWHERE = new Set(["READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH"]);
+const ELSEWHERE: ReadonlySet<string | undefined> = new Set(["READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH"]);
 /** In a cluster: what is true of it holds for the time that a replica takes to become master, and is no fault of the connection. */
 const CLUSTERDOWN = "CLUSTERDOWN";
-const CLUSTER = new Set(["MOVED", "ASK", "CROSSSLOT"]);
+const CLUSTER: ReadonlySet<string | undefined> = new Set(["MOVED", "ASK", "CROSSSLOT"]);
 
 /** Whether Redis itself said that it is not the one to ask. */
 export function isElsewhere(error: unknown): boolean {
-  return ELSEWHERE.has(errorCode(error) ?? "");
+  return ELSEWHERE.has(errorCode(error));
 }
 
 interface Asked extends Waiting<Asked> {
@@ -80,8 +81,9 @@ export class RedisConnection {
   readonly #guard = new ReplyGuard();
   /** In the order in which they will be answered. */
   readonly #waiting = new WaitList<Asked>();
-  #answers = 0;
   #heardAt = 0;
+  /** Something was answered since the watch over it began. */
+  #hasAnswered!: boolean;
   #proved = false;
   #ended = false;
   #opening: Timer | undefined;
@@ -98,20 +100,20 @@ export class RedisConnection {
   /** Resolves when operations can be tried; with the error where Redis is still loading. Rejects, and has ended, when they can't. */
   async open(): Promise<unknown> {
     const { clock } = this.#options;
-    this.#opening = setPatientTimeout(clock, () => this.end(new Error("Redis does not answer")), OPENING_MS);
+    this.#opening = setPatientTimeout(clock, () => this.end(new Error(SILENT)), OPENING_MS);
     try {
       await this.#wire.connect();
       const refusal = await this.#prove();
       if (errorCode(refusal) === "MOVED") throw refusal;
-      this.#proved = !this.#ended;
       if (this.#ended) throw new Error("the connection ended");
+      this.#proved = true;
+      this.#opening.clear();
+      this.#heardAt = clock.monotonic();
       this.#rest();
       return refusal;
     } catch (error) {
       this.end(error);
       throw error;
-    } finally {
-      this.#opening?.clear();
     }
   }
 
@@ -127,7 +129,7 @@ export class RedisConnection {
       throw this.#judge(error);
     } finally {
       this.#waiting.delete(asked);
-      this.#answers++;
+      this.#hasAnswered = true;
       this.#heardAt = this.#options.clock.monotonic();
     }
   }
@@ -173,7 +175,7 @@ export class RedisConnection {
 
   #tellOfCluster(error: unknown): void {
     const { cluster, onCluster } = this.#options;
-    const code = errorCode(error) ?? "";
+    const code = errorCode(error);
     if (!cluster) return CLUSTER.has(code) ? onCluster?.() : undefined;
     if (code === "MOVED" || code === CLUSTERDOWN) cluster.onMoved();
   }
@@ -195,11 +197,11 @@ export class RedisConnection {
   /** One timer for all operations, and none while nothing is asked. */
   #watchOver(): void {
     const { clock } = this.#options;
-    const answers = this.#answers;
+    this.#hasAnswered = false;
     const onDue = () => {
       if (!this.#waiting.first) this.#watch = undefined;
-      else if (this.#answers !== answers) this.#watchOver();
-      else this.end(new Error("Redis does not answer"));
+      else if (this.#hasAnswered) this.#watchOver();
+      else this.end(new Error(SILENT));
     };
     this.#watch = setPatientTimeout(clock, onDue, SILENCE_MS, { background: true });
   }
@@ -213,12 +215,12 @@ export class RedisConnection {
 
   #rest(waitMs = this.#options.pingIntervalMs): void {
     const { clock, pingIntervalMs } = this.#options;
-    this.#heardAt ||= clock.monotonic();
     this.#ping = clock.setTimeout(
       () => {
         const left = this.#heardAt + pingIntervalMs - clock.monotonic();
-        if (left <= 0) inBackground(() => this.#askForLife()).catch(() => undefined); // whatever it says, the next operation meets it
-        this.#rest(left > 0 ? left : pingIntervalMs);
+        if (left > 0) return this.#rest(left);
+        inBackground(() => this.#askForLife()).catch(() => undefined); // whatever it says, the next operation meets it
+        this.#rest();
       },
       waitMs,
       { background: true },

@@ -149,7 +149,7 @@ export class RedisDialer {
     if (this.#atOnce) waitMs = 0;
     else if (isElsewhere(error)) waitMs = MIN_PACE_MS + random() * (MAX_PACE_MS - MIN_PACE_MS) - lifeMs;
     else if (lifeMs >= WELL_MS) waitMs = this.#failures = 0;
-    else waitMs = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(this.#failures++, 10)) * (0.5 + random() / 2);
+    else waitMs = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++) * (0.5 + random() / 2);
     this.#wait = clock.setTimeout(this.#redial, Math.max(0, waitMs));
   }
 }

@@ -40,8 +40,8 @@ export async function openWire(endpoint: RedisEndpoint): Promise<RedisWire> {
   const { Keyv } = await loadKeyv(); // one after the other: Jest's loader fails when both ask for what they share
   const { default: KeyvRedis } = await loadKeyvRedis();
   const { client, link } = await makeClient(endpoint);
-  client.connect = () => Promise.reject(new Error("one connection each")); // @keyv/redis connects a client that has ended anew
-  const keyv = new Keyv(new KeyvRedis(client as never, { throwOnConnectError: false, throwOnErrors: true }) as never, {
+  client.connect = (() => undefined) as never; // @keyv/redis connects a client that has ended anew: it stays ended
+  const keyv = new Keyv(new KeyvRedis(client as never, { throwOnErrors: true }) as never, {
     namespace: "", // our keys have a prefix of their own
     throwOnErrors: true,
     // Entries are text, and say themselves until when they hold: Keyv need not wrap them in JSON once more.
@@ -65,9 +65,9 @@ async function makeClient(endpoint: RedisEndpoint) {
   const { host, port, secure, tls, username, password, database } = endpoint;
   const cut = new AbortController();
   const client = createClient({
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
-    ...(database !== 0 && { database }),
+    username,
+    password,
+    database,
     disableOfflineQueue: true,
     disableClientInfo: true, // a command that a user of few rights may not give
     socket: {
@@ -90,7 +90,7 @@ async function makeClient(endpoint: RedisEndpoint) {
       if (!socket) return;
       const emit = socket.emit.bind(socket);
       socket.emit = (event: string | symbol, ...details: unknown[]) =>
-        event === "data" && !accepts(details[0] as Buffer) ? false : emit(event, ...details);
+        (event !== "data" || accepts(details[0] as Buffer)) && emit(event, ...details);
       client._insertSocket(socket);
     },
     destroy() {
