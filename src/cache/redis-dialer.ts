@@ -118,6 +118,7 @@ export class RedisDialer {
       connection = new RedisConnection(wire, { ...this.#options, onPong, onEnd });
       this.#latest = connection;
       if (this.#closed) return connection.end(new Error("the client is closed"));
+      if (this.#atOnce) return connection.end(new Error("the master is another one")); // it was made for the old address
       const opened = connection;
       const refusal = await inBackground(() => opened.open()); // later than the first, which may have come too early for a subscriber
       this.#connection = connection;

@@ -555,6 +555,25 @@ describe("A dialer whose master is another one while it is connecting", () => {
     await dialer.close();
   });
 
+  test("does not connect the client that comes, which is one for the old address", async () => {
+    const gate = held();
+    const { clock, redis, dialer, remove } = await dial({ make: () => gate.answered });
+    dialer.redial();
+    await clock.advance(300);
+    redis.make = async () => undefined;
+    gate.answer();
+    await settle();
+    expect(await rejectionOf(remove())).toMatchObject({ cause: new Error("the master is another one") });
+    await clock.advance(0);
+    await expect(dialer.ready).resolves.toBeUndefined();
+    expect(redis.wires.map(({ asked, destroyed }) => [asked, destroyed])).toEqual([
+      [[], 1],
+      [["connect", "delete portero:1:none"], 0],
+    ]);
+    expect(redis.dialled).toEqual([0, 300]);
+    await dialer.close();
+  });
+
   test("leaves one that has begun", async () => {
     const { clock, redis, dialer, remove } = await dial({ reach: never });
     redis.reach = async () => undefined;
