@@ -106,7 +106,7 @@ export const SCOPE = [
   },
   {
     sources: ["src/cache/redis-cluster.ts", "src/cache/redis-shard.ts"],
-    suites: suites("cache", "redis-cluster", "store-contract"),
+    suites: suites("cache", "redis-shard", "cluster-redirections", "cluster-masters"),
   },
   {
     sources: ["src/cache/redis-ask.ts", "src/cache/redis-sentinel.ts", "src/cache/redis-topology.ts"],

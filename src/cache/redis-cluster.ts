@@ -118,10 +118,12 @@ export class RedisCluster {
   async #askForSlots({ host, port }: RedisHost): Promise<readonly SlotRange[]> {
     const { target, tls, asking, onNoCluster } = this.#options;
     const bounded = { ...asking, bounds: SLOTS_BOUNDS };
-    const reply = await askOnce(masterAt({ host, port }, target, tls), ["CLUSTER", "SLOTS"], bounded).catch((error) => {
-      if (/cluster support disabled/i.test(String(error?.message))) onNoCluster();
-      throw error;
-    });
+    const reply = await askOnce(masterAt({ host, port }, target, tls), ["CLUSTER", "SLOTS"], bounded).catch(
+      (error: Error) => {
+        if (/cluster support disabled/i.test(error.message)) onNoCluster();
+        throw error;
+      },
+    );
     const ranges = slotRangesIn(reply, { host, port });
     if (!ranges) throw Object.assign(new Error("the node knows of no slots"), { code: "CLUSTERDOWN" });
     return ranges;
@@ -132,14 +134,12 @@ export class RedisCluster {
     const before = new Map(this.#shards.map((shard) => [shard.name, shard]));
     const hosts = new Map(ranges.map(({ master }) => [idOf(master), master]));
     const leaderless = new Set(this.#shards.filter(({ name }) => !hosts.has(name)));
+    const inherited = (shard: RedisShard | undefined) => (leaderless.delete(shard as RedisShard) ? shard : undefined);
     const shards = new Map<string, RedisShard>();
     const bySlot: (RedisShard | undefined)[] = new Array(SLOTS);
     for (const { first, master } of ranges) {
       const id = idOf(master);
-      if (shards.has(id)) continue;
-      const successorOf = this.#bySlot[first];
-      const isSuccessor = successorOf !== undefined && !before.has(id) && leaderless.delete(successorOf);
-      shards.set(id, before.get(id) ?? (isSuccessor ? successorOf : this.#newShard(master)));
+      if (!shards.has(id)) shards.set(id, before.get(id) ?? inherited(this.#bySlot[first]) ?? this.#newShard(master));
     }
     for (const { first, last, master } of ranges) bySlot.fill(shards.get(idOf(master)), first, last + 1);
     this.#bySlot = bySlot;
@@ -208,8 +208,7 @@ const deleted = (key: string): KeyOperation<unknown> => ({
 
 /** Where Redis says that a key lies. `onItsWay`: the slot is being moved there, and this key has arrived, or was never there. */
 function redirectionIn(error: unknown): { readonly to: string; readonly onItsWay: boolean } | undefined {
-  const [, kind, to] =
-    /^(MOVED|ASK) \d+ (\S+)$/.exec(String((error as { message?: unknown } | undefined)?.message)) ?? [];
+  const [, kind, to] = /^(MOVED|ASK) \d+ (\S+)$/.exec((error as Error).message) ?? [];
   return to === undefined ? undefined : { to: withBrackets(to), onItsWay: kind === "ASK" };
 }
 
