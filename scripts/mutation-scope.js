@@ -109,12 +109,16 @@ export const SCOPE = [
     suites: suites("cache", "redis-shard", "cluster-redirections", "cluster-masters"),
   },
   {
-    sources: ["src/cache/redis-ask.ts", "src/cache/redis-sentinel.ts", "src/cache/redis-topology.ts"],
-    suites: [...suites("cache", "redis-ask", "redis-sentinel"), ...suites("cli", "doctor-redis")],
+    sources: ["src/cache/redis-ask.ts"],
+    suites: suites("cache", "redis-ask"),
+  },
+  {
+    sources: ["src/cache/redis-sentinel.ts", "src/cache/redis-topology.ts"],
+    suites: suites("cache", "redis-topology", "sentinel-votes"),
   },
   {
     sources: ["src/cache/redis-inspection.ts"],
-    suites: suites("cli", "doctor-redis"),
+    suites: suites("cache", "redis-inspection"),
   },
   {
     sources: ["src/cache/redis-log.ts"],

@@ -37,7 +37,7 @@ export function converse<T>(
 
 /** A server that has no room for a client, or for this one, says so before it was asked anything, and ends the connection. */
 function refusalIn(greeting: Buffer): Error | undefined {
-  const [, says] = /^-([A-Z]{3,20} [^\r\n]*)/.exec(greeting.toString("latin1", 0, 200)) ?? [];
+  const says = /^-([A-Z]{3,20} [^\r\n]*)/.exec(greeting.toString("latin1", 0, 200))?.[1];
   return says === undefined ? undefined : new Error(says);
 }
 
@@ -50,7 +50,6 @@ async function conversation<T>(
   const guard = new ReplyGuard(bounds);
   let timer: Timer | undefined;
   let letGo: (() => void) | undefined;
-  let isOver = false;
   let refusal: Error | undefined;
   try {
     return await new Promise((resolve, reject) => {
@@ -59,8 +58,8 @@ async function conversation<T>(
       timer = setPatientTimeout(clock, () => reject(new Error("Redis does not answer")), withinMs);
       link.onError((error) => reject(refusal ?? error));
       link.guard((chunk) => {
-        refusal ??= guard.bytes === 0 ? refusalIn(chunk) : undefined;
-        const accepts = !isOver && guard.accepts(chunk);
+        if (guard.bytes === 0) refusal = refusalIn(chunk);
+        const accepts = guard.accepts(chunk);
         if (!accepts) reject(new Error("Redis sent what can be no answer"));
         return accepts;
       });
@@ -70,7 +69,6 @@ async function conversation<T>(
         .then(resolve, (error: unknown) => reject(refusal ?? error));
     });
   } finally {
-    isOver = true;
     letGo?.();
     timer?.clear();
     link.destroy();

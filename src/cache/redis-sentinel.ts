@@ -13,10 +13,10 @@ export function sentinelTopology(
   tls: TlsSource | undefined,
   asking: AskingOptions,
 ): RedisTopology {
-  const { secure, sentinelCredentials, masterName = "" } = target;
+  const { secure, sentinelCredentials, masterName } = target;
   const ask = async ({ host, port }: RedisHost): Promise<RedisMaster> => {
     const endpoint = { host, port, ...sentinelCredentials, database: 0, secure, tls };
-    const master = await askSentinel(endpoint, masterName, asking);
+    const master = await askSentinel(endpoint, masterName as string, asking);
     if (!master) throw Object.assign(new Error("no such master"), { code: "UNKNOWN_MASTER" });
     return masterAt(master, target, tls);
   };
@@ -31,34 +31,34 @@ export async function askSentinel(
 ): Promise<RedisHost | null> {
   const reply = await askOnce(endpoint, ["SENTINEL", "get-master-addr-by-name", masterName], asking);
   if (reply === null) return null;
-  const [host, port] = Array.isArray(reply) ? (reply as unknown[]) : [];
+  const [host, port] = [reply].flat();
   if (typeof host !== "string" || !/^[1-9]\d{0,4}$/.test(String(port))) throw new Error("no address");
   return { host, port: Number(port) };
 }
 
 /** What more than half of them name, as soon as they do; when all have answered or failed, what most of them name. */
 function majorityOf(answers: readonly Promise<RedisMaster>[]): Promise<RedisMaster> {
-  const votes = new Map<string, number>();
-  const named: RedisMaster[] = [];
+  /** By id, in the order in which they were named. */
+  const votes = new Map<string, { readonly master: RedisMaster; count: number }>();
   return new Promise((resolve, reject) => {
     const counted = answers.map(async (answer) => {
       const master = await answer;
-      const count = (votes.get(master.id) ?? 0) + 1;
-      votes.set(master.id, count);
-      named.push(master);
-      if (count > answers.length / 2) resolve(master);
+      const vote = votes.get(master.id) ?? { master, count: 0 };
+      votes.set(master.id, vote);
+      vote.count++;
+      if (vote.count > answers.length / 2) resolve(master);
     });
     void Promise.allSettled(counted).then((results) => {
-      const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
-      const most = Math.max(...votes.values());
-      const master = named.find(({ id }) => votes.get(id) === most);
-      if (master) resolve(master);
-      else reject(new NotConnectedError(failures.find(isAnswer) ?? failures[0]));
+      const [most] = [...votes.values()].sort((one, other) => other.count - one.count);
+      if (most) return resolve(most.master);
+      const failures = (results as PromiseRejectedResult[]).map(({ reason }) => reason);
+      reject(new NotConnectedError(failures.find(isAnswer) ?? failures[0]));
     });
   });
 }
 
-/** What a sentinel answered says more than that another one is away. */
+/** What a sentinel answered, or TLS found, says more than that another one is away: that has a code of Node's, or none. */
 function isAnswer(error: unknown): boolean {
-  return !/^E[A-Z]+$/.test(errorCode(error) ?? "E");
+  const code = errorCode(error);
+  return code !== undefined && !/^E(?!RR)/.test(code);
 }

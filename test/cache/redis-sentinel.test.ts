@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { sentinelTopology } from "../../src/cache/redis-sentinel.js";
-import { parseRedisUrl, type RedisTarget } from "../../src/cache/redis-target.js";
+import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import type { AuthClient, CacheOptions } from "../../src/client.js";
-import { systemClock } from "../../src/runtime/clock.js";
 import { eventually } from "../support/eventually.js";
 import { afterwards, openClient, startService } from "../support/open-client.js";
 import { RecordingLogger } from "../support/recording-logger.js";
 import { connectAdmin } from "../support/redis-admin.js";
-import { type FakeRedis, startFakeRedis } from "../support/redis-fake.js";
 import { type RedisSentinelServers, startRedisSentinel } from "../support/redis-sentinel.js";
 import { describeWithRedis } from "../support/redis-server.js";
 import { until } from "../support/until.js";
@@ -102,58 +98,5 @@ describeWithRedis("A master that sentinels watch", () => {
       new RegExp(`^warn portero: the shared cache redis\\+sentinel://\\S+ cannot be reached \\(${code}\\)`),
     );
     expect(logger.lines.join()).not.toMatch(/hunter|sentinel_/);
-  });
-});
-
-describe("The master that sentinels name", () => {
-  /** Sentinels that name a master at such ports, or nothing at all. */
-  const topologyOf = async (...ports: (number | "silent")[]) => {
-    const sentinels: FakeRedis[] = [];
-    for (const port of ports) {
-      const sentinel = await startFakeRedis((_words, socket) => {
-        if (port !== "silent") socket.write(`*2\r\n$9\r\n127.0.0.1\r\n$4\r\n${port}\r\n`);
-      });
-      afterwards(() => sentinel.close());
-      sentinels.push(sentinel);
-    }
-    const hosts = sentinels.map(({ url }) => new URL(url).host).join(",");
-    const closing = new AbortController();
-    const target = parseRedisUrl(`redis+sentinel://${hosts}/mymaster`) as RedisTarget;
-    const asking = { clock: systemClock, signal: closing.signal };
-    return { topology: sentinelTopology(target, undefined, asking), sentinels, closing };
-  };
-
-  test.each([
-    ["most of them name", [7000, 7001, 7001], 7001],
-    ["the only one that answers names", ["silent", 7001, "silent"], 7001],
-    ["most of those that answer name", [7001, "silent", 7000, 7001, "silent"], 7001],
-    ["the first names, where each names another", [7002, 7000, 7001], 7002],
-  ] as const)("is the one that %s", async (_which, ports, port) => {
-    const { topology } = await topologyOf(...ports);
-    expect(await topology.masterOf("")).toMatchObject({ id: `127.0.0.1:${port}`, host: "127.0.0.1", port });
-  });
-
-  test("is waited for no longer than its sentinels need, and no connection stays", async () => {
-    const { topology, sentinels } = await topologyOf("silent", "silent", "silent");
-    await expect(topology.masterOf("")).rejects.toMatchObject({ name: "NotConnectedError" });
-    await until(() => sentinels.every(({ standing }) => standing === 0));
-  });
-
-  test("is asked for in vain when the client is closed", async () => {
-    const { topology, sentinels, closing } = await topologyOf("silent");
-    const asked = topology.masterOf("");
-    asked.catch(() => undefined);
-    await until(() => sentinels.every(({ standing }) => standing === 1));
-    closing.abort();
-    await expect(asked).rejects.toThrow();
-    await until(() => sentinels.every(({ standing }) => standing === 0));
-  });
-
-  test("is none where what answers is no sentinel", async () => {
-    const fake = await startFakeRedis((_words, socket) => void socket.write("*2\r\n$1\r\na\r\n$3\r\nx:y\r\n"));
-    afterwards(() => fake.close());
-    const target = parseRedisUrl(`redis+sentinel://${new URL(fake.url).host}/mymaster`) as RedisTarget;
-    const asking = { clock: systemClock, signal: new AbortController().signal };
-    await expect(sentinelTopology(target, undefined, asking).masterOf("")).rejects.toThrow();
   });
 });

@@ -1,9 +1,12 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { RedisEndpoint } from "../../src/cache/redis-topology.js";
 
 /** Something that listens where a Redis should, and answers as the test says. */
 export interface FakeRedis {
   readonly url: string;
+  /** What a connection to it is made with: no password, no TLS. */
+  readonly endpoint: RedisEndpoint;
   /** Connections that it accepted. */
   readonly connections: number;
   /** Those that have not ended. */
@@ -13,8 +16,14 @@ export interface FakeRedis {
   close(): Promise<void>;
 }
 
-/** @param answer writes what comes back for a command, given in words */
-export async function startFakeRedis(answer: (words: string[], socket: Socket) => void): Promise<FakeRedis> {
+/**
+ * @param answer writes what comes back for a command, given in words
+ * @param greet writes what comes before any command
+ */
+export async function startFakeRedis(
+  answer: (words: string[], socket: Socket) => void,
+  greet: (socket: Socket) => void = () => undefined,
+): Promise<FakeRedis> {
   const sockets = new Set<Socket>();
   const commands: string[] = [];
   let connections = 0;
@@ -23,6 +32,7 @@ export async function startFakeRedis(answer: (words: string[], socket: Socket) =
     sockets.add(socket);
     socket.on("error", () => undefined);
     socket.once("close", () => sockets.delete(socket));
+    greet(socket);
     let unread = "";
     socket.on("data", (chunk) => {
       unread += chunk.toString("latin1");
@@ -35,8 +45,10 @@ export async function startFakeRedis(answer: (words: string[], socket: Socket) =
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
   return {
-    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `redis://127.0.0.1:${port}`,
+    endpoint: { host: "127.0.0.1", port, database: 0, secure: false, tls: undefined },
     get connections() {
       return connections;
     },
@@ -51,6 +63,15 @@ export async function startFakeRedis(answer: (words: string[], socket: Socket) =
       await closed;
     },
   };
+}
+
+/** An answer as RESP has it: texts, whole numbers, what refuses, `null`, and lists of them. */
+export function encodeReply(value: unknown): string {
+  if (value === null) return "$-1\r\n";
+  if (value instanceof Error) return `-${value.message}\r\n`;
+  if (typeof value === "number") return `:${value}\r\n`;
+  if (Array.isArray(value)) return `*${value.length}\r\n${value.map(encodeReply).join("")}`;
+  return `$${Buffer.byteLength(String(value))}\r\n${value}\r\n`;
 }
 
 /** The first command of what came in, as RESP has it, where it is complete. */
