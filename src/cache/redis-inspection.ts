@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { SLOTS, type SlotRange, slotOf, slotRangesIn } from "./cluster-slots.js";
+import { keyInSlot, type SlotRange, slotRangesIn } from "./cluster-slots.js";
 import { type AskingOptions, askOnce, converse, type Send } from "./redis-ask.js";
 import type { RedisEndpoint } from "./redis-topology.js";
 import { isReply } from "./store-error.js";
@@ -78,7 +78,7 @@ export async function inspectSlots(
   const asked = endpoints.map(async (endpoint) => {
     const reply = await askOnce(endpoint, ["CLUSTER", "SLOTS"], { bounds: BOUNDS, ...options });
     const ranges = slotRangesIn(reply, endpoint);
-    if (!ranges) throw Object.assign(new Error("the node knows of no slots"), { code: "CLUSTERDOWN" });
+    if (!ranges) throw new Error("CLUSTERDOWN the node knows of no slots"); // as Redis puts it: it was an answer
     return ranges;
   });
   const ranges = await Promise.any(asked).catch(({ errors }: AggregateError) => {
@@ -119,26 +119,19 @@ async function attemptLog(attempt: Attempt, log: string): Promise<void> {
 async function clockAhead(attempt: Attempt, now: () => number): Promise<number | undefined> {
   const before = now();
   const reply = await attempt(["TIME"]);
-  const [seconds, micros] = Array.isArray(reply) ? reply.map(Number) : [];
-  const at = (seconds ?? Number.NaN) * 1000 + (micros ?? Number.NaN) / 1000;
+  const [seconds, micros] = [reply].flat();
+  const at = Number(seconds) * 1000 + Number(micros) / 1000;
   return Number.isFinite(at) ? at - (before + now()) / 2 : undefined;
 }
 
 /** Two keys, and a third in another slot where any slot will do. */
 function keysFor(holds: ((slot: number) => boolean) | undefined): readonly [string, string, string?] {
   const name = PREFIX + randomBytes(9).toString("base64url");
-  const make = (end: string, isUsable: (slot: number) => boolean): string => {
-    for (let tag = 0; ; tag++) {
-      const key = `${name}:${tag}${end}`;
-      if (isUsable(slotOf(key)) || tag > SLOTS * 16) return key;
-    }
-  };
-  if (holds) return [make("", holds), make(":log", holds)];
-  const key = make("", () => true);
-  return [key, make(":log", () => true), make(":other", (slot) => slot !== slotOf(key))];
+  if (holds) return [keyInSlot(`${name}:entry`, holds), keyInSlot(`${name}:log`, holds)];
+  return [`${name}:{entry}`, `${name}:log`, `${name}:{other}`];
 }
 
 function infoIn(reply: unknown): ReadonlyMap<string, string> {
   const lines = String(reply).matchAll(/^([a-z_]\w*):([^\r\n]*)/gm);
-  return new Map([...lines].map(([, name = "", value = ""]) => [name, value]));
+  return new Map([...lines].map(([, name, value]) => [name as string, value as string]));
 }
