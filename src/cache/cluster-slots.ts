@@ -1,4 +1,6 @@
+import { type AskingOptions, askOnce } from "./redis-ask.js";
 import type { RedisHost } from "./redis-target.js";
+import type { RedisEndpoint } from "./redis-topology.js";
 
 /** In a cluster each key lies in one of so many slots. */
 export const SLOTS = 16_384;
@@ -40,6 +42,16 @@ export function keyInSlot(beginning: string, isUsable: (slot: number) => boolean
     if (isUsable(slotOf(key))) return key;
   }
   return beginning;
+}
+
+/** Of an answer: ranges, their nodes, and what is said of a node. Slots that were moved about can make thousands of ranges. */
+const BOUNDS = { maxItems: 2 ** 19, maxDepth: 5 };
+
+/** What a node says of all slots. Rejects with CLUSTERDOWN where it knows of none. */
+export async function askForSlots(node: RedisEndpoint, asking: AskingOptions): Promise<readonly SlotRange[]> {
+  const ranges = slotRangesIn(await askOnce(node, ["CLUSTER", "SLOTS"], { ...asking, bounds: BOUNDS }), node);
+  if (!ranges) throw new Error("CLUSTERDOWN the node knows of no slots"); // as Redis puts it: it was an answer
+  return ranges;
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { Clock } from "../runtime/clock.js";
 import type { TlsSource } from "../runtime/tls-options.js";
 import { ClusterMap } from "./cluster-map.js";
-import { SLOTS, type SlotRange, slotOf, slotRangesIn } from "./cluster-slots.js";
-import { type AskingOptions, askOnce } from "./redis-ask.js";
+import { askForSlots, SLOTS, type SlotRange, slotOf } from "./cluster-slots.js";
+import type { AskingOptions } from "./redis-ask.js";
 import type { RedisWire } from "./redis-connection.js";
 import { openWire } from "./redis-link.js";
 import { RedisShard } from "./redis-shard.js";
@@ -21,9 +21,6 @@ export interface RedisClusterOptions {
   /** What answers is no cluster. */
   readonly onNoCluster: () => void;
 }
-
-/** Of `CLUSTER SLOTS`: ranges, their nodes, and what is said of a node. Slots that were moved about can make thousands of ranges. */
-const SLOTS_BOUNDS = { maxItems: 2 ** 19, maxDepth: 5 };
 
 /** What is done with a key: by a client, and in words where a slot is on its way to another master. */
 interface KeyOperation<T> {
@@ -115,18 +112,12 @@ export class RedisCluster {
     await Promise.all(this.#shards.map((shard) => shard.close()));
   }
 
-  async #askForSlots({ host, port }: RedisHost): Promise<readonly SlotRange[]> {
+  #askForSlots({ host, port }: RedisHost): Promise<readonly SlotRange[]> {
     const { target, tls, asking, onNoCluster } = this.#options;
-    const bounded = { ...asking, bounds: SLOTS_BOUNDS };
-    const reply = await askOnce(masterAt({ host, port }, target, tls), ["CLUSTER", "SLOTS"], bounded).catch(
-      (error: Error) => {
-        if (/cluster support disabled/i.test(error.message)) onNoCluster();
-        throw error;
-      },
-    );
-    const ranges = slotRangesIn(reply, { host, port });
-    if (!ranges) throw Object.assign(new Error("the node knows of no slots"), { code: "CLUSTERDOWN" });
-    return ranges;
+    return askForSlots(masterAt({ host, port }, target, tls), asking).catch((error: Error) => {
+      if (/cluster support disabled/i.test(error.message)) onNoCluster();
+      throw error;
+    });
   }
 
   /** Shards stay what they are when a replica has taken their slots over, or slots have moved from one to the other. */

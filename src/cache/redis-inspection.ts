@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { keyInSlot, type SlotRange, slotRangesIn } from "./cluster-slots.js";
-import { type AskingOptions, askOnce, converse, type Send } from "./redis-ask.js";
+import { askForSlots, keyInSlot, type SlotRange } from "./cluster-slots.js";
+import { type AskingOptions, converse, type Send } from "./redis-ask.js";
 import type { RedisEndpoint } from "./redis-topology.js";
 import { isReply } from "./store-error.js";
 
-/** Lists within lists, as `CLUSTER SLOTS` and XREAD have them. */
-const BOUNDS = { maxItems: 2 ** 19, maxDepth: 5 };
+/** Lists within lists, as XREAD has them. */
+const BOUNDS = { maxDepth: 5 };
 /** What an inspection leaves behind, where it may not delete it, ends after so long, in milliseconds. */
 const KEPT_MS = 10_000;
 /** The quickest of so many answers is taken: one alone may have met a busy process. */
@@ -75,12 +75,7 @@ export async function inspectSlots(
   endpoints: readonly RedisEndpoint[],
   options: AskingOptions,
 ): Promise<{ readonly ranges: readonly SlotRange[]; readonly held: number }> {
-  const asked = endpoints.map(async (endpoint) => {
-    const reply = await askOnce(endpoint, ["CLUSTER", "SLOTS"], { bounds: BOUNDS, ...options });
-    const ranges = slotRangesIn(reply, endpoint);
-    if (!ranges) throw new Error("CLUSTERDOWN the node knows of no slots"); // as Redis puts it: it was an answer
-    return ranges;
-  });
+  const asked = endpoints.map((endpoint) => askForSlots(endpoint, options));
   const ranges = await Promise.any(asked).catch(({ errors }: AggregateError) => {
     throw errors.find(isReply) ?? errors[0];
   });
