@@ -73,7 +73,6 @@ export class ClusterMap {
   async #renewNext(): Promise<void> {
     const { clock, random, onRenewed } = this.#options;
     await this.#pause(this.#nextAt - clock.monotonic());
-    if (this.#closed) throw new NotConnectedError();
     this.#nextAt = clock.monotonic() + PACE_MS;
     try {
       const ranges = await this.#askAny();
@@ -87,7 +86,7 @@ export class ClusterMap {
     }
   }
 
-  /** The first answer: a node that is silent holds nothing up. */
+  /** The first answer: a node that is silent holds nothing up. After the end nothing is asked. */
   #askAny(): Promise<readonly SlotRange[]> {
     const candidates = this.#candidates();
     return new Promise((resolve, reject) => {

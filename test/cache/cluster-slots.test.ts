@@ -14,6 +14,7 @@ describe("The slot of a key", () => {
     ["}foo}{user1000}", slotOf("user1000")],
     ["foo{{bar}}zap", 4015],
     ["foo{bar", 15_278],
+    ["foo}bar", 7223],
     ["portero:1:none", 3096],
   ])("%j is %d", (key, slot) => {
     expect(slotOf(key)).toBe(slot);
