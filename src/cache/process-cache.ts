@@ -64,7 +64,7 @@ export class ProcessCache {
     this.#shares = new SubjectShares({
       maxPerSubject,
       maxBytes: maxBytes / SHARE_OF_SUBJECT,
-      bytesOf: (key) => this.#map.peek(key)?.bytes ?? 0,
+      bytesOf: (key) => (this.#map.peek(key) as ProcessEntry<unknown, unknown>).bytes,
       evict: (key) => {
         this.evictions++;
         this.#map.delete(key);
@@ -76,7 +76,7 @@ export class ProcessCache {
       onEvict: () => void this.evictions++,
       onRemove: ({ subject, meaning, bytes }, key) => {
         this.#shares.remove(subject, key, bytes);
-        if (meaning !== undefined) count(this.#meanings, meaning, -1);
+        count(this.#meanings, meaning, -1);
       },
     });
   }
@@ -196,7 +196,7 @@ export class ProcessView<Q, V, P> {
     kept.hit = this.#spec.present(value, "process", hardExpiry, kept);
     this.#map.set(key, kept, { size: kept.bytes });
     if (this.#map.peek(key) !== kept) return kept; // it is larger than all the room
-    if (meaning !== undefined) count(meanings, meaning, 1);
+    count(meanings, meaning, 1);
     if (this.#spec.hasManyPerSubject) shares.add(subject, key);
     return kept;
   }
@@ -208,11 +208,12 @@ export class ProcessView<Q, V, P> {
 
   /** Among the entries of all specs. */
   #keyOf(id: string): string {
-    return this.#prefix === "" ? id : this.#prefix + id;
+    return this.#prefix + id;
   }
 }
 
-function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
+function count(counts: Map<string, number>, key: string | undefined, change: 1 | -1): void {
+  if (key === undefined) return;
   const sum = (counts.get(key) ?? 0) + change;
   if (sum === 0) counts.delete(key);
   else counts.set(key, sum);

@@ -25,18 +25,16 @@ export interface BoundedMapOptions<V> {
 
 export function createBoundedMap<V extends {}>({
   maxEntries,
-  maxBytes,
+  maxBytes = 0,
   onEvict,
   onRemove,
 }: BoundedMapOptions<V>): BoundedMap<V> {
   return new LRUCache<string, V>({
     max: maxEntries,
-    ...(maxBytes !== undefined && { maxSize: maxBytes }),
-    ...((onEvict || onRemove) && {
-      dispose: (value: V, key: string, reason: string) => {
-        onRemove?.(value, key);
-        if (reason === "evict") onEvict?.(value);
-      },
-    }),
+    maxSize: maxBytes, // 0: no bound
+    dispose: (value, key, reason) => {
+      onRemove?.(value, key);
+      if (reason === "evict") onEvict?.(value);
+    },
   });
 }

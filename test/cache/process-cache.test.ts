@@ -22,13 +22,20 @@ interface Kept {
 }
 
 /** A view of a process cache in which an entry takes as many bytes as its value says, and some of its own. */
-function start({ maxBytes = 1_000_000, maxPerSubject = 100, staleIfErrorMs = 0, random = 0, name = "" } = {}) {
+function start({
+  maxEntries = 100,
+  maxBytes = 1_000_000,
+  maxPerSubject = 100,
+  staleIfErrorMs = 0,
+  random = 0,
+  name = "",
+} = {}) {
   const clock = new ManualClock(START);
   const timeline = new Timeline(clock);
   const subjects = new SubjectInvalidations({ store: undefined, timeline });
   const invalidation = new Invalidation(subjects, true);
   const process = new ProcessCache({
-    maxEntries: 100,
+    maxEntries,
     maxBytes,
     maxPerSubject,
     clock,
@@ -186,7 +193,7 @@ test("What is not held is not found.", () => {
   expect(view.forget("a")).toBe(true);
 });
 
-test("An entry counts as what its value takes, and two bytes for each character of its key and its subject, and 480 more.", () => {
+test("An entry counts as what its value takes, and two bytes for each character of its key, its subject and its meaning, and 480 more.", () => {
   const { keep, process } = start({ name: "locals" });
   keep("a", { bytes: 100 });
   const bytes = process.bytes;
@@ -197,6 +204,22 @@ test("An entry counts as what its value takes, and two bytes for each character 
   const digests = start(); // their ids alone are keys
   digests.keep("a", { bytes: 100 });
   expect(digests.process.bytes).toBe(100 + 2 * ("a".length + "ana".length) + 480);
+  digests.keep("a", { bytes: 100, meaning: "seven" });
+  expect(digests.process.bytes).toBe(100 + 2 * ("a".length + "ana".length + "seven".length) + 480);
+});
+
+test.each<[string, Parameters<typeof start>[0]]>([
+  ["for want of room for their number", { maxEntries: 2 }],
+  ["for want of room for their bytes", { maxBytes: 12_000 }],
+  ["for want of room of their subject", { maxPerSubject: 2 }],
+])("Entries that had to make room %s are counted, and no others.", (_why, options) => {
+  const { process, keep, held, view } = start(options);
+  for (const id of "abcd") keep(id, { bytes: 4000, subject: options?.maxPerSubject ? "ana" : id });
+  expect([held("abcd"), process.evictions]).toEqual(["cd", 2]);
+  keep("c", { bytes: 4000, subject: options?.maxPerSubject ? "ana" : "c" }); // in the place of the one before
+  keep("c", { livesMs: 0 }); // which has ended
+  view.forget("d");
+  expect([held("abcd"), process.evictions, process.size]).toEqual(["", 2, 0]);
 });
 
 describe("The entries of one subject", () => {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import { GuardedStore } from "../../src/cache/guarded-store.js";
 import { Invalidation, MAX_SKEW_MS, SHARED_LIFE_MS } from "../../src/cache/invalidation.js";
+import type { InvalidationLog } from "../../src/cache/invalidation-log.js";
 import { createKeyring } from "../../src/cache/keyring.js";
+import type { TokenFact } from "../../src/cache/log-facts.js";
 import { SharedCache } from "../../src/cache/shared-cache.js";
 import type { CacheSpec } from "../../src/cache/spec.js";
 import { SubjectInvalidations, subjectKey } from "../../src/cache/subject-invalidations.js";
@@ -28,11 +30,19 @@ interface Put {
   hardExpiry?: number;
 }
 
+/** What the log was given to tell, and how to write it to the store. */
+interface Told {
+  fact: TokenFact;
+  write: () => Promise<void>;
+}
+
 /** Processes on one store, with clocks of their own. What is asked is a name, and about the user of that name. */
 function start({
   staleIfErrorMs = 0,
   memory = new MemoryStore(new ManualClock(START)),
   secrets = [] as string[],
+  hasLog = false,
+  isTold = true,
 } = {}) {
   const clock = new ManualClock(START);
   const timeline = new Timeline(clock);
@@ -42,17 +52,23 @@ function start({
   const spec = {
     name: "locals",
     ttlMs: TTL_MS,
+    isTold,
     about: "user",
     subjectOf: (question: string) => question,
     encode: (value: string) => ({ value }),
     decode: (stored: { value?: string } | undefined) => stored?.value,
   } as unknown as CacheSpec<string, string, unknown, unknown>;
+  const [told, toldRefusals]: [Told[], Told[]] = [[], []];
+  const log = {
+    tell: async (telling: Told) => void told.push(telling),
+    tellRefusal: (telling: Told) => void toldRefusals.push(telling),
+  } as unknown as InvalidationLog;
   const shared = new SharedCache(spec, store, {
     subjects,
     invalidation,
     timeline,
     clock,
-    log: undefined,
+    log: hasLog ? log : undefined,
     staleIfErrorMs,
   });
   const asking = (id: string) => ({
@@ -81,8 +97,30 @@ function start({
   };
   const process = (its = secrets) => start({ staleIfErrorMs, memory, secrets: its });
   const kept = () => memory.keys("locals").map((key) => memory.ttlMs(key));
-  return { clock, timeline, memory, subjects, invalidation, shared, find, put, process, kept };
+  return { clock, timeline, memory, subjects, invalidation, shared, find, put, process, kept, told, toldRefusals };
 }
+
+/** Whether what the store brings of that id is void. */
+const isVoid = ({ invalidation, timeline }: ReturnType<typeof start>, id: string) =>
+  invalidation.isVoidInStore(
+    {
+      id,
+      order: timeline.next(),
+      triedAs: NEVER,
+      history: { invalidatedAs: 0, newestAnswered: 0 },
+      meaning: undefined,
+    },
+    {
+      value: "",
+      order: 0,
+      askedAt: START,
+      isShared: true,
+      expiresAt: NEVER,
+      endsAt: NEVER,
+      subject: "",
+      meaning: undefined,
+    },
+  );
 
 describe("What one process has shared", () => {
   test("another one finds, with when it was asked for and when it ends, and as asked for when it was accepted", async () => {
@@ -243,28 +281,6 @@ describe("An entry is kept in the store", () => {
 });
 
 describe("A deletion", () => {
-  /** Whether what the store brings of that id is void. */
-  const isVoid = ({ invalidation, timeline }: ReturnType<typeof start>, id: string) =>
-    invalidation.isVoidInStore(
-      {
-        id,
-        order: timeline.next(),
-        triedAs: NEVER,
-        history: { invalidatedAs: 0, newestAnswered: 0 },
-        meaning: undefined,
-      },
-      {
-        value: "",
-        order: 0,
-        askedAt: START,
-        isShared: true,
-        expiresAt: NEVER,
-        endsAt: NEVER,
-        subject: "",
-        meaning: undefined,
-      },
-    );
-
   test("deletes, and leaves nothing behind", async () => {
     const made = start();
     await made.put("ana");
@@ -332,4 +348,103 @@ test("What was read before something was missed is read again: what that contrad
   const { entry } = await other.find("ana");
   expect([reads, entry?.value]).toEqual([4, "of ana"]);
   expect(other.invalidation.isUnproven(entry as { order: number })).toBe(false);
+});
+
+test("What was missed in each of two looks is not looked for again: the entry is in doubt.", async () => {
+  const made = start();
+  await made.put("ana");
+  let reads = 0;
+  made.memory.before = (operation) => {
+    if (operation === "get" && ++reads <= 8) made.subjects.doubt(); // the entry, and whether any user was invalidated
+  };
+  expect([await made.find("ana"), reads]).toEqual([IN_DOUBT, 4]);
+});
+
+describe("An invalidation", () => {
+  test("is told, with its meaning and its time, and written to the store as often as the log says", async () => {
+    const { shared, timeline, told, put, kept } = start({ hasLog: true });
+    const at = timeline.stamp();
+    for (let times = 1; times <= 2; times++) {
+      await put("ana");
+      if (times === 1) await shared.invalidate("ana", "digest", at);
+      expect(kept()).toHaveLength(1);
+      await told[0]?.write();
+      expect(kept()).toEqual([]);
+    }
+    expect(told.map(({ fact }) => fact)).toStrictEqual([{ kind: "token", id: "ana", meaning: "digest", at: at.wall }]);
+  });
+
+  test("of a kind that is not told is written alone", async () => {
+    const { shared, timeline, told, put, kept } = start({ hasLog: true, isTold: false });
+    await put("ana");
+    await shared.invalidate("ana", "digest", timeline.stamp());
+    expect([kept(), told]).toEqual([[], []]);
+  });
+});
+
+describe("What is deleted behind a refusal", () => {
+  test("is told where it is news, with its time, and deleted as the log says", async () => {
+    const { shared, timeline, told, toldRefusals, put, kept } = start({ hasLog: true });
+    await put("ana");
+    const at = timeline.stamp();
+    shared.refuse("ana", at, true, true);
+    await settle();
+    expect([kept().length, told]).toEqual([1, []]);
+    expect(toldRefusals.map(({ fact }) => fact)).toStrictEqual([
+      { kind: "refusal", id: "ana", meaning: undefined, at: at.wall },
+    ]);
+    await toldRefusals[0]?.write();
+    expect(kept()).toEqual([]);
+  });
+
+  test.each([
+    ["is no news", true, false],
+    ["cannot be told for want of a log", false, true],
+  ])("and %s is deleted at once", async (_why, hasLog, isNews) => {
+    const { shared, timeline, toldRefusals, put, kept } = start({ hasLog });
+    await put("ana");
+    shared.refuse("ana", timeline.stamp(), true, isNews);
+    await settle();
+    expect([kept(), toldRefusals]).toEqual([[], []]);
+  });
+
+  test.each([
+    ["if that was known", true],
+    ["but not of what strangers bring", false],
+  ])(
+    "leaves a tombstone where the store cannot be told; once there are too many all older is void, %s",
+    async (_whose, isOurs) => {
+      const made = start({ hasLog: true });
+      made.memory.before = fail;
+      for (let n = 1; n <= 2 * MAX_TOMBSTONES; n++) made.shared.refuse(`id-${n}`, made.timeline.stamp(), isOurs, true);
+      for (const { write } of made.toldRefusals) await expect(write()).rejects.toThrow();
+      expect([isVoid(made, `id-${2 * MAX_TOMBSTONES}`), isVoid(made, "id-1")]).toEqual([true, isOurs]);
+    },
+  );
+});
+
+describe("What this process has put into the store", () => {
+  test("is deleted again where it was asked for before something happened, and stays where it was asked for later", async () => {
+    const { shared, timeline, put, process, kept } = start();
+    const before = timeline.stamp();
+    await put("ana");
+    const [after, other] = [timeline.stamp(), process()];
+    shared.dropIfBefore("ana", before);
+    other.shared.dropIfBefore("ana", other.timeline.placeOf(after.wall, 0)); // which has put nothing there
+    await settle();
+    expect(kept()).toHaveLength(1);
+    shared.dropIfBefore("ana", after);
+    await settle();
+    expect(kept()).toEqual([]);
+  });
+
+  test("is void where it could not be deleted again, and all that is older with it once there are too many", async () => {
+    const made = start();
+    const ids = Array.from({ length: 2 * MAX_TOMBSTONES }, (_, n) => `known-${n + 1}`);
+    for (const id of ids) await made.put(id);
+    made.memory.before = fail;
+    for (const id of ids) made.shared.dropIfBefore(id, made.timeline.stamp());
+    await settle();
+    expect([isVoid(made, "known-1"), isVoid(made, "ben")]).toEqual([true, true]);
+  });
 });
