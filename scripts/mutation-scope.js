@@ -182,11 +182,11 @@ export const SCOPE = [
   },
   {
     sources: ["src/runtime/bounded-map.ts", "src/cache/process-cache.ts"],
-    suites: [...suites("cache", "process-cache"), ...cacheSuites("shares", "bounds", "clocks", "invalidation")],
+    suites: [...suites("runtime", "bounded-map"), ...suites("cache", "process-cache")],
   },
   {
     sources: ["src/cache/single-flight.ts"],
-    suites: [...suites("cache", "flights"), ...cacheSuites("single-flight", "fresh", "invalidation")],
+    suites: suites("cache", "flights"),
   },
   {
     sources: ["src/cache/write-health.ts"],
@@ -202,15 +202,7 @@ export const SCOPE = [
   },
   {
     sources: ["src/cache/shared-cache.ts", "src/cache/written-ids.ts"],
-    suites: cacheSuites(
-      "shared-cache",
-      "written-ids",
-      "shared-invalidation",
-      "corrupt-entries",
-      "stale-if-error",
-      "ttl",
-      "refusals",
-    ),
+    suites: suites("cache", "shared-cache", "written-ids"),
   },
   {
     sources: ["src/cache/store-gate.ts"],
@@ -245,9 +237,14 @@ export const SCOPE = [
     suites: suites("cache", "load-task", "load-results", "stale-entries"),
   },
   {
-    sources: ["src/cache/tiered-cache.ts", "src/cache/loader.ts", "src/cache/service-loads.ts"],
+    sources: ["src/cache/tiered-cache.ts"],
+    suites: suites("cache", "tiered-cache"),
+  },
+  {
+    sources: ["src/cache/loader.ts", "src/cache/service-loads.ts"],
     suites: [
       ...cacheSuites(
+        "tiered-cache",
         "stale-if-error",
         "refresh-ahead",
         "fresh",

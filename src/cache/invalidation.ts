@@ -113,7 +113,7 @@ export type OnContradicted = (id: string, meaning: string | undefined, until: To
 /** When what is known of one kind of question is void. */
 export class Invalidation {
   readonly #subjects: Subjects;
-  readonly #hasDigestIds: boolean;
+  readonly #hasDigestIds: boolean | undefined;
   readonly #onContradicted: OnContradicted | undefined;
   readonly #meanings: Tombstones;
   /** Ids that were invalidated: the store may have lost the deletion. */
@@ -128,7 +128,7 @@ export class Invalidation {
   #heard: BoundedMap<{ readonly at: number; readonly until: Tombstone }> | undefined;
 
   /** @param onContradicted told of each id that was contradicted, with its meaning where all of that is, and until when */
-  constructor(subjects: Subjects, hasDigestIds: boolean, onContradicted?: OnContradicted) {
+  constructor(subjects: Subjects, hasDigestIds: boolean | undefined, onContradicted?: OnContradicted) {
     this.#subjects = subjects;
     this.#onContradicted = onContradicted;
     this.#hasDigestIds = hasDigestIds;

@@ -50,7 +50,7 @@ export class TieredCache<Q, V, P, R> {
     { process, store, subjects, timeline, log }: CacheTiers,
     options: LoaderOptions & { readonly onContradicted?: OnContradicted },
   ) {
-    const invalidation = new Invalidation(subjects, spec.hasDigestIds ?? false, options.onContradicted);
+    const invalidation = new Invalidation(subjects, spec.hasDigestIds, options.onContradicted);
     this.#spec = spec;
     this.#options = options;
     this.#timeline = timeline;
@@ -102,7 +102,7 @@ export class TieredCache<Q, V, P, R> {
     const held = fresh ? undefined : this.#held(question, id);
     if (held) return held;
     const traits = { kind: this.#spec.name, fresh, isRefresh: false, signal };
-    return this.#options.watch.asks(traits, (asked) => this.#ask(question, asked ? { ...call, asked } : call, id));
+    return this.#options.watch.asks(traits, (asked) => this.#ask(question, { ...call, asked }, id));
   }
 
   /** What the process knows. */
@@ -140,7 +140,7 @@ export class TieredCache<Q, V, P, R> {
     const digest = this.#spec.read?.(question).meaning;
     const meaning = shortMeaning(digest);
     const at = this.#timeline.stamp();
-    this.#invalidation.invalidated(id, at, meaning, meaning !== undefined && this.#knows(meaning));
+    this.#invalidation.invalidated(id, at, meaning, this.#knows(meaning));
     this.#loader.invalidated(id, meaning, at.order);
     this.#process.forget(id);
     this.#negative.forget(id);
@@ -164,7 +164,7 @@ export class TieredCache<Q, V, P, R> {
   hear({ id, meaning: digest, at }: TokenFact): void {
     const meaning = shortMeaning(digest);
     const until = this.#invalidation.heard(id, at, () => this.#timeline.placeOf(at, MAX_SKEW_MS));
-    this.#invalidation.invalidated(id, until, meaning, meaning !== undefined && this.#knows(meaning));
+    this.#invalidation.invalidated(id, until, meaning, this.#knows(meaning));
     this.#loader.invalidated(id, meaning, until.order);
     const held = this.#process.peek(id);
     if (held && contradicts(until, held)) this.#process.forget(id);
@@ -173,8 +173,8 @@ export class TieredCache<Q, V, P, R> {
   }
 
   /** Whether an id of that meaning is held, or was written: in whatever spelling. */
-  #knows(meaning: string): boolean {
-    return this.#process.holdsMeaning(meaning) || (this.#shared?.hasWritten(meaning) ?? false);
+  #knows(meaning: string | undefined): boolean {
+    return meaning !== undefined && (this.#process.holdsMeaning(meaning) || this.#shared?.hasWritten(meaning) === true);
   }
 
   get inFlight(): number {

@@ -1,48 +1,20 @@
 import { expect, test } from "@jest/globals";
-import { GuardedStore } from "../../src/cache/guarded-store.js";
-import { createKeyring } from "../../src/cache/keyring.js";
-import { ProcessCache } from "../../src/cache/process-cache.js";
-import type { Verdict } from "../../src/cache/spec.js";
-import { SubjectInvalidations } from "../../src/cache/subject-invalidations.js";
-import { TieredCache } from "../../src/cache/tiered-cache.js";
-import { Timeline } from "../../src/cache/timeline.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { MemoryStore } from "../support/memory-store.js";
 import { textSpec } from "../support/text-spec.js";
+import { openCache, startPatientService, unavailable } from "../support/tiered-cache.js";
 
 const TTL_MS = 300_000;
 const STALE_MS = 600_000;
-const unavailable = new Error("the service is unavailable");
 
 /** A process on a store, whose questions to the service wait until they are answered one by one. */
 function start() {
   const clock = new ManualClock();
   const memory = new MemoryStore(clock);
-  const store = new GuardedStore({ store: memory, clock, keyring: createKeyring({ identity: "shop", secrets: [] }) });
   const open = () => {
-    const timeline = new Timeline(clock);
-    const subjects = new SubjectInvalidations({ store, timeline });
-    const asked: { answer: (value: string) => void; fail: () => void }[] = [];
-    const ask = () =>
-      new Promise<Verdict<string, string>>((resolve, reject) => {
-        const answer = (value: string) => resolve({ kind: "answer", value, source: "grpc" });
-        asked.push({ answer, fail: () => reject(unavailable) });
-      });
+    const { ask, asked } = startPatientService();
     const spec = textSpec(ask, { name: "locals", ttlMs: TTL_MS });
-    const options = { clock, random: () => 0, staleIfErrorMs: STALE_MS };
-    const process = new ProcessCache({ ...options, maxEntries: 10, maxBytes: 100_000, maxPerSubject: 10 });
-    const cache = new TieredCache(
-      spec,
-      { process, store, subjects, timeline, log: undefined },
-      {
-        ...options,
-        processTtlMs: 60_000,
-        couldNotAsk: (error) => error === unavailable,
-        refusals: { answered: () => undefined, refused: () => undefined, isRefusing: () => false },
-        watch: { asks: (_traits, ask) => ask(undefined) },
-      },
-    );
-    return { cache, subjects, asked };
+    return { ...openCache({ clock, spec, memory, staleIfErrorMs: STALE_MS }), asked };
   };
   return { clock, memory, open };
 }

@@ -1,23 +1,15 @@
 import { expect, test } from "@jest/globals";
-import { GuardedStore } from "../../src/cache/guarded-store.js";
 import type { InvalidationLog } from "../../src/cache/invalidation-log.js";
-import { createKeyring } from "../../src/cache/keyring.js";
-import { ProcessCache } from "../../src/cache/process-cache.js";
 import type { Verdict } from "../../src/cache/spec.js";
-import { SubjectInvalidations } from "../../src/cache/subject-invalidations.js";
-import { TieredCache } from "../../src/cache/tiered-cache.js";
-import { Timeline } from "../../src/cache/timeline.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { fail, MemoryStore } from "../support/memory-store.js";
 import { textSpec } from "../support/text-spec.js";
+import { openCache } from "../support/tiered-cache.js";
 
 /** A process on a store, with a log that notes which refusals it is to tell. */
 function start() {
   const clock = new ManualClock();
   const memory = new MemoryStore(clock);
-  const store = new GuardedStore({ store: memory, clock, keyring: createKeyring({ identity: "shop", secrets: [] }) });
-  const timeline = new Timeline(clock);
-  const subjects = new SubjectInvalidations({ store, timeline });
   const told: string[] = [];
   const log = {
     tellRefusal: ({ fact }: { fact: { id: string } }) => void told.push(fact.id),
@@ -28,19 +20,8 @@ function start() {
       ? { kind: "refusal", reason: "no", source: "grpc", isInformed: false }
       : { kind: "answer", value: question, source: "grpc" };
   const spec = textSpec(ask, { name: "token", isTold: true, ttlMs: 300_000 });
-  const options = { clock, random: () => 0, staleIfErrorMs: 0 };
-  const process = new ProcessCache({ ...options, maxEntries: 10, maxBytes: 100_000, maxPerSubject: 10 });
-  const cache = new TieredCache(
-    spec,
-    { process, store, subjects, timeline, log },
-    {
-      ...options,
-      processTtlMs: 60_000,
-      couldNotAsk: () => false,
-      refusals: { answered: () => undefined, refused: () => undefined, isRefusing: () => upstream.refusesAll },
-      watch: { asks: (_traits, ask) => ask(undefined) },
-    },
-  );
+  const refusals = { answered: () => undefined, refused: () => undefined, isRefusing: () => upstream.refusesAll };
+  const { cache } = openCache({ clock, spec, memory, log, refusals });
   return { cache, memory, upstream, told };
 }
 

@@ -1,12 +1,9 @@
-import type { CacheSpec, Verdict } from "../../src/cache/spec.js";
+import type { CacheSpec } from "../../src/cache/spec.js";
 
 export type TextSpec = CacheSpec<string, string, string, string>;
 
 /** A spec whose questions, answers and subjects are the same text: what happens to them is all there is to see. */
-export function textSpec(
-  ask: (question: string) => Promise<Verdict<string, string>>,
-  more: Pick<TextSpec, "name" | "ttlMs"> & Partial<TextSpec>,
-): TextSpec {
+export function textSpec(ask: TextSpec["ask"], more: Pick<TextSpec, "name" | "ttlMs"> & Partial<TextSpec>): TextSpec {
   return {
     refusalTtlMs: 0,
     id: (question) => question,
