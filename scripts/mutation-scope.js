@@ -4,7 +4,7 @@ const CACHE_SUITES = [
   "clocks",
   "corrupt-entries",
   "fresh",
-  "fresh-turns",
+  "fresh-calls",
   "frozen",
   "invalidation",
   "keyring",
@@ -178,7 +178,7 @@ export const SCOPE = [
   },
   {
     sources: ["src/cache/subject-shares.ts"],
-    suites: suites("cache", "subject-shares", "shares"),
+    suites: suites("cache", "subject-shares"),
   },
   {
     sources: ["src/runtime/bounded-map.ts", "src/cache/process-cache.ts"],
@@ -190,15 +190,15 @@ export const SCOPE = [
   },
   {
     sources: ["src/cache/write-health.ts"],
-    suites: suites("cache", "write-health", "redis-rights"),
+    suites: suites("cache", "write-health"),
   },
   {
     sources: ["src/cache/fresh-turns.ts"],
-    suites: suites("cache", "fresh-turns", "fresh"),
+    suites: suites("cache", "fresh-turns"),
   },
   {
     sources: ["src/cache/negative-cache.ts"],
-    suites: cacheSuites("refusals", "bounds"),
+    suites: suites("cache", "negative-cache"),
   },
   {
     sources: ["src/cache/shared-cache.ts", "src/cache/written-ids.ts"],
@@ -206,7 +206,7 @@ export const SCOPE = [
   },
   {
     sources: ["src/cache/store-gate.ts"],
-    suites: suites("cache", "store-gate", "strangers-reads", "store-failures"),
+    suites: suites("cache", "store-gate"),
   },
   {
     sources: ["src/cache/pending-writes.ts"],

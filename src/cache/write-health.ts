@@ -21,7 +21,7 @@ export class WriteHealth {
   failed(change: Change, error: unknown): void {
     const run = (this.#runs.get(change) ?? 0) + 1;
     this.#runs.set(change, run);
-    if (run < FAILURES_IN_A_ROW || this.#failing.has(change)) return;
+    if (run < FAILURES_IN_A_ROW) return;
     const worked = this.works;
     this.#failing.add(change);
     if (worked) this.#onTransition(false, error);

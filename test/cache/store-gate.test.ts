@@ -44,6 +44,7 @@ function connecting() {
   const listeners: ((error: unknown) => void)[] = [];
   let end: { resolve(): void; reject(error: Error): void } | undefined;
   let connected: () => void = () => undefined;
+  let pong: () => void = () => undefined;
   const ready = new Promise<void>((resolve, reject) => {
     end = { resolve, reject };
   });
@@ -51,6 +52,9 @@ function connecting() {
     ready,
     onConnected: (listener) => {
       connected = listener;
+    },
+    onPong: (listener) => {
+      pong = listener;
     },
     on: (event: string, listener) => event === "error" && listeners.push(listener),
     off: (event: string, listener) => event === "error" && listeners.splice(listeners.indexOf(listener), 1),
@@ -61,6 +65,7 @@ function connecting() {
     succeed: () => end?.resolve(),
     fail: (error: Error) => end?.reject(error),
     connected: () => connected(),
+    pong: () => pong(),
   };
 }
 
@@ -277,6 +282,38 @@ describe("What strangers bring about", () => {
     expect(gate.available).toBe(false);
   });
 
+  test("and is slow is no sign of a store that takes no deletions, while it is well otherwise", async () => {
+    const { gate, works, hangs, times, saidOfWrites } = start();
+    await works("read");
+    await times(9, () => hangs("stranger's delete"));
+    expect([gate.takesWrites, saidOfWrites]).toEqual([true, []]);
+  });
+
+  test("and is slow counts for nothing for a second after the store has said that it is there", async () => {
+    const { store, succeed, pong } = connecting();
+    const { clock, gate, hangs, times } = start(store);
+    succeed();
+    await gate.ready();
+    await clock.advance(10_000);
+    pong();
+    await times(21, () => hangs("stranger's read"));
+    expect(gate.available).toBe(true);
+    await hangs("stranger's read");
+    expect(gate.available).toBe(false);
+  });
+
+  test.each<StoreOperation>(["set", "delete"])(
+    "and is slow counts for nothing for a second after a %s",
+    async (kind) => {
+      const { gate, works, hangs, times } = start();
+      await works(kind);
+      await times(21, () => hangs("stranger's read"));
+      expect(gate.available).toBe(true);
+      await hangs("stranger's read");
+      expect(gate.available).toBe(false);
+    },
+  );
+
   test("and works is no sign that it is well", async () => {
     const { gate, works, hangs, times } = start();
     await works("stranger's read");
@@ -352,6 +389,25 @@ describe("A store that is still connecting", () => {
     expect([gate.available, said, saidOfWrites]).toEqual([true, [], []]);
     await times(3, fails);
     expect(gate.available).toBe(false);
+  });
+
+  test("has not lost what it has not had", async () => {
+    const { store, fail } = connecting();
+    const { gate } = start(store);
+    expect([gate.available, gate.isLost]).toEqual([false, false]);
+    fail(new Error("ECONNREFUSED"));
+    await settle();
+    expect([gate.available, gate.isLost]).toEqual([false, true]);
+  });
+
+  test("is not skipped because there is no connection yet, nor because strangers' looks are slow", async () => {
+    const { store } = connecting();
+    const { works, fails, hangs, times, said, saidOfWrites } = start(store);
+    await times(5, () => fails("read", new NotConnectedError()));
+    await times(5, () => fails("set", new NotConnectedError()));
+    await times(5, () => fails("delete", new NotConnectedError()));
+    await times(5, () => hangs("stranger's read"));
+    expect([await works("read"), await works("set"), said, saidOfWrites]).toEqual(["done", "done", [], []]);
   });
 
   test("and does not make it is said to be gone, with the reason, and tried a second later", async () => {
@@ -458,6 +514,21 @@ test("Errors are counted by who says so: Redis itself, also when it was connecte
   for (const cause of causes)
     await gate.run(() => Promise.reject(new NotConnectedError(cause)), "read").catch(() => undefined);
   expect(errors).toEqual({ timeout: 0, not_connected: 1, refused: 1, other: 0 });
+});
+
+test("A gate bounds what it is given as it bounds operations, and counts none of it.", async () => {
+  const { clock, gate, times } = start();
+  const limited = (promise: Promise<unknown>) => gate.limit(promise).catch((error: Error) => error.message);
+  expect(await limited(Promise.resolve("done"))).toBe("done");
+  expect(await limited(Promise.reject(new Error("out of order")))).toBe("out of order");
+  const slow = limited(new Promise(() => undefined));
+  const end = watchEnd(slow);
+  await clock.advance(OPERATION_MS - 1);
+  expect(end.isOver).toBe(false);
+  await clock.advance(1);
+  expect(await slow).toBe(SLOW);
+  await times(3, () => limited(Promise.reject(new Error("out of order"))));
+  expect(gate.available).toBe(true);
 });
 
 describe("A gate that is closed", () => {

@@ -4,6 +4,8 @@ import { SubjectShares } from "../../src/cache/subject-shares.js";
 /** A share of three keys, or of 100 bytes; `add("ana", "a", 40)` is an entry of 40 bytes. */
 function start() {
   const held = new Map<string, { subject: string; bytes: number }>();
+  /** The keys whose bytes were asked for, in order. */
+  const sized: string[] = [];
   const remove = (key: string) => {
     const { subject, bytes } = held.get(key) ?? { subject: "", bytes: 0 };
     held.delete(key);
@@ -12,14 +14,17 @@ function start() {
   const shares = new SubjectShares({
     maxPerSubject: 3,
     maxBytes: 100,
-    bytesOf: (key) => held.get(key)?.bytes ?? 0,
+    bytesOf: (key) => {
+      sized.push(key);
+      return held.get(key)?.bytes ?? 0;
+    },
     evict: remove,
   });
   const add = (subject: string, key: string, bytes = 1) => {
     held.set(key, { subject, bytes });
     shares.add(subject, key);
   };
-  return { shares, add, remove, held: () => [...held.keys()].join("") };
+  return { shares, add, remove, sized, held: () => [...held.keys()].join("") };
 }
 
 describe("The entries of one subject", () => {
@@ -86,5 +91,37 @@ describe("The entries of one subject", () => {
     remove("a");
     for (const key of "bcd") add("ana", key, 33);
     expect(held()).toBe("bcd");
+  });
+
+  test("keep the room that one of them has left to the others that are there", () => {
+    const { add, remove, held } = start();
+    for (const key of "abc") add("ana", key, 30);
+    remove("b");
+    for (const key of "de") add("ana", key, 30);
+    expect(held()).toBe("cde");
+    remove("c");
+    remove("d");
+    add("ana", "f", 70);
+    expect(held()).toBe("ef");
+    add("ana", "g", 1);
+    expect(held()).toBe("fg");
+  });
+
+  test("are sized once each, and one alone is not: also where there were more before", () => {
+    const { add, remove, sized } = start();
+    add("ana", "a");
+    expect(sized).toEqual([]);
+    for (const key of "bc") add("ana", key);
+    expect(sized).toEqual(["a", "b", "c"]);
+    for (const key of "abc") remove(key);
+    add("ana", "d");
+    expect(sized).toEqual(["a", "b", "c"]);
+  });
+
+  test("of a subject that is not known are removed without a word", () => {
+    const { shares, add, held } = start();
+    shares.remove("ben", "a", 1);
+    add("ana", "a");
+    expect(held()).toBe("a");
   });
 });
