@@ -61,7 +61,7 @@ async function startNode(slots: () => unknown): Promise<FakeNode> {
     MGET: ([, ...keys]) => keys.map((key) => texts.get(key) ?? null),
     SET: ([, key = "", text = ""]) => void texts.set(key, text),
     UNLINK: ([, key = ""]) => Number(texts.delete(key)),
-    CLUSTER: slots,
+    CLUSTER: ([, question]) => (question === "SLOTS" ? slots() : new Error("ERR unknown subcommand")),
   };
   const redis = await startFakeRedis((words, socket) => {
     const name = words[0] as string;
