@@ -220,14 +220,17 @@ export const SCOPE = [
     ],
   },
   {
-    sources: [
-      "src/cache/invalidation.ts",
-      "src/cache/subject-invalidations.ts",
-      "src/cache/timeline.ts",
-      "src/cache/tombstones.ts",
-    ],
+    sources: ["src/cache/timeline.ts"],
+    suites: suites("cache", "timeline"),
+  },
+  {
+    sources: ["src/cache/subject-invalidations.ts"],
+    suites: suites("cache", "subject-invalidations", "void"),
+  },
+  {
+    sources: ["src/cache/invalidation.ts", "src/cache/tombstones.ts"],
     suites: [
-      ...suites("cache", "timeline", "void", "subjects", "organizations"),
+      ...suites("cache", "void", "subject-invalidations", "subjects", "organizations"),
       ...cacheSuites("tombstones", "clocks", "shared-invalidation", "invalidation", "shares"),
       ...suites("attack", "jwt-spelling"),
     ],

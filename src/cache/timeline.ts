@@ -87,11 +87,9 @@ export class Timeline {
    */
   placeOf(at: number, skewMs: number): Tombstone {
     const { order, wall } = this.stamp();
-    const sinceMs = this.#clock.now() - (at + skewMs);
-    if (sinceMs <= 0) return { order, wall: Math.min(at, wall) };
-    const until = this.#clock.monotonic() - sinceMs;
+    const until = this.#clock.monotonic() - (this.#clock.now() - (at + skewMs));
     // To the beginning of the next second in which anything was asked: rather too much is void than too little.
     const later = this.#seconds.find((second) => second.monotonic > until && second.wall > at + skewMs);
-    return { order: later?.order ?? order, wall: at };
+    return { order: later?.order ?? order, wall: Math.min(at, wall) };
   }
 }

@@ -131,4 +131,12 @@ describe("What another process dates", () => {
     const { voided } = await askFor(1100);
     expect(voided(-60_000)).toBe(76);
   });
+
+  test("holds in steps of a second, however many questions are asked in one", async () => {
+    const { clock, timeline, voided } = await askFor(4);
+    for (let n = 0; n < 2000; n++) timeline.asks();
+    await clock.advance(60_000);
+    timeline.asks();
+    expect([-60_000, -59_000, -58_000, -57_000].map(voided)).toEqual([1, 2, 3, 4]);
+  });
 });
