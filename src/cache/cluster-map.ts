@@ -80,7 +80,7 @@ export class ClusterMap {
       this.#ranges = ranges;
       onRenewed(ranges);
     } catch (error) {
-      const waitMs = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(this.#failures++, 10)) * (0.5 + random() / 2);
+      const waitMs = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++) * (0.5 + random() / 2);
       if (!this.isKnown) this.#nextAt = clock.monotonic() + waitMs;
       throw error;
     }

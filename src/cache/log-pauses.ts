@@ -44,7 +44,7 @@ export class LogPauses {
   }
 
   #nextMs(): number {
-    const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 10));
+    const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++);
     return longest * (0.5 + this.#random() / 2);
   }
 }

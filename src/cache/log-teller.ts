@@ -37,7 +37,7 @@ const MAX_REFUSALS_PER_S = 20;
 
 interface Told {
   readonly telling: Telling;
-  /** For the first time, monotonic in milliseconds: what is told again and again would not end. */
+  /** For the first time within what is told again: else it would be told again and again. Monotonic, in milliseconds. */
   readonly at: number;
 }
 

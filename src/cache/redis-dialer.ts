@@ -30,7 +30,7 @@ export class RedisDialer {
   /** Of the constructor: listeners are the application's work too, and no upkeep. */
   readonly #scope = new AsyncResource("portero.redis");
   readonly #pongListeners: (() => void)[] = [];
-  /** Settles when the first attempt has ended; rejects when it failed. */
+  /** Settles when the first attempt has ended at the address that there is by then; rejects when it failed. */
   readonly ready: Promise<void>;
   #first!: { resolve(): void; reject(error: unknown): void };
   /** The one that can be used. */

@@ -86,6 +86,8 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
   }
 
   async function send<I extends DescMessage, O extends DescMessage>(got: Got, call: UnaryCall<I, O>, agent: Agents) {
+    const { signal } = call;
+    signal?.throwIfAborted();
     const { method, path, json, headers } = toRestRequest(call.method, call.message, options.paths);
     const answer = got(base + path, {
       agent,
@@ -100,7 +102,6 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
         ...headers,
       },
     });
-    const { signal } = call;
     let incoming: IncomingMessage | undefined;
     let defect: string | undefined;
     let connection: Connection | undefined;
@@ -120,15 +121,21 @@ export function createRestUpstream(options: RestUpstreamOptions): RestUpstream {
       defect = "answer too large";
       incoming?.destroy(new Error(defect)); // cheaper than an AbortController for each request
     });
+    let giveUp!: (reason: unknown) => void;
+    const settled = new Promise<Awaited<typeof answer>>((resolve, reject) => {
+      giveUp = reject; // a request that waits for a connection says nothing when it is ended
+      answer.then(resolve, reject);
+    });
     // At its timeout too: the stage around this one sees to that. Idle ones are dropped at once, so that the next request connects anew
     // already. A signal given to got as well would cost each request more than all that is listened to here.
     const onAbort = () => {
       if (isTimeout(signal?.reason) && connection?.reused) connections.dropIdle();
       connection?.end();
+      giveUp(signal?.reason);
     };
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      const response = await answer;
+      const response = await settled;
       if (defect === undefined) return response;
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
