@@ -61,7 +61,12 @@ export class ReplicaWatch implements LeafObserver {
   /** Until when each was out, as the client says. */
   readonly #outUntil = new Map<string, number>();
   #asked = 0;
+  /** Calls that were not processed, and must be put to the same replica again in this turn. */
   readonly #lost = new Set<LeafCall>();
+  /** Calls that were put again so: no third one follows. */
+  readonly #secondCalls = new WeakSet<LeafCall>();
+  /** Tokens for which neither was processed: the replica has failed, well though it is. */
+  readonly #lostTwice = new Set<string>();
 
   constructor(
     settings: ReplicaSettings,
@@ -88,6 +93,7 @@ export class ReplicaWatch implements LeafObserver {
     const replaced = [...this.#lost].find((other) => other.address === call.address && other.context === context);
     if (replaced) {
       this.#lost.delete(replaced);
+      this.#secondCalls.add(call);
       if (context) this.#questions.get(context)?.calls.push(call);
       return;
     }
@@ -115,7 +121,9 @@ export class ReplicaWatch implements LeafObserver {
     if (end === "verdict" && call.context) this.#verdictAt.set(call.token, this.#clock.time);
     const question = call.context && this.#questions.get(call.context);
     if (question) question.endedAt = this.#clock.time;
-    if (end === "unprocessed") this.#lost.add(call);
+    if (end !== "unprocessed") return;
+    if (this.#secondCalls.has(call)) this.#lostTwice.add(call.token);
+    else this.#lost.add(call);
   }
 
   /** REST was asked. */
@@ -141,7 +149,7 @@ export class ReplicaWatch implements LeafObserver {
     const isAtOnce = now <= askedAt + hedgeMs + AT_ONCE_MS;
     const isPaid = this.#isPaid(false, askedAt) && this.#isPaid(true, askedAt);
     const couldBe = isOneIll && hedgeMs > 0 && this.#couldTell(askedAt);
-    if (couldBe && isPaid && !isAtOnce && !token.startsWith(POISON))
+    if (couldBe && isPaid && !isAtOnce && !token.startsWith(POISON) && !this.#lostTwice.has(token))
       this.#violate(`one is ill, and ${token} was answered after ${now - askedAt} ms`);
   }
 
@@ -182,8 +190,8 @@ export class ReplicaWatch implements LeafObserver {
   /** Why gRPC must have answered. */
   #whyNotBeyond(question: Question | undefined): string | undefined {
     const { isOneIll, hedgeMs } = this.#settings;
-    if (!isOneIll || !question || !this.#couldTell(question.began) || !this.#isPaid(question.isKnown, question.began))
-      return undefined;
+    if (!isOneIll || !question || this.#lostTwice.has(question.token)) return undefined;
+    if (!this.#couldTell(question.began) || !this.#isPaid(question.isKnown, question.began)) return undefined;
     const hasHung = this.#clock.time >= question.began + Math.min(hedgeMs || Number.POSITIVE_INFINITY, AT_ONCE_MS);
     if (hedgeMs === 0 && hasHung) return undefined;
     return "another replica could tell";
