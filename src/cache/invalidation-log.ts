@@ -54,7 +54,7 @@ const NO_LISTENER: LogListener = { hear: () => undefined, doubt: () => undefined
 
 /**
  * The log of invalidations: what one process tells, all others on the same shared cache hear, within milliseconds. No bound relies
- * on it: a process that hears nothing forgets when its entries end, as it would without.
+ * on it: a process that hears nothing forgets within `processTtlMs`, as it would without.
  */
 export class InvalidationLog {
   readonly #options: InvalidationLogOptions;

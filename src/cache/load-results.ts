@@ -73,7 +73,7 @@ export class LoadResults<Q, V, P, R> {
   }
 
   /**
-   * Remembers a refusal, and deletes what it contradicts:
+   * Remembers a refusal, and deletes what it contradicts, by the first of these that is true:
    *
    * | the entry in the store               | deleted there | may make room for    | others are told |
    * |--------------------------------------|---------------|----------------------|-----------------|
@@ -92,7 +92,7 @@ export class LoadResults<Q, V, P, R> {
     const isOurs = wasHeld || isThere === true || (shared?.hasWritten(id) ?? false);
     // Also where it is not to be repeated: the shared cache, a request or a connection may still hold what it contradicts.
     invalidation.refused(id, tried, isOurs);
-    // For a flood of garbage tokens there is nothing to delete.
+    // For a flood of garbage tokens, which a look has not found, there is nothing to delete.
     if (isOurs || isThere === undefined) shared?.refuse(id, tried, isOurs, isNews);
     negative.remember(id, reason, this.#jittered(this.#spec.refusalTtlMs));
   }

@@ -82,7 +82,7 @@ export class Loader<Q, V, P, R> {
     const other = this.#flights.joinable(id, (joinable) => joinable !== except);
     other?.task.standing.moveUp(subject);
     const load = other ?? this.#begin(id, question, { kind: "refresh", newerThan: entry }, new Standing(subject));
-    entry.refreshAt = entry.hitUntil; // once
+    entry.refreshAt = entry.hitUntil; // by this refresh alone
     const again = () => {
       // Where nothing has taken its place the entry still holds. Try again half-way to its end, and so on.
       const now = this.#options.clock.monotonic();
@@ -214,7 +214,7 @@ export class Loader<Q, V, P, R> {
   async #ask(load: LoadOf<Q, P, R>, looked: Looked<V>, since?: number): Promise<Landing<P, R>> {
     const { timeline } = this.#tiers;
     this.#counts.misses++;
-    const askedAt = timeline.monotonic;
+    const begunAt = timeline.monotonic;
     let verdict: Verdict<V, R>;
     try {
       verdict = await this.#service.ask(load, looked, since);
@@ -222,9 +222,9 @@ export class Loader<Q, V, P, R> {
       return this.#unavailable(load, error, looked);
     }
     if (verdict.kind === "refusal") return verdict;
-    this.#turns.answeredAfter(timeline.monotonic - askedAt); // a refusal tells nothing: garbage, which strangers send, takes no time
+    this.#turns.answeredAfter(timeline.monotonic - begunAt); // a refusal tells nothing: garbage, which strangers send, takes no time
     const { id, order, meaning } = load;
-    const origin = originOf(id, { order, meaning, isShared: false, askedAt: timeline.wallOf(askedAt) });
+    const origin = originOf(id, { order, meaning, isShared: false, askedAt: timeline.wallOf(begunAt) });
     const { value, source } = verdict;
     return { kind: "answer", answer: this.#spec.present(value, source, load.task.hardExpiry, origin), source };
   }

@@ -168,7 +168,7 @@ export class TieredCache<Q, V, P, R> {
     this.#loader.invalidated(id, meaning, until.order);
     const held = this.#process.peek(id);
     if (held && contradicts(until, held)) this.#process.forget(id);
-    this.#negative.forget(id);
+    this.#negative.forget(id); // it may be older than what is told, and is asked about anew
     this.#shared?.dropIfBefore(id, until);
   }
 
