@@ -88,8 +88,11 @@ export class FlightRules {
   }
 
   #checkRefusalKept({ question, began }: Ask, last: Ask): void {
-    const keptMs = this.#settings.cache.refusalTtlMs * LEAST_TTL_SHARE - ROUNDING_MS;
+    const { cache, headers } = this.#settings;
+    const keptMs = cache.refusalTtlMs * LEAST_TTL_SHARE - ROUNDING_MS;
     if (question.operation !== "VerifyToken" || began.at >= last.verdict!.ended.at + keptMs) return;
+    // A refresh that was waiting for credentials when another load was refused is put all the same.
+    if (headers === "function" && began.at - this.#hiddenMs < last.verdict!.ended.at) return;
     if (this.#journal.isDoubted(last)) return;
     if (this.#journal.hasExcuse(question, last.began.at - this.#hiddenMs)) return;
     if (this.#mayHaveForgotten()) return; // a look that began before it brings back what it contradicts
