@@ -157,8 +157,12 @@ export const SCOPE = [
     ),
   },
   {
-    sources: ["src/cache/cluster-map.ts", "src/cache/cluster-slots.ts", "src/cache/redis-target.ts"],
-    suites: suites("cache", "cluster-slots", "cluster-map", "redis-target"),
+    sources: ["src/cache/cluster-slots.ts"],
+    suites: suites("cache", "cluster-slots", "redis-inspection", "cluster-masters"),
+  },
+  {
+    sources: ["src/cache/cluster-map.ts", "src/cache/redis-target.ts"],
+    suites: suites("cache", "cluster-map", "redis-target"),
   },
   {
     sources: ["src/cache/shared-store.ts", "src/cache/store-gates.ts"],
