@@ -35,8 +35,9 @@ import { boundedKey, MAX_TOMBSTONES, type Tombstone, Tombstones } from "./tombst
  *
  * Of subjects other processes learn in any case, see `subject-invalidations.ts`; of tokens where there is a log (`invalidation-log.ts`),
  * but for refusals that are no news (`load-results.ts`) or too many at once (`log-teller.ts`). Else an id that was invalidated or refused
- * here they serve from their own memory for a while, and one that could not be deleted from the store until its entry there ends. What the log tells holds against what was asked here until it happened, as far as clocks may differ,
- * and never against what is asked later than it is heard: an old entry of the log can be played back.
+ * here they serve from their own memory for a while, and one that could not be deleted from the store until its entry there ends. What the
+ * log tells holds against what was asked here until it happened, as far as clocks may differ, and never against what is asked later than
+ * it is heard: an old entry of the log can be played back.
  *
  * `isVoid` is asked of what this process asked for itself, or has accepted: has taken from the shared cache. There, "before" is the order
  * of this process, which no clock can change; of what it has accepted, also the time. `isVoidInStore` is asked of what the shared cache

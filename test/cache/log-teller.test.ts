@@ -339,6 +339,19 @@ describe("What was told within the last minute is told again", () => {
     expect(told).toEqual(["store ana", "log ana"]);
   });
 
+  test("counted from the latest invalidation of a user, and not replaced by an older one", async () => {
+    const { clock, log, teller, tell } = start();
+    await tell("ana", 1);
+    await clock.advance(50_000);
+    await tell("ana", 3);
+    await tell("ana", 2);
+    await clock.advance(50_000);
+    log.records = [];
+    teller.tellAgain();
+    await settle();
+    expect(log.records.map(({ text }) => JSON.parse(text as string).at)).toEqual([3]);
+  });
+
   test("of 10,000 users, the latest", async () => {
     /** Of a process that has told of so many, and again of the first of them. */
     const tellAgain = async (count: number) => {
