@@ -9,6 +9,7 @@ import type { Entry, Subject } from "../../src/cache/spec.js";
 import { SubjectInvalidations } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import { Standing } from "../../src/runtime/standing.js";
+import { askingNow } from "../support/asking.js";
 import { ManualClock } from "../support/manual-clock.js";
 import { textSpec } from "../support/text-spec.js";
 
@@ -173,16 +174,7 @@ describe("A refusal", () => {
 
   /** Whether what the store brings of an id, asked for before, is void. */
   const isVoid = ({ invalidation, timeline, entry }: Started, id: string) =>
-    invalidation.isVoidInStore(
-      {
-        id,
-        order: timeline.next(),
-        triedAs: NEVER,
-        history: { invalidatedAs: 0, newestAnswered: 0 },
-        meaning: undefined,
-      },
-      entry,
-    );
+    invalidation.isVoidInStore(askingNow(timeline, id), entry);
 
   test("is remembered for its TTL, and up to a tenth shorter", async () => {
     const started = start({ random: 0.5 });

@@ -8,6 +8,7 @@ import { SharedCache } from "../../src/cache/shared-cache.js";
 import type { CacheSpec } from "../../src/cache/spec.js";
 import { SubjectInvalidations, subjectKey } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
+import { askingNow } from "../support/asking.js";
 import { ManualClock, settle } from "../support/manual-clock.js";
 import { fail, MemoryStore } from "../support/memory-store.js";
 
@@ -102,25 +103,16 @@ function start({
 
 /** Whether what the store brings of that id is void. */
 const isVoid = ({ invalidation, timeline }: ReturnType<typeof start>, id: string) =>
-  invalidation.isVoidInStore(
-    {
-      id,
-      order: timeline.next(),
-      triedAs: NEVER,
-      history: { invalidatedAs: 0, newestAnswered: 0 },
-      meaning: undefined,
-    },
-    {
-      value: "",
-      order: 0,
-      askedAt: START,
-      isShared: true,
-      expiresAt: NEVER,
-      endsAt: NEVER,
-      subject: "",
-      meaning: undefined,
-    },
-  );
+  invalidation.isVoidInStore(askingNow(timeline, id), {
+    value: "",
+    order: 0,
+    askedAt: START,
+    isShared: true,
+    expiresAt: NEVER,
+    endsAt: NEVER,
+    subject: "",
+    meaning: undefined,
+  });
 
 describe("What one process has shared", () => {
   test("another one finds, with when it was asked for and when it ends, and as asked for when it was accepted", async () => {

@@ -4,6 +4,7 @@ import type { Origin } from "../../src/cache/spec.js";
 import { SubjectInvalidations, subjectKey } from "../../src/cache/subject-invalidations.js";
 import { Timeline } from "../../src/cache/timeline.js";
 import type { Tombstone } from "../../src/cache/tombstones.js";
+import { askingNow } from "../support/asking.js";
 import { ManualClock } from "../support/manual-clock.js";
 
 const START = 1_000_000;
@@ -14,10 +15,7 @@ function start({ hasDigestIds = true } = {}) {
   const timeline = new Timeline(new ManualClock(START));
   const subjects = new SubjectInvalidations({ store: undefined, timeline });
   const invalidation = new Invalidation(subjects, hasDigestIds);
-  const asking = (id = "ana") => {
-    const order = timeline.next();
-    return { id, order, triedAs: order, history: { invalidatedAs: 0, newestAnswered: 0 }, meaning: undefined };
-  };
+  const asking = (id = "ana") => askingNow(timeline, id);
   const entryOf = (subject: string, askedAt: number, meaning?: string) => ({
     value: "",
     order: timeline.next(),
